@@ -1,0 +1,202 @@
+//! The command line: what can be asked, and how the answer is given.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use nyc_taxi_etl::config::{Options, Parameters, Settings, Tools};
+use nyc_taxi_etl::flow::{Listener, LogLines, Run, RunReport, Terminal, month_table};
+use nyc_taxi_etl::trip::Month;
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+use crate::etl_web_to_gcs::etl_web_to_gcs;
+
+/// Moves months of New York taxi trips from the web to a data lake, each month whole and once.
+#[derive(Debug, Parser)]
+#[command(name = "taxi", version, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+
+    /// What is printed on stdout
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORM",
+        default_value = "table",
+        env = "TAXI_OUTPUT"
+    )]
+    output: Output,
+
+    /// What is logged on stderr: error, warn, info, debug, or a filter such as taxi=debug
+    #[arg(
+        long,
+        global = true,
+        value_name = "LEVEL",
+        default_value = "info",
+        env = "TAXI_LOG"
+    )]
+    log: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// A table for people.
+    Table,
+    /// One JSON object for programs.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a flow
+    Run {
+        #[command(subcommand)]
+        flow: Flow,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Flow {
+    /// Fetch months, clean them, publish them to the lake
+    #[command(after_help = EXAMPLES)]
+    EtlWebToGcs(FlowArgs),
+}
+
+const EXAMPLES: &str = "Examples:
+  taxi run etl-web-to-gcs --colour green --year 2020 --months 1-3
+  taxi run etl-web-to-gcs --colour yellow,green --from 2019-01 --to 2021-07 --lake gs://my-bucket/trips
+  taxi run etl-web-to-gcs --colour green --lag-months 2
+  taxi run etl-web-to-gcs --source sample
+
+Exit codes: 0 all done or nothing to do, 1 a month failed, 2 wrong usage, 130 interrupted";
+
+#[derive(Debug, Args)]
+struct FlowArgs {
+    #[command(flatten)]
+    parameters: Parameters,
+    #[command(flatten)]
+    options: Options,
+}
+
+/// How the program ends.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Exit {
+    /// All done, or nothing to do.
+    Done = 0,
+    /// Some month failed.
+    Failed = 1,
+    /// What was asked makes no sense.
+    Usage = 2,
+    /// Told to stop.
+    Interrupted = 130,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+type Error = Box<dyn std::error::Error>;
+
+impl Cli {
+    /// Does what is asked.
+    pub(crate) fn execute(self) -> Result<Exit, Error> {
+        let progress = std::io::stderr().is_terminal();
+        log(&self.log, progress)?;
+        let Command::Run {
+            flow: Flow::EtlWebToGcs(args),
+        } = self.command;
+        let files = args.parameters.files(Month::current())?;
+        let settings = Settings::resolve(&args.options)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()?;
+        runtime.block_on(async {
+            let cancelled = cancelled_by_signal();
+            let listener: Arc<dyn Listener> = if progress {
+                Arc::new(Terminal::default())
+            } else {
+                Arc::new(LogLines)
+            };
+            let run = Run::new(vec![listener], cancelled, settings.policy);
+            let tools = Tools::new(settings)?;
+            let report = etl_web_to_gcs(&run, &tools, &files).await;
+            print(&report, self.output)?;
+            Ok(match (run.is_cancelled(), report.ok) {
+                (true, false) => Exit::Interrupted,
+                (_, true) => Exit::Done,
+                (false, false) => Exit::Failed,
+            })
+        })
+    }
+}
+
+/// Logs to stderr; on a terminal, where bars are shown, only what is wrong.
+fn log(level: &str, progress: bool) -> Result<(), Error> {
+    let quiet = progress && level == "info";
+    let filter = match (quiet, level) {
+        (true, _) => "error".to_owned(),
+        (false, "error" | "warn" | "info" | "debug" | "trace") => {
+            format!("warn,nyc_taxi_etl={level},taxi={level}")
+        }
+        (false, filter) => filter.to_owned(),
+    };
+    let colour = progress && std::env::var_os("NO_COLOR").is_none();
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::try_new(filter)?)
+        .with_writer(std::io::stderr)
+        .with_ansi(colour)
+        .with_target(false)
+        .init();
+    Ok(())
+}
+
+/// The first SIGINT or SIGTERM lets the running task reach a safe point; the second ends the
+/// program at once.
+fn cancelled_by_signal() -> CancellationToken {
+    use tokio::signal::unix::{SignalKind, signal};
+    let cancelled = CancellationToken::new();
+    let (Ok(mut interrupt), Ok(mut terminate)) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    ) else {
+        return cancelled;
+    };
+    let token = cancelled.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if token.is_cancelled() {
+                std::process::exit(Exit::Interrupted as i32);
+            }
+            tracing::warn!("stopping: waiting for a safe point; once more ends at once");
+            token.cancel();
+        }
+    });
+    cancelled
+}
+
+#[allow(clippy::print_stdout)]
+fn print(report: &RunReport, output: Output) -> Result<(), Error> {
+    match output {
+        Output::Json => println!("{}", serde_json::to_string_pretty(report)?),
+        Output::Table => {
+            let terminal = std::io::stdout().is_terminal();
+            let width = terminal.then(|| console_width()).flatten();
+            println!("{}", month_table(&report.months, width));
+        }
+    }
+    Ok(())
+}
+
+fn console_width() -> Option<u16> {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
+    (size.ws_col > 0).then_some(size.ws_col)
+}

@@ -1,0 +1,23 @@
+//! `taxi`: the command line. Parse, make the tools, run the flow, report.
+
+mod cli;
+mod etl_web_to_gcs;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use mimalloc::MiMalloc;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    match cli.execute() {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            eprintln!("taxi: {error}");
+            cli::Exit::Usage.into()
+        }
+    }
+}

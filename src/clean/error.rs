@@ -1,0 +1,142 @@
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::flow::{Failure, Retry};
+use crate::schema::HeaderError;
+use crate::trip::TripFile;
+
+/// Why a month could not be cleaned. None of these gets better by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum CleanError {
+    /// The header is not that of such a file.
+    #[error(transparent)]
+    Header(#[from] HeaderError),
+    /// The file has no header.
+    #[error("the file of {file} is empty: not even a header is in it")]
+    Empty {
+        /// The month.
+        file: TripFile,
+    },
+    /// The bytes are not what they claim to be, from some place on.
+    #[error(
+        "the {what} file of {file} is damaged ({source}): nothing of it was used. Run again to \
+         fetch it anew"
+    )]
+    Damaged {
+        /// The month.
+        file: TripFile,
+        /// The format that is broken.
+        what: &'static str,
+        /// What the decoder says.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A record without an end.
+    #[error(
+        "line {line} of {file} is longer than {limit} MB: this is no file of trips, or it is damaged"
+    )]
+    RecordTooLong {
+        /// The month.
+        file: TripFile,
+        /// The line, counted from 1.
+        line: u64,
+        /// The limit in mebibytes.
+        limit: usize,
+    },
+    /// A column of a Parquet file whose type cannot hold such values.
+    #[error(
+        "the column '{column}' has the type {found}, which cannot be read: has its meaning changed?"
+    )]
+    ColumnType {
+        /// The column as spelled in the file.
+        column: String,
+        /// Its type.
+        found: String,
+    },
+    /// The sums do not agree: a fault of this program, caught before anything is published.
+    #[error(
+        "{read} rows of {file} were read, {kept} kept and {quarantined} quarantined: these do not \
+         add up, so nothing was published. This is a fault of this program: please report it"
+    )]
+    Unbalanced {
+        /// The month.
+        file: TripFile,
+        /// Rows read.
+        read: u64,
+        /// Rows in the file of trips.
+        kept: u64,
+        /// Rows in the quarantine.
+        quarantined: u64,
+    },
+    /// A file of the spool cannot be read or written.
+    #[error("cannot {doing} {}: {source}{}", path.display(), advice(source))]
+    Io {
+        /// `read` or `write`.
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Parquet cannot be written or read.
+    #[error("Parquet: {0}")]
+    Parquet(#[from] parquet::errors::ParquetError),
+    /// A conversion between arrays failed.
+    #[error("Arrow: {0}")]
+    Arrow(#[from] arrow::error::ArrowError),
+    /// The rules could not be asked.
+    #[error("Polars: {0}")]
+    Polars(#[from] polars::error::PolarsError),
+    /// The provenance cannot be written down.
+    #[error("provenance: {0}")]
+    Json(#[from] serde_json::Error),
+    /// The run was told to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+fn advice(source: &io::Error) -> &'static str {
+    if source.kind() == io::ErrorKind::StorageFull {
+        ". Free some space there, or name another place with --spool"
+    } else {
+        ""
+    }
+}
+
+impl CleanError {
+    pub(super) fn io(doing: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io {
+            doing,
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    /// A failing writer: the disk's own words where it is the disk.
+    pub(super) fn writing(path: &Path, source: parquet::errors::ParquetError) -> Self {
+        match source {
+            parquet::errors::ParquetError::External(inner) => match inner.downcast::<io::Error>() {
+                Ok(source) => Self::io("write", path, *source),
+                Err(inner) => Self::Parquet(parquet::errors::ParquetError::External(inner)),
+            },
+            other => Self::Parquet(other),
+        }
+    }
+
+    /// Whether the bytes themselves are at fault, so that keeping them is of no use.
+    pub const fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            Self::Damaged { .. } | Self::Empty { .. } | Self::RecordTooLong { .. }
+        )
+    }
+}
+
+impl Failure for CleanError {
+    fn retry(&self) -> Retry {
+        Retry::Never
+    }
+
+    fn is_interruption(&self) -> bool {
+        matches!(self, Self::Interrupted)
+    }
+}

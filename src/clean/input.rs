@@ -1,0 +1,306 @@
+//! Opens a trip file and hands it out in pieces, each with the place it has in the file.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use arrow::array::RecordBatch;
+use flate2::bufread::MultiGzDecoder;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+
+use super::CleanError;
+use super::records::{End, field_text, last_cut, record_end, split_fields};
+use super::text::Piece;
+use crate::flow::Progress;
+use crate::trip::{Format, TripFile};
+
+/// How much text a piece holds, in bytes: about 80,000 records, which become a row group.
+const PIECE: usize = 8 << 20;
+
+/// How many rows a piece of a Parquet file holds.
+const ROWS: usize = 1 << 17;
+
+/// The longest record that is read, in bytes; a longer one means that this is no trip file.
+const LONGEST_RECORD: usize = 64 << 20;
+
+/// A file of trips, opened: its column names are known.
+pub(super) struct Input {
+    /// The names of its columns, as spelled.
+    pub(super) names: Vec<String>,
+    pub(super) rest: Rest,
+}
+
+/// What comes after the header.
+pub(super) enum Rest {
+    Text(Pieces),
+    Rows(Batches),
+}
+
+/// A part of the file.
+pub(super) enum Part {
+    Text(Piece),
+    Rows {
+        batch: RecordBatch,
+        rows_before: u64,
+    },
+}
+
+impl Input {
+    /// Opens a file of a known format.
+    pub(super) fn open(
+        file: TripFile,
+        path: &Path,
+        format: Format,
+        progress: &Progress,
+    ) -> Result<Self, CleanError> {
+        let opened = File::open(path).map_err(|source| CleanError::io("read", path, source))?;
+        let counted = |opened| Counted {
+            inner: opened,
+            progress: progress.clone(),
+        };
+        let reader: Box<dyn Read + Send> = match format {
+            Format::Csv => Box::new(counted(opened)),
+            Format::CsvGz => Box::new(MultiGzDecoder::new(BufReader::with_capacity(
+                1 << 18,
+                counted(opened),
+            ))),
+            Format::Parquet => return Self::open_parquet(file, path, opened, progress),
+        };
+        let mut pieces = Pieces {
+            file,
+            path: path.to_owned(),
+            reader,
+            carry: Vec::new(),
+            lines_before: 0,
+            ended: false,
+        };
+        let names = pieces.header()?;
+        Ok(Self {
+            names,
+            rest: Rest::Text(pieces),
+        })
+    }
+
+    fn open_parquet(
+        file: TripFile,
+        path: &Path,
+        opened: File,
+        progress: &Progress,
+    ) -> Result<Self, CleanError> {
+        let size = opened
+            .metadata()
+            .map_err(|source| CleanError::io("read", path, source))?
+            .len();
+        let damaged = |source: parquet::errors::ParquetError| CleanError::Damaged {
+            file,
+            what: "Parquet",
+            source: Box::new(source),
+        };
+        let builder = ParquetRecordBatchReaderBuilder::try_new(opened).map_err(damaged)?;
+        let names = builder
+            .schema()
+            .fields()
+            .iter()
+            .map(|field| field.name().clone())
+            .collect();
+        let rows = builder.metadata().file_metadata().num_rows() as u64;
+        let reader = builder.with_batch_size(ROWS).build().map_err(damaged)?;
+        let batches = Batches {
+            file,
+            reader,
+            rows_before: 0,
+            rows,
+            size,
+            progress: progress.clone(),
+        };
+        Ok(Self {
+            names,
+            rest: Rest::Rows(batches),
+        })
+    }
+}
+
+impl Rest {
+    /// The next part; none at the end. `buffer` is used anew for the text.
+    pub(super) fn next(&mut self, buffer: Vec<u8>) -> Result<Option<Part>, CleanError> {
+        match self {
+            Self::Text(pieces) => Ok(pieces.next(buffer)?.map(Part::Text)),
+            Self::Rows(batches) => batches.next(),
+        }
+    }
+}
+
+/// A text in pieces.
+pub(super) struct Pieces {
+    file: TripFile,
+    path: PathBuf,
+    reader: Box<dyn Read + Send>,
+    /// What was read beyond the last cut.
+    carry: Vec<u8>,
+    lines_before: u64,
+    ended: bool,
+}
+
+impl Pieces {
+    /// Reads the header: the first line that is not blank.
+    fn header(&mut self) -> Result<Vec<String>, CleanError> {
+        let mut buffer = vec![0; 1 << 16];
+        let mut at = 0;
+        loop {
+            match record_end(&self.carry[at..], self.ended) {
+                End::At {
+                    content,
+                    next,
+                    wellformed,
+                } if next > 0 => {
+                    let start = if at == 0 && self.carry.starts_with(b"\xef\xbb\xbf") {
+                        3
+                    } else {
+                        at
+                    };
+                    let record = &self.carry[start..(at + content).max(start)];
+                    let blank = record.trim_ascii().is_empty();
+                    let mut ranges = Vec::new();
+                    split_fields(record, wellformed, &mut ranges);
+                    let names = ranges
+                        .iter()
+                        .map(|range| field_text(&record[range.clone()], true))
+                        .collect();
+                    self.lines_before +=
+                        memchr::memchr_iter(b'\n', &self.carry[at..at + next]).count() as u64;
+                    at += next;
+                    if !blank {
+                        self.carry.drain(..at);
+                        return Ok(names);
+                    }
+                }
+                End::At { .. } => return Err(CleanError::Empty { file: self.file }),
+                End::Beyond if self.carry.len() > LONGEST_RECORD => return Err(self.too_long()),
+                End::Beyond => {
+                    let read = self.fill(&mut buffer, 0)?;
+                    self.carry.extend_from_slice(&buffer[..read]);
+                }
+            }
+        }
+    }
+
+    fn too_long(&self) -> CleanError {
+        CleanError::RecordTooLong {
+            file: self.file,
+            line: self.lines_before + 1,
+            limit: LONGEST_RECORD >> 20,
+        }
+    }
+
+    /// Reads into `buffer` from `filled` on until it is full or the text ends; how full it is.
+    fn fill(&mut self, buffer: &mut [u8], mut filled: usize) -> Result<usize, CleanError> {
+        while filled < buffer.len() && !self.ended {
+            match self.reader.read(&mut buffer[filled..]) {
+                Ok(0) => self.ended = true,
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(source) => return Err(self.unreadable(source)),
+            }
+        }
+        Ok(filled)
+    }
+
+    /// A failing decoder means damaged bytes, anything else a failing disk.
+    fn unreadable(&self, source: io::Error) -> CleanError {
+        use io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
+        if matches!(source.kind(), InvalidData | InvalidInput | UnexpectedEof) {
+            CleanError::Damaged {
+                file: self.file,
+                what: "gzip",
+                source: Box::new(source),
+            }
+        } else {
+            CleanError::io("read", &self.path, source)
+        }
+    }
+
+    fn next(&mut self, mut buffer: Vec<u8>) -> Result<Option<Piece>, CleanError> {
+        let mut filled = self.carry.len();
+        buffer.resize(PIECE.max(filled), 0);
+        buffer[..filled].copy_from_slice(&self.carry);
+        loop {
+            filled = self.fill(&mut buffer, filled)?;
+            let quoted = memchr::memchr(b'"', &buffer[..filled]).is_some();
+            let cut = last_cut(&buffer[..filled], quoted, self.ended);
+            if cut == 0 && !self.ended {
+                if filled >= LONGEST_RECORD {
+                    return Err(self.too_long());
+                }
+                buffer.resize(filled * 2, 0);
+                continue;
+            }
+            self.carry.clear();
+            self.carry.extend_from_slice(&buffer[cut..filled]);
+            buffer.truncate(cut);
+            if buffer.is_empty() {
+                return Ok(None);
+            }
+            let lines = memchr::memchr_iter(b'\n', &buffer).count();
+            let piece = Piece {
+                text: buffer,
+                lines_before: self.lines_before,
+                lines,
+                quoted,
+            };
+            self.lines_before += lines as u64;
+            return Ok(Some(piece));
+        }
+    }
+}
+
+/// The rows of a Parquet file in batches.
+pub(super) struct Batches {
+    file: TripFile,
+    reader: ParquetRecordBatchReader,
+    rows_before: u64,
+    rows: u64,
+    size: u64,
+    progress: Progress,
+}
+
+impl Batches {
+    fn next(&mut self) -> Result<Option<Part>, CleanError> {
+        let damaged = |source: Box<dyn std::error::Error + Send + Sync>| CleanError::Damaged {
+            file: self.file,
+            what: "Parquet",
+            source,
+        };
+        match self.reader.next() {
+            None if self.rows_before == self.rows => Ok(None),
+            None => Err(damaged(
+                format!(
+                    "its footer promises {} rows, it has {}",
+                    self.rows, self.rows_before
+                )
+                .into(),
+            )),
+            Some(Err(source)) => Err(damaged(Box::new(source))),
+            Some(Ok(batch)) => {
+                let rows_before = self.rows_before;
+                self.rows_before += batch.num_rows() as u64;
+                let share = batch.num_rows() as u64 * self.size / self.rows.max(1);
+                self.progress.advance(share);
+                Ok(Some(Part::Rows { batch, rows_before }))
+            }
+        }
+    }
+}
+
+/// A reader that tells how far it is.
+struct Counted<R> {
+    inner: R,
+    progress: Progress,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.progress.advance(read as u64);
+        Ok(read)
+    }
+}

@@ -1,0 +1,27 @@
+//! Cleans a month: cuts its file into records, reads them into typed columns, judges them by
+//! the rules with Polars, and writes what is kept and what is set aside, in bounded memory.
+//!
+//! A reading thread inflates and cuts; workers each take a part, read, judge and encode it;
+//! the caller's thread writes the encoded parts in the order of the file. At most
+//! [`parts_in_flight`] are in memory. Equal bytes and rules give equal files, whatever the
+//! number of workers.
+
+mod batch;
+mod bridge;
+mod error;
+mod fields;
+mod input;
+mod judge;
+mod output;
+mod pipeline;
+mod records;
+mod rows;
+mod rules;
+mod text;
+mod typed;
+
+pub use error::CleanError;
+pub use pipeline::{Cleaned, Job, clean};
+pub use rules::{Changeable, Level, RULES, Rule, RuleError, Rules};
+
+use batch::{Batch, Rejects};

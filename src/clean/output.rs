@@ -1,0 +1,208 @@
+//! Writes the trips that are kept and the rows that are not, each to a Parquet file.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Field, Schema};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::{
+    ArrowColumnChunk, ArrowRowGroupWriterFactory, ArrowWriterOptions, compute_leaves,
+};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::ColumnPath;
+use polars::prelude::DataFrame;
+
+use super::{CleanError, Rejects, bridge};
+use crate::trip::{Digest, Provenance};
+
+type Sink = BufWriter<File>;
+
+/// The file of trips in the making. Row groups are encoded by whoever has the rows, on any
+/// thread, and appended in order.
+pub(super) struct TripsWriter {
+    writer: SerializedFileWriter<Sink>,
+    path: PathBuf,
+}
+
+/// Encodes row groups.
+#[derive(Debug)]
+pub(super) struct Encoder {
+    schema: Arc<Schema>,
+    factory: ArrowRowGroupWriterFactory,
+}
+
+/// Texts are written from views.
+fn viewed(schema: &Schema) -> Arc<Schema> {
+    let fields = schema.fields().iter().map(|field| match field.data_type() {
+        DataType::Utf8 => Field::new(field.name(), DataType::Utf8View, field.is_nullable()),
+        _ => field.as_ref().clone(),
+    });
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+fn properties() -> WriterPropertiesBuilder {
+    WriterProperties::builder()
+        .set_created_by(Provenance::PROGRAM.to_owned())
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+}
+
+impl TripsWriter {
+    pub(super) fn create(path: &Path, schema: &Arc<Schema>) -> Result<(Self, Encoder), CleanError> {
+        let mut properties = properties();
+        for field in schema.fields() {
+            // Times hardly repeat: their differences are shorter than a dictionary.
+            if matches!(field.data_type(), DataType::Timestamp(..)) {
+                let column = ColumnPath::from(field.name().as_str());
+                properties = properties
+                    .set_column_dictionary_enabled(column.clone(), false)
+                    .set_column_encoding(column, Encoding::DELTA_BINARY_PACKED);
+            }
+        }
+        let options = ArrowWriterOptions::new()
+            .with_properties(properties.build())
+            .with_skip_arrow_metadata(true);
+        let viewed = viewed(schema);
+        let writer =
+            ArrowWriter::try_new_with_options(create(path)?, Arc::clone(&viewed), options)?;
+        let (writer, factory) = writer.into_serialized_writer()?;
+        let encoder = Encoder {
+            schema: viewed,
+            factory,
+        };
+        Ok((
+            Self {
+                writer,
+                path: path.to_owned(),
+            },
+            encoder,
+        ))
+    }
+
+    /// Appends an encoded row group.
+    pub(super) fn append(&mut self, columns: Vec<ArrowColumnChunk>) -> Result<(), CleanError> {
+        let written = (|| {
+            let mut group = self.writer.next_row_group()?;
+            for column in columns {
+                column.append_to_row_group(&mut group)?;
+            }
+            group.close()
+        })();
+        written
+            .map(drop)
+            .map_err(|source| CleanError::writing(&self.path, source))
+    }
+
+    /// Writes the footer with the month's provenance and closes the file; how many rows it has.
+    pub(super) fn close(mut self, provenance: &Provenance) -> Result<u64, CleanError> {
+        let json = serde_json::to_string(provenance)?;
+        self.writer
+            .append_key_value_metadata(KeyValue::new(Provenance::KEY.to_owned(), json));
+        let path = self.path;
+        let writing = |source| CleanError::writing(&path, source);
+        let metadata = self.writer.finish().map_err(writing)?;
+        finish(self.writer.inner_mut(), &path)?;
+        Ok(metadata.file_metadata().num_rows() as u64)
+    }
+}
+
+impl Encoder {
+    /// Encodes trips as a row group; none where there are none.
+    pub(super) fn encode(
+        &self,
+        trips: DataFrame,
+    ) -> Result<Option<Vec<ArrowColumnChunk>>, CleanError> {
+        if trips.height() == 0 {
+            return Ok(None);
+        }
+        let arrays = bridge::arrays(trips, &self.schema)?;
+        // The ordinal of a row group matters to encrypted files only.
+        let writers = self.factory.create_column_writers(0)?;
+        let columns = writers.into_iter().zip(self.schema.fields()).zip(arrays);
+        let encoded = columns.map(|((mut writer, field), array)| {
+            for leaf in compute_leaves(field, &array)? {
+                writer.write(&leaf)?;
+            }
+            writer.close()
+        });
+        Ok(Some(encoded.collect::<Result<Vec<_>, _>>()?))
+    }
+}
+
+/// The file of rows set aside, made when the first one is.
+pub(super) struct QuarantineWriter {
+    path: PathBuf,
+    header: Vec<String>,
+    writer: Option<ArrowWriter<Sink>>,
+    rows: u64,
+}
+
+impl QuarantineWriter {
+    /// The footer entry that holds the source's column names, as a JSON list.
+    pub(super) const HEADER: &'static str = "nyc_taxi_etl.header";
+
+    pub(super) fn new(path: PathBuf, header: Vec<String>) -> Self {
+        Self {
+            path,
+            header,
+            writer: None,
+            rows: 0,
+        }
+    }
+
+    pub(super) fn append(&mut self, rows: &RecordBatch) -> Result<(), CleanError> {
+        if rows.num_rows() == 0 {
+            return Ok(());
+        }
+        let writer = match &mut self.writer {
+            Some(writer) => writer,
+            None => {
+                let properties = properties()
+                    .set_max_row_group_row_count(Some(1 << 16))
+                    .build();
+                let options = ArrowWriterOptions::new()
+                    .with_properties(properties)
+                    .with_skip_arrow_metadata(true);
+                let file = create(&self.path)?;
+                let writer = ArrowWriter::try_new_with_options(file, Rejects::schema(), options)?;
+                self.writer.insert(writer)
+            }
+        };
+        self.rows += rows.num_rows() as u64;
+        writer
+            .write(rows)
+            .map_err(|source| CleanError::writing(&self.path, source))
+    }
+
+    /// Closes the file; its path and digest, none where no row was set aside, and the rows.
+    pub(super) fn close(self) -> Result<(Option<(PathBuf, Digest)>, u64), CleanError> {
+        let Some(mut writer) = self.writer else {
+            return Ok((None, 0));
+        };
+        let header = serde_json::to_string(&self.header)?;
+        writer.append_key_value_metadata(KeyValue::new(Self::HEADER.to_owned(), header));
+        let writing = |source| CleanError::writing(&self.path, source);
+        writer.finish().map_err(writing)?;
+        finish(writer.inner_mut(), &self.path)?;
+        let reading = |source| CleanError::io("read", &self.path, source);
+        let digest =
+            Digest::of_reader(File::open(&self.path).map_err(reading)?).map_err(reading)?;
+        Ok((Some((self.path.clone(), digest)), self.rows))
+    }
+}
+
+fn create(path: &Path) -> Result<Sink, CleanError> {
+    let file = File::create(path).map_err(|source| CleanError::io("write", path, source))?;
+    Ok(BufWriter::with_capacity(1 << 18, file))
+}
+
+fn finish(sink: &mut Sink, path: &Path) -> Result<(), CleanError> {
+    sink.flush()
+        .map_err(|source| CleanError::io("write", path, source))
+}

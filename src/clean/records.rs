@@ -1,0 +1,295 @@
+//! Cuts text into records (RFC 4180), and so that every cut falls in the same place whatever
+//! the size of the pieces the text comes in.
+//!
+//! A quote opens a quoted field only at the field's first byte; elsewhere it is a character
+//! like any other. A quoted field may hold commas, line ends and doubled quotes. One that is
+//! not closed properly within [`QUOTED_LIMIT`] bytes spoils its own line and no other.
+
+use std::ops::Range;
+
+use memchr::{memchr, memchr2};
+
+/// How long a record with quoted line ends may be, in bytes.
+pub(super) const QUOTED_LIMIT: usize = 64 << 10;
+
+/// Where the record that begins a text ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// After so many bytes, its line end included.
+    At {
+        /// The length of the record without its line end.
+        content: usize,
+        /// Where the next record begins.
+        next: usize,
+        /// Whether its quotes are in order.
+        wellformed: bool,
+    },
+    /// Not in this text: more is to come.
+    Beyond,
+}
+
+/// Finds the end of the record that begins `text`. `last` says that no more text follows.
+#[inline]
+pub(super) fn record_end(text: &[u8], last: bool) -> End {
+    let Some(newline) = memchr(b'\n', text).or_else(|| last.then_some(text.len())) else {
+        return End::Beyond;
+    };
+    let line = &text[..newline];
+    if memchr(b'"', line).is_none() {
+        return line_end(text, newline, true);
+    }
+    quoted_end(text, newline, last)
+}
+
+fn line_end(text: &[u8], newline: usize, wellformed: bool) -> End {
+    let content = match text[..newline] {
+        [.., b'\r'] => newline - 1,
+        _ => newline,
+    };
+    End::At {
+        content,
+        next: (newline + 1).min(text.len()),
+        wellformed,
+    }
+}
+
+fn quoted_end(text: &[u8], newline: usize, last: bool) -> End {
+    let window = &text[..text.len().min(QUOTED_LIMIT)];
+    let cut = window.len() == text.len() && !last;
+    let mut at = 0;
+    loop {
+        if window.get(at) == Some(&b'"') {
+            match closing_quote(window, at + 1) {
+                Some(after) => at = after,
+                None if cut => return End::Beyond,
+                None => return line_end(text, newline, false),
+            }
+            match window.get(at) {
+                Some(b',' | b'\n') => {}
+                Some(b'\r') if window.get(at + 1).is_none_or(|byte| *byte == b'\n') => {
+                    at = (at + 1).min(window.len());
+                }
+                Some(_) => return line_end(text, newline, false),
+                None if cut => return End::Beyond,
+                None => {}
+            }
+        } else {
+            at = memchr2(b',', b'\n', &window[at..]).map_or(window.len(), |step| at + step);
+        }
+        match window.get(at) {
+            Some(b',') => at += 1,
+            Some(_) => return line_end(text, at, true),
+            None if cut => return End::Beyond,
+            None if window.len() == text.len() => return line_end(text, at, true),
+            // Longer than a quoted record may be: judge the first line alone.
+            None => return line_end(text, newline, newline >= QUOTED_LIMIT),
+        }
+    }
+}
+
+/// The place after the quote that closes a field whose content begins at `at`.
+fn closing_quote(text: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        at += memchr(b'"', text.get(at..)?)?;
+        if text.get(at + 1) != Some(&b'"') {
+            return Some(at + 1);
+        }
+        at += 2;
+    }
+}
+
+/// How far the records of `text` are complete: where a cut may be made. Never past a record
+/// that is still open.
+pub(super) fn last_cut(text: &[u8], quoted: bool, last: bool) -> usize {
+    if last {
+        return text.len();
+    }
+    if !quoted {
+        return memchr::memrchr(b'\n', text).map_or(0, |newline| newline + 1);
+    }
+    let mut at = 0;
+    while let End::At { next, .. } = record_end(&text[at..], false) {
+        at += next;
+    }
+    at
+}
+
+/// The fields of a record, each as the range of its bytes. A quoted field's range leaves out
+/// its quotes; doubled quotes within are still doubled. With `quotes` off, quotes are
+/// characters like any other.
+pub(super) fn split_fields(record: &[u8], quotes: bool, fields: &mut Vec<Range<usize>>) {
+    fields.clear();
+    let mut at = 0;
+    loop {
+        let closed = (quotes && record.get(at) == Some(&b'"'))
+            .then(|| closing_quote(record, at + 1))
+            .flatten();
+        let end = if let Some(after) = closed {
+            fields.push(at + 1..after - 1);
+            after
+        } else {
+            let end = memchr(b',', &record[at..]).map_or(record.len(), |step| at + step);
+            fields.push(at..end);
+            end
+        };
+        if end >= record.len() {
+            return;
+        }
+        at = end + 1;
+    }
+}
+
+/// A field as people would read it: its text, doubled quotes undone, bad UTF-8 replaced.
+pub(super) fn field_text(bytes: &[u8], quoted: bool) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    if quoted && text.contains("\"\"") {
+        text.replace("\"\"", "\"")
+    } else {
+        text.into_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn records(text: &[u8]) -> Vec<(Vec<String>, bool)> {
+        let mut at = 0;
+        let mut all = Vec::new();
+        let mut fields = Vec::new();
+        while at < text.len() {
+            let End::At {
+                content,
+                next,
+                wellformed,
+            } = record_end(&text[at..], true)
+            else {
+                panic!("a last record always ends")
+            };
+            let record = &text[at..at + content];
+            split_fields(record, wellformed, &mut fields);
+            all.push((
+                fields
+                    .iter()
+                    .map(|f| field_text(&record[f.clone()], true))
+                    .collect(),
+                wellformed,
+            ));
+            at += next;
+        }
+        all
+    }
+
+    fn plain(text: &str) -> Vec<Vec<String>> {
+        records(text.as_bytes())
+            .into_iter()
+            .map(|(fields, _)| fields)
+            .collect()
+    }
+
+    #[test]
+    fn records_end_at_either_line_end_and_at_the_end_of_the_text() {
+        assert_eq!(plain("a,b\r\nc,d\ne,"), [["a", "b"], ["c", "d"], ["e", ""]]);
+        assert_eq!(plain("\r\n\n"), [[""], [""]]);
+    }
+
+    #[test]
+    fn quoted_fields_may_hold_anything() {
+        assert_eq!(
+            plain("\"a\",\"b,\"\"c\"\"\n d\"\r\ne,f\n"),
+            [["a", "b,\"c\"\n d"], ["e", "f"]]
+        );
+        assert_eq!(plain("\"\",\"\"\r\n"), [["", ""]]);
+    }
+
+    #[test]
+    fn a_stray_quote_is_a_character() {
+        assert_eq!(
+            plain("a,N\",c\nd,e,f\n"),
+            [["a", "N\"", "c"], ["d", "e", "f"]]
+        );
+    }
+
+    #[test]
+    fn an_unclosed_quote_spoils_its_own_line_only() {
+        let read = records(b"1,\"x,3\n4,5,6\n\"7\",8,9\n");
+        assert_eq!(
+            read.iter().map(|(_, ok)| *ok).collect::<Vec<_>>(),
+            [false, true, true]
+        );
+        assert_eq!(read[0].0, ["1", "\"x", "3"]);
+        let read = records(b"\"a\"b,1\n2,3\n");
+        assert_eq!(
+            read.iter().map(|(_, ok)| *ok).collect::<Vec<_>>(),
+            [false, true]
+        );
+    }
+
+    #[test]
+    fn a_quote_that_closes_too_far_away_spoils_its_own_line_only() {
+        let mut text = b"1,\"x,3\n".to_vec();
+        for _ in 0..QUOTED_LIMIT / 4 {
+            text.extend_from_slice(b"4,5,6\n");
+        }
+        text.extend_from_slice(b"\",\n");
+        let read = records(&text);
+        assert!(!read[0].1);
+        assert_eq!(read.len(), QUOTED_LIMIT / 4 + 2);
+    }
+
+    #[test]
+    fn a_long_line_is_one_record() {
+        let text = format!("{}\"\nb\n", "a".repeat(QUOTED_LIMIT * 2));
+        assert_eq!(records(text.as_bytes()).len(), 2);
+    }
+
+    fn messy() -> impl Strategy<Value = Vec<u8>> {
+        let piece = prop_oneof![
+            3 => Just("a"), 3 => Just(","), 2 => Just("\n"), 1 => Just("\r\n"), 3 => Just("\""),
+            1 => Just("\"\""), 1 => Just("\",\""), 1 => Just("\"\n\""),
+        ];
+        proptest::collection::vec(piece, 0..200).prop_map(|pieces| pieces.concat().into_bytes())
+    }
+
+    proptest! {
+        #[test]
+        fn records_are_the_same_however_the_text_is_cut(text in messy(), size in 1_usize..40) {
+            let mut pieces = Vec::new();
+            let (mut held, mut given) = (Vec::new(), 0);
+            loop {
+                let more = text.len().min(given + size);
+                held.extend_from_slice(&text[given..more]);
+                given = more;
+                let last = given == text.len();
+                let cut = last_cut(&held, memchr(b'"', &held).is_some(), last);
+                pieces.extend(records(&held[..cut]));
+                held.drain(..cut);
+                if last { break }
+            }
+            prop_assert_eq!(pieces, records(&text));
+        }
+
+        #[test]
+        fn nothing_is_lost_between_records(text in messy()) {
+            let (mut at, mut bytes) = (0, 0);
+            while at < text.len() {
+                let End::At { content, next, .. } = record_end(&text[at..], true) else { panic!() };
+                prop_assert!(next > 0 && content <= next && next - content <= 2);
+                bytes += next;
+                at += next;
+            }
+            prop_assert_eq!(bytes, text.len());
+        }
+
+        #[test]
+        fn what_is_written_by_the_rules_is_read_back(rows in proptest::collection::vec(proptest::collection::vec("[a-z,\"\n ]{0,6}", 1..5), 1..6)) {
+            let text: String = rows.iter().map(|row| {
+                let fields: Vec<String> = row.iter().map(|f| format!("\"{}\"", f.replace('"', "\"\""))).collect();
+                fields.join(",") + "\r\n"
+            }).collect();
+            prop_assert_eq!(plain(&text), rows);
+        }
+    }
+}

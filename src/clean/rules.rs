@@ -1,0 +1,301 @@
+//! The rules a record is judged by, as a table. To add a rule is to add a row.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
+use polars::prelude::{Expr, col, lit};
+
+use crate::schema::{self, PICKUP};
+use crate::trip::{Colour, Digest, TripFile};
+
+/// A rule.
+#[derive(Debug)]
+pub struct Rule {
+    /// Its name in counts, settings and quarantine.
+    pub name: &'static str,
+    /// What it does unless told otherwise.
+    pub default: Level,
+    /// Whether its level may be changed: what makes a record no trip of its file may not.
+    pub fixed: bool,
+    /// What it means, for people.
+    pub about: &'static str,
+    test: Test,
+}
+
+#[derive(Debug)]
+enum Test {
+    /// Found while the record is read.
+    Reading,
+    /// An expression over the canonical columns, true for the records it concerns; none for a
+    /// colour that lacks the columns.
+    Columns(fn(TripFile) -> Option<Expr>),
+}
+
+/// What becomes of a record that a rule concerns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// Set aside with its reason.
+    Reject,
+    /// Kept and counted.
+    Flag,
+    /// Kept.
+    Off,
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Reject => "reject",
+            Self::Flag => "flag",
+            Self::Off => "off",
+        })
+    }
+}
+
+const MICROSECONDS_PER_DAY: i64 = 86_400_000_000;
+const LONGEST_MILES: f64 = 1_000.0;
+const MOST_PASSENGERS: i16 = 9;
+const ZONES: RangeInclusive<i16> = 1..=265;
+
+/// The codes that the TLC's dictionaries know.
+const KNOWN_CODES: &[(&str, &[RangeInclusive<i16>])] = &[
+    ("vendor_id", &[1..=4, 6..=7]),
+    ("rate_code", &[1..=6, 99..=99]),
+    ("payment_type", &[0..=6]),
+    ("trip_type", &[1..=2]),
+];
+
+/// The place in [`RULES`] of what reading finds.
+pub(super) const WRONG_FIELD_COUNT: usize = 0;
+/// The same.
+pub(super) const UNREADABLE: usize = 1;
+
+/// Every rule.
+#[rustfmt::skip]
+pub static RULES: &[Rule] = &[
+    Rule { name: "wrong_field_count", default: Level::Reject, fixed: true, test: Test::Reading,
+        about: "fewer or more fields than the header, or quotes that do not close" },
+    Rule { name: "unreadable", default: Level::Reject, fixed: true, test: Test::Reading,
+        about: "a field that is not empty and no value of its column's type" },
+    Rule { name: "no_pickup", default: Level::Reject, fixed: true, test: Test::Columns(|_| Some(col(PICKUP).is_null())),
+        about: "no pickup time" },
+    Rule { name: "pickup_outside_month", default: Level::Reject, fixed: true, test: Test::Columns(pickup_outside_month),
+        about: "a pickup time outside the file's month" },
+    Rule { name: "dropoff_before_pickup", default: Level::Reject, fixed: false, test: Test::Columns(dropoff_before_pickup),
+        about: "a drop-off earlier than the pickup" },
+    Rule { name: "distance_impossible", default: Level::Reject, fixed: false, test: Test::Columns(distance_impossible),
+        about: "a distance below 0 or above 1,000 miles" },
+    Rule { name: "negative_fare", default: Level::Flag, fixed: false, test: Test::Columns(negative_fare),
+        about: "a fare below 0: a refund or a void" },
+    Rule { name: "duration_over_24h", default: Level::Flag, fixed: false, test: Test::Columns(duration_over_24h),
+        about: "a drop-off more than 24 hours after the pickup" },
+    Rule { name: "unknown_code", default: Level::Flag, fixed: false, test: Test::Columns(unknown_code),
+        about: "a vendor, rate, payment or trip type that the TLC's dictionary does not know" },
+    Rule { name: "unknown_location", default: Level::Flag, fixed: false, test: Test::Columns(unknown_location),
+        about: "a taxi zone outside 1 to 265" },
+    Rule { name: "passenger_count_over_9", default: Level::Flag, fixed: false, test: Test::Columns(passenger_count_over_9),
+        about: "more than nine passengers" },
+];
+
+fn has(colour: Colour, name: &str) -> bool {
+    schema::columns(colour)
+        .iter()
+        .any(|column| column.name == name)
+}
+
+/// The first of these columns that a colour has.
+fn one_of(colour: Colour, names: &[&'static str]) -> Option<Expr> {
+    names
+        .iter()
+        .find(|name| has(colour, name))
+        .map(|name| col(*name))
+}
+
+/// True where any of the tests is; none where there is none.
+fn any(tests: impl Iterator<Item = Expr>) -> Option<Expr> {
+    tests.reduce(Expr::or)
+}
+
+fn pickup_outside_month(file: TripFile) -> Option<Expr> {
+    let month = file.month.micros();
+    Some(
+        col(PICKUP)
+            .lt(lit(month.start))
+            .or(col(PICKUP).gt_eq(lit(month.end))),
+    )
+}
+
+fn dropoff_before_pickup(_: TripFile) -> Option<Expr> {
+    Some(col("dropoff_datetime").lt(col(PICKUP)))
+}
+
+fn duration_over_24h(_: TripFile) -> Option<Expr> {
+    Some((col("dropoff_datetime") - col(PICKUP)).gt(lit(MICROSECONDS_PER_DAY)))
+}
+
+fn distance_impossible(file: TripFile) -> Option<Expr> {
+    let miles = one_of(file.colour, &["trip_distance", "trip_miles"])?;
+    Some(miles.clone().lt(lit(0.0)).or(miles.gt(lit(LONGEST_MILES))))
+}
+
+fn negative_fare(file: TripFile) -> Option<Expr> {
+    Some(one_of(file.colour, &["fare_amount", "base_passenger_fare"])?.lt(lit(0.0)))
+}
+
+fn unknown_code(file: TripFile) -> Option<Expr> {
+    let codes = KNOWN_CODES
+        .iter()
+        .filter(|(name, _)| has(file.colour, name));
+    any(codes.filter_map(|(name, known)| {
+        let ranges = known.iter().map(|range| within(name, range));
+        Some(any(ranges)?.not())
+    }))
+}
+
+fn unknown_location(file: TripFile) -> Option<Expr> {
+    let zones = ["pickup_location_id", "dropoff_location_id"];
+    any(zones
+        .into_iter()
+        .filter(|name| has(file.colour, name))
+        .map(|name| within(name, &ZONES).not()))
+}
+
+fn passenger_count_over_9(file: TripFile) -> Option<Expr> {
+    Some(one_of(file.colour, &["passenger_count"])?.gt(lit(MOST_PASSENGERS)))
+}
+
+fn within(name: &str, range: &RangeInclusive<i16>) -> Expr {
+    col(name)
+        .gt_eq(lit(*range.start()))
+        .and(col(name).lt_eq(lit(*range.end())))
+}
+
+/// The rules with the levels in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules(Vec<Level>);
+
+/// Why a level cannot be set.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RuleError {
+    /// No rule has this name.
+    #[error("there is no rule '{0}': the rules are {names}", names = names())]
+    Unknown(String),
+    /// The rule's level is fixed.
+    #[error(
+        "the rule '{0}' always rejects: such a record is no trip of its file. What can be changed \
+         is {changeable}",
+        changeable = changeable()
+    )]
+    Fixed(String),
+}
+
+fn names() -> String {
+    RULES
+        .iter()
+        .map(|rule| rule.name)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn changeable() -> String {
+    let names = RULES
+        .iter()
+        .filter(|rule| !rule.fixed)
+        .map(|rule| rule.name);
+    names.collect::<Vec<_>>().join(", ")
+}
+
+/// The name of a rule whose level may be changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changeable(usize);
+
+impl FromStr for Changeable {
+    type Err = RuleError;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        match RULES.iter().position(|rule| rule.name == name.trim()) {
+            None => Err(RuleError::Unknown(name.trim().to_owned())),
+            Some(at) if RULES[at].fixed => Err(RuleError::Fixed(name.trim().to_owned())),
+            Some(at) => Ok(Self(at)),
+        }
+    }
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self(RULES.iter().map(|rule| rule.default).collect())
+    }
+}
+
+impl Rules {
+    /// Changes the level of a rule.
+    pub fn set(&mut self, rule: &Changeable, level: Level) {
+        self.0[rule.0] = level;
+    }
+
+    /// Each rule with its level.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static Rule, Level)> + '_ {
+        RULES.iter().zip(self.0.iter().copied())
+    }
+
+    /// The digest of what the rules do: equal digests judge alike.
+    pub fn digest(&self) -> Digest {
+        let text: Vec<String> = self
+            .iter()
+            .map(|(rule, level)| format!("{} {level} {}", rule.name, rule.about))
+            .collect();
+        Digest::of(text.join("\n").as_bytes())
+    }
+
+    /// The rules in force that need the columns of this month: their place in [`RULES`],
+    /// their level and the expression that is true for the records they concern.
+    pub(super) fn tests(&self, file: TripFile) -> Vec<(usize, Level, Expr)> {
+        let in_force = self
+            .iter()
+            .enumerate()
+            .filter(|(_, (_, level))| *level != Level::Off);
+        in_force
+            .filter_map(|(at, (rule, level))| match rule.test {
+                Test::Reading => None,
+                Test::Columns(test) => Some((at, level, test(file)?)),
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_changed_level_changes_the_digest() {
+        let mut rules = Rules::default();
+        let before = rules.digest();
+        rules.set(&"negative_fare".parse().unwrap(), Level::Reject);
+        assert_ne!(rules.digest(), before);
+        rules.set(&"negative_fare".parse().unwrap(), Level::Flag);
+        assert_eq!(rules.digest(), before);
+    }
+
+    #[test]
+    fn names_that_cannot_be_set_are_refused_with_a_sentence() {
+        insta::assert_snapshot!(
+            ["no_fare", "no_pickup"]
+                .map(|name| name.parse::<Changeable>().unwrap_err().to_string())
+                .join("\n"),
+            @r"
+        there is no rule 'no_fare': the rules are wrong_field_count, unreadable, no_pickup, pickup_outside_month, dropoff_before_pickup, distance_impossible, negative_fare, duration_over_24h, unknown_code, unknown_location, passenger_count_over_9
+        the rule 'no_pickup' always rejects: such a record is no trip of its file. What can be changed is dropoff_before_pickup, distance_impossible, negative_fare, duration_over_24h, unknown_code, unknown_location, passenger_count_over_9
+        "
+        );
+    }
+
+    #[test]
+    fn every_rule_fits_every_colour_or_leaves_it_alone() {
+        for colour in Colour::ALL {
+            let tests = Rules::default().tests(TripFile::new(colour, colour.first_month()));
+            assert!(tests.len() >= 5, "{colour}");
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Columns in the making: a batch of records, cut and typed but not yet judged.
+
+use polars::prelude::*;
+use polars_arrow::array::MutableBinaryViewArray;
+use polars_arrow::bitmap::Bitmap;
+
+use crate::schema::{Column as Canonical, Kind};
+
+/// A batch of typed columns, one for each canonical column of a colour. A record that could
+/// not be read is there as nulls, and named by its reader.
+#[derive(Debug)]
+pub(super) struct Typed {
+    columns: Vec<Growing>,
+    rows: usize,
+}
+
+#[derive(Debug)]
+struct Growing {
+    values: Values,
+    nulls: Vec<u32>,
+}
+
+/// The values of a column; where one is null, a value that means nothing.
+#[derive(Debug)]
+pub(super) enum Values {
+    Code(Vec<i16>),
+    Seconds(Vec<i32>),
+    Number(Vec<f64>),
+    /// Microseconds since 1970.
+    Time(Vec<i64>),
+    Text(Texts),
+}
+
+/// Texts one after the other, and where each ends.
+#[derive(Debug, Default)]
+pub(super) struct Texts {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Texts {
+    pub(super) fn push(&mut self, text: &[u8]) {
+        self.bytes.extend_from_slice(text);
+        self.ends.push(self.bytes.len());
+    }
+}
+
+impl Typed {
+    /// Room for so many records of these columns.
+    pub(super) fn new(schema: &[&'static Canonical], mapped: &[bool], rows: usize) -> Self {
+        let grow = |(column, mapped): (&&Canonical, &bool)| {
+            let room = if *mapped { rows } else { 0 };
+            let values = match column.kind {
+                Kind::Code(_) => Values::Code(Vec::with_capacity(room)),
+                Kind::Seconds => Values::Seconds(Vec::with_capacity(room)),
+                Kind::Number => Values::Number(Vec::with_capacity(room)),
+                Kind::Time => Values::Time(Vec::with_capacity(room)),
+                Kind::Text | Kind::Base | Kind::Flag => Values::Text(Texts {
+                    bytes: Vec::with_capacity(room),
+                    ends: Vec::with_capacity(room),
+                }),
+            };
+            Growing {
+                values,
+                nulls: Vec::new(),
+            }
+        };
+        Self {
+            columns: schema.iter().zip(mapped).map(grow).collect(),
+            rows: 0,
+        }
+    }
+
+    /// The values of a column, to push the next one.
+    #[inline]
+    pub(super) fn values(&mut self, column: usize) -> &mut Values {
+        &mut self.columns[column].values
+    }
+
+    /// Pushes a null.
+    #[inline]
+    pub(super) fn push_null(&mut self, column: usize) {
+        let row = self.rows as u32;
+        let Growing { values, nulls } = &mut self.columns[column];
+        nulls.push(row);
+        match values {
+            Values::Code(values) => values.push(0),
+            Values::Seconds(values) => values.push(0),
+            Values::Number(values) => values.push(0.0),
+            Values::Time(values) => values.push(0),
+            Values::Text(texts) => texts.push(b""),
+        }
+    }
+
+    /// Takes back the null just pushed for the record in hand; false where it is no null.
+    pub(super) fn take_back_null(&mut self, column: usize) -> bool {
+        let Growing { values, nulls } = &mut self.columns[column];
+        if nulls.last() != Some(&(self.rows as u32)) {
+            return false;
+        }
+        nulls.pop();
+        match values {
+            Values::Code(values) => _ = values.pop(),
+            Values::Seconds(values) => _ = values.pop(),
+            Values::Number(values) => _ = values.pop(),
+            Values::Time(values) => _ = values.pop(),
+            Values::Text(texts) => _ = texts.ends.pop(),
+        }
+        true
+    }
+
+    /// Ends the record in hand, for which every mapped column has one value or null.
+    #[inline]
+    pub(super) fn end_record(&mut self) {
+        self.rows += 1;
+    }
+
+    /// Replaces a whole column: what a reader of columns does.
+    pub(super) fn set(&mut self, column: usize, values: Values, nulls: Vec<u32>, rows: usize) {
+        self.columns[column] = Growing { values, nulls };
+        self.rows = rows;
+    }
+
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The first column alone.
+    pub(super) fn into_only(self) -> (Values, Vec<u32>) {
+        let only = self.columns.into_iter().next();
+        only.map_or((Values::Code(Vec::new()), Vec::new()), |column| {
+            (column.values, column.nulls)
+        })
+    }
+
+    /// The batch as a frame: times as microseconds in 64-bit integers, absent columns null.
+    pub(super) fn into_frame(self, schema: &[&'static Canonical]) -> PolarsResult<DataFrame> {
+        let rows = self.rows;
+        let columns = schema
+            .iter()
+            .zip(self.columns)
+            .map(|(column, growing)| growing.into_column(column.name.into(), rows))
+            .collect();
+        DataFrame::new(rows, columns)
+    }
+}
+
+impl Growing {
+    fn into_column(self, name: PlSmallStr, rows: usize) -> Column {
+        let empty = match &self.values {
+            Values::Code(values) => values.is_empty(),
+            Values::Seconds(values) => values.is_empty(),
+            Values::Number(values) => values.is_empty(),
+            Values::Time(values) => values.is_empty(),
+            Values::Text(texts) => texts.ends.is_empty(),
+        };
+        let validity = if empty && rows > 0 {
+            Some(Bitmap::new_with_value(false, rows))
+        } else {
+            validity(&self.nulls, rows)
+        };
+        match self.values {
+            Values::Code(values) => {
+                Int16Chunked::from_vec_validity(name, sized(values, rows), validity).into_column()
+            }
+            Values::Seconds(values) => {
+                Int32Chunked::from_vec_validity(name, sized(values, rows), validity).into_column()
+            }
+            Values::Number(values) => {
+                Float64Chunked::from_vec_validity(name, sized(values, rows), validity).into_column()
+            }
+            Values::Time(values) => {
+                Int64Chunked::from_vec_validity(name, sized(values, rows), validity).into_column()
+            }
+            Values::Text(mut texts) => {
+                texts.ends.resize(rows, texts.bytes.len());
+                let text = String::from_utf8_lossy(&texts.bytes);
+                let mut views = MutableBinaryViewArray::<str>::with_capacity(rows);
+                let mut start = 0;
+                for end in texts.ends {
+                    views.push_value(text.get(start..end).unwrap_or_default());
+                    start = end;
+                }
+                StringChunked::with_chunk(name, views.freeze().with_validity(validity))
+                    .into_column()
+            }
+        }
+    }
+}
+
+fn sized<T: Default + Clone>(mut values: Vec<T>, rows: usize) -> Vec<T> {
+    values.resize(rows, T::default());
+    values
+}
+
+/// The bits that say which rows hold a value; none where all do.
+fn validity(nulls: &[u32], rows: usize) -> Option<Bitmap> {
+    if nulls.is_empty() {
+        return None;
+    }
+    let mut bits = vec![0xff_u8; rows.div_ceil(8)];
+    for &null in nulls {
+        bits[null as usize / 8] &= !(1 << (null % 8));
+    }
+    Some(Bitmap::from_u8_vec(bits, rows))
+}

@@ -1,0 +1,10 @@
+//! What the user asks for: the parameters of a flow, the settings of the program, and the
+//! tools made from them.
+
+mod parameters;
+mod settings;
+mod tools;
+
+pub use parameters::{ColourList, MonthList, ParameterError, Parameters};
+pub use settings::{NewColumn, Options, Settings, SettingsError};
+pub use tools::Tools;

@@ -1,0 +1,340 @@
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use serde::{Deserialize, Deserializer};
+
+use crate::clean::{Changeable, Level, RuleError, Rules};
+use crate::flow::Policy;
+use crate::lake::{GcsSettings, LakeAddress, LakeError};
+use crate::source::{HttpSettings, Source, UnknownSource};
+
+/// The file of settings looked for in the current folder.
+const FILE: &str = "taxi.toml";
+
+/// What the command line or the environment says; nothing where it says nothing.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Settings (also in taxi.toml)")]
+pub struct Options {
+    /// Where files come from: web, datatalks, tlc, sample, raw, a folder, or an address with
+    /// {colour}, {year} and {month} in it [default: web]
+    #[arg(long, env = "TAXI_SOURCE")]
+    pub source: Option<Source>,
+
+    /// Where months go: a folder, or gs://bucket/prefix [default: data]
+    #[arg(long, env = "TAXI_LAKE")]
+    pub lake: Option<LakeAddress>,
+
+    /// The folder for what is on its way [default: data/spool]
+    #[arg(long, value_name = "FOLDER", env = "TAXI_SPOOL")]
+    pub spool: Option<PathBuf>,
+
+    /// The key file of a Google service account [default: the application default credentials]
+    #[arg(long, value_name = "FILE", env = "TAXI_CREDENTIALS")]
+    pub credentials: Option<PathBuf>,
+
+    /// Do a month again even if nothing has changed
+    #[arg(long, env = "TAXI_FORCE")]
+    pub force: bool,
+
+    /// Keep the bytes as fetched, under raw/ in the lake
+    #[arg(long, env = "TAXI_KEEP_RAW")]
+    pub keep_raw: bool,
+
+    /// What a column that the schema does not know means [default: warn]
+    #[arg(long, value_name = "WHAT", env = "TAXI_ON_NEW_COLUMN")]
+    pub on_new_column: Option<NewColumn>,
+
+    /// Set the records aside that these rules concern
+    #[arg(long, value_name = "RULES", value_delimiter = ',', env = "TAXI_REJECT")]
+    pub reject: Vec<Changeable>,
+
+    /// Keep and count the records that these rules concern
+    #[arg(long, value_name = "RULES", value_delimiter = ',', env = "TAXI_FLAG")]
+    pub flag: Vec<Changeable>,
+
+    /// Do not ask these rules
+    #[arg(long, value_name = "RULES", value_delimiter = ',', env = "TAXI_OFF")]
+    pub off: Vec<Changeable>,
+
+    /// How many threads clean a month [default: one each core]
+    #[arg(long, value_name = "N", env = "TAXI_THREADS")]
+    pub threads: Option<usize>,
+
+    /// How often a task is tried again after a passing trouble [default: 5]
+    #[arg(long, value_name = "N", env = "TAXI_RETRIES")]
+    pub retries: Option<usize>,
+
+    /// How long until the first of these tries; doubled for each after it [default: 1s]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, env = "TAXI_RETRY_DELAY")]
+    pub retry_delay: Option<Duration>,
+
+    /// How long a silent host is waited for [default: 60s]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, env = "TAXI_STALL_TIMEOUT")]
+    pub stall_timeout: Option<Duration>,
+
+    /// The most connections to one host [default: 2]
+    #[arg(long, value_name = "N", env = "TAXI_CONNECTIONS_PER_HOST")]
+    pub connections_per_host: Option<usize>,
+
+    /// The file of settings [default: taxi.toml, where there is one]
+    #[arg(long, value_name = "FILE", env = "TAXI_CONFIG")]
+    pub config: Option<PathBuf>,
+}
+
+/// What a column that the schema does not know means.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NewColumn {
+    /// It is named in a warning and in the footer, and left out.
+    #[default]
+    Warn,
+    /// The month fails.
+    Fail,
+}
+
+/// What `taxi.toml` says.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct File {
+    #[serde(deserialize_with = "from_text")]
+    source: Option<Source>,
+    #[serde(deserialize_with = "from_text")]
+    lake: Option<LakeAddress>,
+    spool: Option<PathBuf>,
+    credentials: Option<PathBuf>,
+    keep_raw: bool,
+    on_new_column: Option<NewColumn>,
+    threads: Option<usize>,
+    retries: Option<usize>,
+    #[serde(deserialize_with = "duration")]
+    retry_delay: Option<Duration>,
+    #[serde(deserialize_with = "duration")]
+    stall_timeout: Option<Duration>,
+    connections_per_host: Option<usize>,
+    rules: BTreeMap<String, LevelName>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum LevelName {
+    Reject,
+    Flag,
+    Off,
+}
+
+fn from_text<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: std::str::FromStr<Err: std::fmt::Display>,
+{
+    let text = String::deserialize(deserializer)?;
+    text.parse().map(Some).map_err(serde::de::Error::custom)
+}
+
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    humantime::parse_duration(&text)
+        .map(Some)
+        .map_err(serde::de::Error::custom)
+}
+
+/// The settings in force: flags, then the environment, then `taxi.toml`, then these defaults.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where files come from.
+    pub source: Source,
+    /// Where months go.
+    pub lake: LakeAddress,
+    /// The folder for what is on its way.
+    pub spool: PathBuf,
+    /// How Google Cloud Storage is spoken to.
+    pub gcs: GcsSettings,
+    /// How the hosts of the files are spoken to.
+    pub http: HttpSettings,
+    /// Whether a month is done again even if nothing has changed.
+    pub force: bool,
+    /// Whether the bytes as fetched are kept.
+    pub keep_raw: bool,
+    /// What a column that the schema does not know means.
+    pub on_new_column: NewColumn,
+    /// The rules with their levels.
+    pub rules: Rules,
+    /// How many threads clean a month; none for one each core.
+    pub threads: Option<usize>,
+    /// How tasks are tried again.
+    pub policy: Policy,
+}
+
+/// Why the settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// The file of settings cannot be read.
+    #[error("cannot read the settings in {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The file of settings says something that is not understood.
+    #[error("{} is not understood: {source}", path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Where and what.
+        source: Box<toml::de::Error>,
+    },
+    /// A rule in `[rules]`.
+    #[error("[rules] in taxi.toml: {0}")]
+    Rule(#[from] RuleError),
+    /// A default that is no address; cannot be.
+    #[error(transparent)]
+    Lake(#[from] LakeError),
+    /// A default that is no source; cannot be.
+    #[error(transparent)]
+    Source(#[from] UnknownSource),
+}
+
+impl Settings {
+    /// The settings in force where the command line and the environment say this.
+    pub fn resolve(options: &Options) -> Result<Self, SettingsError> {
+        let file = read(options.config.as_deref())?;
+        let mut rules = Rules::default();
+        for (name, level) in &file.rules {
+            let level = match level {
+                LevelName::Reject => Level::Reject,
+                LevelName::Flag => Level::Flag,
+                LevelName::Off => Level::Off,
+            };
+            rules.set(&name.parse()?, level);
+        }
+        let levels = [
+            (&options.reject, Level::Reject),
+            (&options.flag, Level::Flag),
+            (&options.off, Level::Off),
+        ];
+        for (names, level) in levels {
+            for rule in names {
+                rules.set(rule, level);
+            }
+        }
+        let lake = options.lake.clone().or(file.lake);
+        let emulator = std::env::var("STORAGE_EMULATOR_HOST")
+            .ok()
+            .filter(|host| !host.is_empty());
+        let policy = Policy::default();
+        let http = HttpSettings::default();
+        Ok(Self {
+            source: options
+                .source
+                .clone()
+                .or(file.source)
+                .unwrap_or(Source::Web),
+            lake: lake.unwrap_or_else(|| LakeAddress::Folder("data".into())),
+            spool: options
+                .spool
+                .clone()
+                .or(file.spool)
+                .unwrap_or_else(|| "data/spool".into()),
+            gcs: GcsSettings {
+                credentials: options.credentials.clone().or(file.credentials),
+                emulator,
+            },
+            http: HttpSettings {
+                stall_timeout: options
+                    .stall_timeout
+                    .or(file.stall_timeout)
+                    .unwrap_or(http.stall_timeout),
+                connections_per_host: options
+                    .connections_per_host
+                    .or(file.connections_per_host)
+                    .unwrap_or(http.connections_per_host),
+                ..http
+            },
+            force: options.force,
+            keep_raw: options.keep_raw || file.keep_raw,
+            on_new_column: options
+                .on_new_column
+                .or(file.on_new_column)
+                .unwrap_or_default(),
+            rules,
+            threads: options.threads.or(file.threads),
+            policy: Policy {
+                retries: options.retries.or(file.retries).unwrap_or(policy.retries),
+                first_delay: options
+                    .retry_delay
+                    .or(file.retry_delay)
+                    .unwrap_or(policy.first_delay),
+                ..policy
+            },
+        })
+    }
+}
+
+/// The file named, or the one in the current folder, or none.
+fn read(named: Option<&Path>) -> Result<File, SettingsError> {
+    let path = named.unwrap_or(Path::new(FILE));
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
+            return Ok(File::default());
+        }
+        Err(source) => {
+            return Err(SettingsError::Read {
+                path: path.to_owned(),
+                source,
+            });
+        }
+    };
+    toml::from_str(&text).map_err(|source| SettingsError::Parse {
+        path: path.to_owned(),
+        source: Box::new(source),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(toml: &str, options: Options) -> Result<Settings, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("taxi.toml");
+        std::fs::write(&path, toml).unwrap();
+        let options = Options {
+            config: Some(path),
+            ..options
+        };
+        Settings::resolve(&options).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn flags_go_before_the_file_and_the_file_before_the_defaults() {
+        let toml = "lake = 'gs://b/p'\nretries = 1\nretry_delay = '10ms'\n[rules]\nnegative_fare = 'reject'";
+        let file = resolve(toml, Options::default()).unwrap();
+        assert_eq!(file.lake.to_string(), "gs://b/p");
+        assert_eq!(
+            (file.policy.retries, file.policy.first_delay),
+            (1, Duration::from_millis(10))
+        );
+        assert_eq!(file.source, Source::Web);
+        assert_ne!(file.rules, Rules::default());
+        let options = Options {
+            lake: Some("x".parse().unwrap()),
+            flag: vec!["negative_fare".parse().unwrap()],
+            ..Options::default()
+        };
+        let flags = resolve(toml, options).unwrap();
+        assert_eq!(flags.lake.to_string(), "x");
+        assert_eq!(flags.rules, Rules::default());
+    }
+
+    #[test]
+    fn what_the_file_should_not_say_is_named() {
+        let error = resolve("lakes = 'x'", Options::default()).unwrap_err();
+        assert!(error.contains("unknown field `lakes`"), "{error}");
+        let error = resolve("[rules]\nno_pickup = 'off'", Options::default()).unwrap_err();
+        assert!(error.contains("always rejects"), "{error}");
+    }
+}

@@ -1,0 +1,188 @@
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+
+use crate::clean::{CleanError, Cleaned, Job, clean};
+use crate::flow::Progress;
+use crate::lake::{Lake, LakeError, Publication, Published};
+use crate::schema;
+use crate::source::{
+    FetchError, Fetched, Fetcher, Held, Known, Outcome, RawError, RawFile, RawStore, Spool,
+    SpoolError,
+};
+use crate::trip::{Format, Month, TripFile};
+
+use super::{NewColumn, Settings};
+
+/// What the flows work with, made from the settings.
+#[derive(Debug)]
+pub struct Tools {
+    settings: Settings,
+    fetcher: Fetcher,
+    lake: Lake,
+    spool: Spool,
+}
+
+/// Why the tools cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ToolsError {
+    /// The lake.
+    #[error(transparent)]
+    Lake(#[from] LakeError),
+    /// The HTTP client.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+}
+
+impl Tools {
+    /// Makes the tools; asks nobody yet.
+    pub fn new(settings: Settings) -> Result<Self, ToolsError> {
+        let lake = settings.lake.open(&settings.gcs)?;
+        let fetcher = Fetcher::new(&settings.http)?;
+        let spool = Spool::new(&settings.spool);
+        Ok(Self {
+            settings,
+            fetcher,
+            lake,
+            spool,
+        })
+    }
+
+    /// The settings they were made from.
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The lake.
+    pub const fn lake(&self) -> &Lake {
+        &self.lake
+    }
+
+    /// Takes hold of a month's place in the spool; `None` where the run was told to stop.
+    pub async fn hold(
+        &self,
+        file: TripFile,
+        progress: &Progress,
+    ) -> Result<Option<Held>, SpoolError> {
+        self.spool
+            .hold(file, &self.settings.lake.to_string(), progress)
+            .await
+    }
+
+    /// Whether a month as published was made by this schema and these rules.
+    pub fn is_current(&self, month: &Published) -> bool {
+        let provenance = &month.provenance;
+        provenance.schema_digest == schema::digest(provenance.colour)
+            && provenance.rules_digest == self.settings.rules.digest()
+    }
+
+    /// Fetches a month's file, unless it is what the lake has.
+    pub async fn fetch(
+        &self,
+        file: TripFile,
+        before: Option<&Published>,
+        held: &Held,
+        progress: &Progress,
+    ) -> Result<Outcome, FetchError> {
+        let source = &self.settings.source;
+        let address = source.locate(file)?;
+        let expected = source.should_have(file, Month::current());
+        let known = before
+            .filter(|month| self.is_current(month) && !self.settings.force)
+            .map(|month| Known {
+                facts: month.provenance.source.clone(),
+            });
+        let raw = RawInLake(&self.lake);
+        let fetched = self
+            .fetcher
+            .fetch(
+                file,
+                &address,
+                expected,
+                known.as_ref(),
+                held,
+                &raw,
+                progress,
+            )
+            .await?;
+        // A host that knows no tags, or a raw file: the bytes themselves tell.
+        match (&fetched, known) {
+            (Outcome::Fetched(new), Some(known)) if new.facts.sha256 == known.facts.sha256 => {
+                Ok(Outcome::Unchanged)
+            }
+            _ => Ok(fetched),
+        }
+    }
+
+    /// Cleans a fetched month.
+    pub async fn clean(
+        &self,
+        file: TripFile,
+        fetched: &Fetched,
+        held: &Held,
+        progress: &Progress,
+    ) -> Result<Cleaned, CleanError> {
+        let job = Job {
+            file,
+            input: fetched.path.clone(),
+            format: fetched.format,
+            source: fetched.facts.clone(),
+            rules: self.settings.rules.clone(),
+            refuse_new_columns: self.settings.on_new_column == NewColumn::Fail,
+            workers: self.settings.threads,
+            folder: held.folder().to_owned(),
+        };
+        let progress = progress.clone();
+        progress.begin(fetched.facts.size);
+        let cleaning = tokio::task::spawn_blocking(move || clean(&job, &progress));
+        match cleaning.await {
+            Ok(cleaned) => cleaned,
+            Err(stopped) => match stopped.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Err(CleanError::Interrupted),
+            },
+        }
+    }
+
+    /// Publishes a cleaned month; the size of its trips in bytes.
+    pub async fn publish(
+        &self,
+        file: TripFile,
+        fetched: &Fetched,
+        cleaned: &Cleaned,
+        held: &Held,
+        progress: &Progress,
+    ) -> Result<u64, LakeError> {
+        let raw: Option<(&Path, Format)> = self
+            .settings
+            .keep_raw
+            .then_some((fetched.path.as_path(), fetched.format));
+        let month = Publication {
+            file,
+            provenance: &cleaned.provenance,
+            trips: &cleaned.trips,
+            quarantine: cleaned.quarantine.as_deref(),
+            raw,
+        };
+        self.lake.publish(month, held.folder(), progress).await
+    }
+}
+
+/// The raw files of a lake.
+struct RawInLake<'a>(&'a Lake);
+
+#[async_trait]
+impl RawStore for RawInLake<'_> {
+    async fn bring(&self, keys: &[String], to: &Path) -> Result<Option<RawFile>, RawError> {
+        let to = PathBuf::from(to);
+        let brought = self
+            .0
+            .bring(keys, &to)
+            .await
+            .map_err(|error| Box::new(error) as RawError)?;
+        Ok(brought.map(|(key, etag)| RawFile {
+            address: self.0.url(&key),
+            etag,
+        }))
+    }
+}

@@ -1,0 +1,70 @@
+use std::fmt;
+use std::time::Duration;
+
+use crate::trip::TripFile;
+
+use super::MonthReport;
+
+/// A task of a run: what is done to which month.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TaskName {
+    /// What is done: `fetch`, `clean`, `write-gcs`.
+    pub name: &'static str,
+    /// To which month.
+    pub file: TripFile,
+}
+
+impl fmt::Display for TaskName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.file, self.name)
+    }
+}
+
+/// What happens in a run.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// A task begins.
+    TaskStarted(TaskName),
+    /// A task has done so much, in bytes, of a total that may be unknown.
+    TaskProgress {
+        /// The task.
+        task: TaskName,
+        /// What it has done.
+        done: u64,
+        /// What there is to do; 0 where unknown.
+        total: u64,
+    },
+    /// A task failed and will be tried again.
+    TaskRetrying {
+        /// The task.
+        task: TaskName,
+        /// Why it failed.
+        error: &'a dyn std::error::Error,
+        /// How long until the next try.
+        wait: Duration,
+    },
+    /// A task did its work.
+    TaskDone {
+        /// The task.
+        task: TaskName,
+        /// How long it took.
+        took: Duration,
+    },
+    /// A task failed for good.
+    TaskFailed {
+        /// The task.
+        task: TaskName,
+        /// Why.
+        error: &'a dyn std::error::Error,
+    },
+    /// Something that people should know and that stops nothing.
+    Warning {
+        /// The month.
+        file: TripFile,
+        /// What.
+        text: &'a str,
+    },
+    /// A month is done with, whatever came of it.
+    MonthDone(&'a MonthReport),
+}

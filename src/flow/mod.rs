@@ -1,0 +1,40 @@
+//! What a run is: tasks with retries, cancellation, and events for whoever listens.
+//!
+//! Knows nothing of what the tasks do. A task fails with an error that is a [`Failure`]: it
+//! says by its type whether trying again can help.
+
+mod event;
+mod listener;
+mod progress;
+mod report;
+mod run;
+mod table;
+
+pub use event::{Event, TaskName};
+pub use listener::{Listener, LogLines, Terminal};
+pub use progress::Progress;
+pub use report::{MonthReport, RunReport, State};
+pub use run::{Policy, Run};
+pub use table::{bytes, month_table, thousands};
+
+use std::time::Duration;
+
+/// Whether trying again can help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// It cannot: the same answer would come.
+    Never,
+    /// It can, after a while.
+    Backoff,
+    /// It can, and not before so long: the other side said so.
+    After(Duration),
+}
+
+/// An error that knows whether trying again can help.
+pub trait Failure: std::error::Error {
+    /// Whether trying again can help.
+    fn retry(&self) -> Retry;
+
+    /// Whether nothing is wrong but that the run was told to stop.
+    fn is_interruption(&self) -> bool;
+}

@@ -1,0 +1,239 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use backon::{ExponentialBuilder, Retryable};
+use tokio_util::sync::CancellationToken;
+
+use crate::trip::TripFile;
+
+use super::{Event, Failure, Listener, Progress, Retry, TaskName};
+
+/// How often and after how long a task is tried again.
+#[derive(Debug, Clone, Copy)]
+pub struct Policy {
+    /// How many times after the first.
+    pub retries: usize,
+    /// How long until the second try; doubled for each after it, with jitter.
+    pub first_delay: Duration,
+    /// No wait is longer than this, unless the other side asks for it.
+    pub longest_delay: Duration,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            retries: 5,
+            first_delay: Duration::from_secs(1),
+            longest_delay: Duration::from_secs(60),
+        }
+    }
+}
+
+/// A run of a flow: runs its tasks and tells its listeners.
+#[derive(Clone)]
+pub struct Run {
+    listeners: Arc<[Arc<dyn Listener>]>,
+    cancelled: CancellationToken,
+    policy: Policy,
+}
+
+impl fmt::Debug for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Run")
+            .field("policy", &self.policy)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Run {
+    /// A run that tells these listeners and stops when `cancelled` is.
+    pub fn new(
+        listeners: Vec<Arc<dyn Listener>>,
+        cancelled: CancellationToken,
+        policy: Policy,
+    ) -> Self {
+        Self {
+            listeners: listeners.into(),
+            cancelled,
+            policy,
+        }
+    }
+
+    /// Tells every listener.
+    pub fn tell(&self, event: &Event<'_>) {
+        for listener in self.listeners.iter() {
+            listener.hear(event);
+        }
+    }
+
+    /// Warns of something about a month.
+    pub fn warn(&self, file: TripFile, text: &str) {
+        self.tell(&Event::Warning { file, text });
+    }
+
+    /// Whether the run was told to stop.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.is_cancelled()
+    }
+
+    /// A progress of no task: to learn that the run was told to stop.
+    pub fn progress(&self) -> Progress {
+        Progress::new(None, Arc::clone(&self.listeners), self.cancelled.clone())
+    }
+
+    /// Runs a task, and again after a transient failure. `work` is given the means to say how
+    /// far it is and must end soon after they say that the run is cancelled.
+    pub async fn task<T, E, W, F>(
+        &self,
+        name: &'static str,
+        file: TripFile,
+        work: W,
+    ) -> Result<T, E>
+    where
+        E: Failure,
+        W: Fn(Progress) -> F,
+        F: Future<Output = Result<T, E>>,
+    {
+        let task = TaskName { name, file };
+        let started = Instant::now();
+        self.tell(&Event::TaskStarted(task));
+        let progress = Progress::new(
+            Some(task),
+            Arc::clone(&self.listeners),
+            self.cancelled.clone(),
+        );
+        let cancelled = self.cancelled.clone();
+        let delays = ExponentialBuilder::default()
+            .with_jitter()
+            .with_min_delay(self.policy.first_delay)
+            .with_max_delay(self.policy.longest_delay)
+            .with_max_times(self.policy.retries);
+        let result = (|| work(progress.clone()))
+            .retry(delays)
+            // A cancelled run does not wait: the next try sees it and ends.
+            .sleep(move |delay| {
+                let cancelled = cancelled.clone();
+                async move {
+                    tokio::select! {
+                        () = tokio::time::sleep(delay) => {}
+                        () = cancelled.cancelled() => {}
+                    }
+                }
+            })
+            .when(|error| !error.is_interruption() && error.retry() != Retry::Never)
+            .adjust(|error, delay| match error.retry() {
+                Retry::After(asked) => delay.map(|delay| delay.max(asked)),
+                _ => delay,
+            })
+            .notify(|error, wait| self.tell(&Event::TaskRetrying { task, error, wait }))
+            .await;
+        match &result {
+            Ok(_) => self.tell(&Event::TaskDone {
+                task,
+                took: started.elapsed(),
+            }),
+            Err(error) => self.tell(&Event::TaskFailed { task, error }),
+        }
+        result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("it failed")]
+    struct Failed(Retry);
+
+    impl Failure for Failed {
+        fn retry(&self) -> Retry {
+            self.0
+        }
+
+        fn is_interruption(&self) -> bool {
+            false
+        }
+    }
+
+    #[derive(Default)]
+    struct Waits(Mutex<Vec<Duration>>);
+
+    impl Listener for Waits {
+        fn hear(&self, event: &Event<'_>) {
+            if let Event::TaskRetrying { wait, .. } = event {
+                self.0.lock().unwrap().push(*wait);
+            }
+        }
+    }
+
+    fn file() -> TripFile {
+        TripFile::new(crate::trip::Colour::Green, "2020-01".parse().unwrap())
+    }
+
+    async fn tries(failures: usize, retry: Retry, retries: usize) -> (bool, usize, Vec<Duration>) {
+        let waits = Arc::new(Waits::default());
+        let policy = Policy {
+            retries,
+            first_delay: Duration::from_millis(1),
+            longest_delay: Duration::from_millis(4),
+        };
+        let run = Run::new(vec![waits.clone()], CancellationToken::new(), policy);
+        let tried = AtomicUsize::new(0);
+        let result = run
+            .task("fetch", file(), async |_| {
+                if tried.fetch_add(1, Relaxed) < failures {
+                    Err(Failed(retry))
+                } else {
+                    Ok(())
+                }
+            })
+            .await;
+        let waits = waits.0.lock().unwrap().clone();
+        (result.is_ok(), tried.load(Relaxed), waits)
+    }
+
+    #[tokio::test]
+    async fn a_transient_failure_is_tried_again_and_no_other() {
+        assert!(matches!(tries(2, Retry::Backoff, 5).await, (true, 3, _)));
+        assert!(matches!(tries(9, Retry::Backoff, 2).await, (false, 3, _)));
+        assert!(matches!(tries(1, Retry::Never, 5).await, (false, 1, _)));
+    }
+
+    #[tokio::test]
+    async fn the_wait_the_other_side_asks_for_is_kept() {
+        let asked = Duration::from_millis(30);
+        let (ok, _, waits) = tries(2, Retry::After(asked), 5).await;
+        assert!(ok);
+        assert_eq!(waits, [asked, asked]);
+    }
+
+    #[tokio::test]
+    async fn a_cancelled_run_does_not_wait() {
+        let cancelled = CancellationToken::new();
+        let policy = Policy {
+            first_delay: Duration::from_secs(3600),
+            ..Policy::default()
+        };
+        let run = Run::new(vec![], cancelled.clone(), policy);
+        let tried = AtomicUsize::new(0);
+        let started = Instant::now();
+        let result = run
+            .task("fetch", file(), async |_| {
+                let retry = if tried.fetch_add(1, Relaxed) == 0 {
+                    Retry::Backoff
+                } else {
+                    Retry::Never
+                };
+                cancelled.cancel();
+                Err::<(), _>(Failed(retry))
+            })
+            .await;
+        assert!(result.is_err());
+        assert!(started.elapsed() < Duration::from_secs(60));
+    }
+}

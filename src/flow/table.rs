@@ -1,0 +1,134 @@
+use std::collections::BTreeMap;
+
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::{CellAlignment, ContentArrangement, Table};
+
+use super::MonthReport;
+
+/// The months of a run as a table for people.
+pub fn month_table(months: &[MonthReport], width: Option<u16>) -> String {
+    let mut table = Table::new();
+    table.load_preset(UTF8_HORIZONTAL_ONLY);
+    if let Some(width) = width {
+        table
+            .set_width(width)
+            .set_content_arrangement(ContentArrangement::Dynamic);
+    }
+    table.set_header([
+        "month",
+        "state",
+        "read",
+        "kept",
+        "set aside",
+        "reasons",
+        "flagged",
+        "seconds",
+        "size",
+    ]);
+    for month in months {
+        let number = |rows: Option<u64>| rows.map_or_else(|| "-".to_owned(), thousands);
+        table.add_row([
+            month.file().to_string(),
+            month.state.as_str().to_owned(),
+            number(month.rows_read),
+            number(month.rows_kept),
+            number(month.rows_quarantined),
+            by_rule(&month.reasons),
+            by_rule(&month.flags),
+            format!("{:.1}", month.seconds),
+            month.bytes.map_or_else(|| "-".to_owned(), bytes),
+        ]);
+    }
+    for right in [2, 3, 4, 7, 8] {
+        if let Some(column) = table.column_mut(right) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let lines: Vec<String> = table
+        .lines()
+        .map(|line| line.trim_end().to_owned())
+        .collect();
+    lines.join("\n")
+}
+
+fn by_rule(rows: &BTreeMap<String, u64>) -> String {
+    if rows.is_empty() {
+        return "-".to_owned();
+    }
+    let lines = rows
+        .iter()
+        .map(|(rule, rows)| format!("{rule} {}", thousands(*rows)));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// A number with its thousands set apart: `35,644`.
+pub fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A size for people: `1.5 MB`.
+pub fn bytes(size: u64) -> String {
+    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
+    if size < 1000 {
+        return format!("{size} B");
+    }
+    let mut value = size as f64 / 1000.0;
+    let mut unit = 0;
+    while value >= 999.95 && unit + 1 < UNITS.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    format!("{value:.1} {}", UNITS[unit])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::State;
+    use super::*;
+    use crate::trip::{Colour, Counts, TripFile};
+
+    #[test]
+    fn numbers_are_written_for_people() {
+        assert_eq!(
+            [0, 999, 1000, 35_644, 1_234_567].map(thousands),
+            ["0", "999", "1,000", "35,644", "1,234,567"]
+        );
+        assert_eq!(
+            [0, 999, 1500, 999_960, 35_000_000].map(bytes),
+            ["0 B", "999 B", "1.5 kB", "1.0 MB", "35.0 MB"]
+        );
+    }
+
+    #[test]
+    fn the_months_of_a_run_are_shown_as_a_table() {
+        let month =
+            |n: u32| TripFile::new(Colour::Green, crate::trip::Month::new(2020, n).unwrap());
+        let counts = Counts {
+            rows_read: 35_644,
+            rows_kept: 35_612,
+            rows_quarantined: 32,
+            reasons: [
+                ("dropoff_before_pickup".to_owned(), 12),
+                ("pickup_outside_month".to_owned(), 20),
+            ]
+            .into(),
+            flags: [("negative_fare".to_owned(), 97)].into(),
+        };
+        let mut published = MonthReport::new(month(4), State::Published).counted(&counts);
+        published.bytes = Some(613_411);
+        published.seconds = 0.34;
+        let table = month_table(
+            &[published, MonthReport::new(month(5), State::NotPublished)],
+            None,
+        );
+        insta::assert_snapshot!(table, @"");
+    }
+}

@@ -1,0 +1,177 @@
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::local::LocalFileSystem;
+use object_store::{BackoffConfig, ClientOptions, RetryConfig};
+
+use super::{Lake, LakeError};
+
+/// Where a lake is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LakeAddress {
+    /// A local folder.
+    Folder(PathBuf),
+    /// A bucket of Google Cloud Storage, and a prefix within it, which may be empty.
+    Gcs {
+        /// The bucket's name.
+        bucket: String,
+        /// The prefix, without slashes at its ends.
+        prefix: String,
+    },
+}
+
+/// How Google Cloud Storage is spoken to.
+#[derive(Debug, Clone, Default)]
+pub struct GcsSettings {
+    /// The file of a service account's key; none for the application default credentials.
+    pub credentials: Option<PathBuf>,
+    /// The address of an emulator, spoken to without credentials (`STORAGE_EMULATOR_HOST`).
+    pub emulator: Option<String>,
+}
+
+/// A part of 8 MiB may take this long: 112 kbit/s.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(600);
+
+impl LakeAddress {
+    /// The address of a key, for people.
+    pub fn of(&self, key: &str) -> String {
+        match self {
+            Self::Folder(root) => root.join(key).display().to_string(),
+            Self::Gcs { .. } => format!("{self}/{key}"),
+        }
+    }
+
+    /// Opens the lake; a local folder is made when needed.
+    pub fn open(&self, settings: &GcsSettings) -> Result<Lake, LakeError> {
+        let address = self.clone();
+        match self {
+            Self::Folder(root) => {
+                std::fs::create_dir_all(root)
+                    .map_err(|source| LakeError::io("make", root, source))?;
+                let store = LocalFileSystem::new_with_prefix(root)
+                    .map_err(|source| address.failed(source))?;
+                Ok(Lake {
+                    address,
+                    store: Arc::new(store),
+                    multipart: None,
+                })
+            }
+            Self::Gcs { bucket, .. } => {
+                let builder = settings.builder().with_bucket_name(bucket);
+                let store = builder.build().map_err(|source| address.failed(source))?;
+                let store = Arc::new(store);
+                Ok(Lake {
+                    address,
+                    store: Arc::clone(&store) as _,
+                    multipart: Some(store),
+                })
+            }
+        }
+    }
+
+    pub(super) fn failed(&self, source: object_store::Error) -> LakeError {
+        LakeError::store(self.to_string(), source)
+    }
+}
+
+impl GcsSettings {
+    fn builder(&self) -> GoogleCloudStorageBuilder {
+        let retry = RetryConfig {
+            backoff: BackoffConfig {
+                init_backoff: Duration::from_millis(100),
+                max_backoff: Duration::from_secs(5),
+                base: 2.0,
+            },
+            // The task that uploads is tried again too, and says so.
+            max_retries: 3,
+            retry_timeout: Duration::from_secs(180),
+        };
+        let options = ClientOptions::new().with_timeout(REQUEST_TIMEOUT);
+        let builder = GoogleCloudStorageBuilder::from_env().with_retry(retry);
+        match (&self.emulator, &self.credentials) {
+            (Some(host), _) => {
+                let host = host.trim_end_matches('/');
+                let url = if host.contains("://") {
+                    host.to_owned()
+                } else {
+                    format!("http://{host}")
+                };
+                builder
+                    .with_client_options(options.with_allow_http(true))
+                    .with_base_url(&url)
+                    .with_skip_signature(true)
+            }
+            (None, Some(path)) => builder
+                .with_client_options(options)
+                .with_service_account_path(path.display().to_string()),
+            (None, None) => builder.with_client_options(options),
+        }
+    }
+}
+
+impl FromStr for LakeAddress {
+    type Err = LakeError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let text = text.trim();
+        let unknown = || LakeError::UnknownAddress(text.to_owned());
+        if let Some(rest) = text.strip_prefix("gs://") {
+            let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+            let prefix = prefix.trim_matches('/').to_owned();
+            if bucket.is_empty() || prefix.contains("//") {
+                return Err(unknown());
+            }
+            return Ok(Self::Gcs {
+                bucket: bucket.to_owned(),
+                prefix,
+            });
+        }
+        if let Some(path) = text.strip_prefix("file://") {
+            return if path.starts_with('/') {
+                Ok(Self::Folder(path.into()))
+            } else {
+                Err(unknown())
+            };
+        }
+        if text.is_empty() || text.contains("://") {
+            return Err(unknown());
+        }
+        Ok(Self::Folder(text.into()))
+    }
+}
+
+impl fmt::Display for LakeAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Folder(root) => write!(f, "{}", root.display()),
+            Self::Gcs { bucket, prefix } if prefix.is_empty() => write!(f, "gs://{bucket}"),
+            Self::Gcs { bucket, prefix } => write!(f, "gs://{bucket}/{prefix}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lake_is_a_folder_or_a_bucket() {
+        for (text, shown, of) in [
+            ("data", "data", "data/k"),
+            ("file:///x/y", "/x/y", "/x/y/k"),
+            ("gs://b", "gs://b", "gs://b/k"),
+            ("gs://b/p/q/", "gs://b/p/q", "gs://b/p/q/k"),
+        ] {
+            let address: LakeAddress = text.parse().unwrap();
+            assert_eq!(address.to_string(), shown);
+            assert_eq!(address.of("k"), of);
+        }
+        for text in ["", "s3://b", "gs://", "file://x", "gs://b/a//b"] {
+            assert!(text.parse::<LakeAddress>().is_err(), "{text}");
+        }
+    }
+}

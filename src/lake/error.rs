@@ -1,0 +1,88 @@
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::flow::{Failure, Retry};
+
+/// Why the lake could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum LakeError {
+    /// The address is none.
+    #[error("'{0}' is no lake: name a folder, or a bucket as gs://bucket/prefix")]
+    UnknownAddress(String),
+    /// The bucket, or the object, is not there.
+    #[error("{address} is not there: does the bucket exist, and is its name right? ({source})")]
+    NotFound {
+        /// What was asked for.
+        address: String,
+        /// The store's error.
+        source: object_store::Error,
+    },
+    /// Access is refused.
+    #[error(
+        "{address} refuses access ({source}): the credentials need the role Storage Object Admin on \
+         the bucket. Name a key with --credentials or GOOGLE_APPLICATION_CREDENTIALS"
+    )]
+    Denied {
+        /// What was asked for.
+        address: String,
+        /// The store's error.
+        source: object_store::Error,
+    },
+    /// The store failed after its own retries.
+    #[error("{address}: {source}")]
+    Store {
+        /// What was asked for.
+        address: String,
+        /// The store's error.
+        source: object_store::Error,
+    },
+    /// A local file.
+    #[error("cannot {doing} {}: {source}", path.display())]
+    Io {
+        /// `read`, `write`, `make` or `move`.
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The run was told to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl LakeError {
+    pub(super) fn io(doing: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io {
+            doing,
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    pub(super) fn store(address: String, source: object_store::Error) -> Self {
+        use object_store::Error::{NotFound, PermissionDenied, Unauthenticated};
+        match source {
+            NotFound { .. } => Self::NotFound { address, source },
+            PermissionDenied { .. } | Unauthenticated { .. } => Self::Denied { address, source },
+            _ => Self::Store { address, source },
+        }
+    }
+}
+
+impl Failure for LakeError {
+    fn retry(&self) -> Retry {
+        match self {
+            // What object_store has no name for is a status of 5xx or 429 or a broken connection.
+            Self::Store {
+                source: object_store::Error::Generic { .. },
+                ..
+            } => Retry::Backoff,
+            _ => Retry::Never,
+        }
+    }
+
+    fn is_interruption(&self) -> bool {
+        matches!(self, Self::Interrupted)
+    }
+}

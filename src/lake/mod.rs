@@ -1,0 +1,69 @@
+//! The data lake: publishing a month to object storage, whole, and reading it back.
+//!
+//! A month is two objects: its trips, and where there are any, the rows set aside, whose key
+//! carries the digest of their content. The rows set aside go first, the trips name them, and
+//! what they replace goes last: whoever reads a month at any moment finds both parts of one
+//! version.
+
+mod address;
+mod error;
+mod publish;
+mod read;
+mod upload;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use object_store::ObjectStore;
+use object_store::multipart::MultipartStore;
+use object_store::path::Path as Key;
+
+pub use address::{GcsSettings, LakeAddress};
+pub use error::LakeError;
+pub use publish::Publication;
+pub use read::Published;
+
+/// A lake: a bucket of Google Cloud Storage with a prefix, or a local folder.
+#[derive(Clone)]
+pub struct Lake {
+    address: LakeAddress,
+    store: Arc<dyn ObjectStore>,
+    multipart: Option<Arc<dyn MultipartStore>>,
+}
+
+impl fmt::Debug for Lake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Lake").field(&self.address).finish()
+    }
+}
+
+impl Lake {
+    /// The address it was opened with.
+    pub const fn address(&self) -> &LakeAddress {
+        &self.address
+    }
+
+    /// The address of a key, for people.
+    pub fn url(&self, key: &str) -> String {
+        self.address.of(key)
+    }
+
+    /// The key in the store of a key in the lake.
+    fn key(&self, key: &str) -> Key {
+        match &self.address {
+            LakeAddress::Gcs { prefix, .. } if !prefix.is_empty() => {
+                Key::from(format!("{prefix}/{key}"))
+            }
+            _ => Key::from(key),
+        }
+    }
+
+    /// The file of a key where the lake is a local folder.
+    fn local(&self, key: &str) -> Option<PathBuf> {
+        match &self.address {
+            LakeAddress::Folder(root) => Some(root.join(key)),
+            LakeAddress::Gcs { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,146 @@
+use std::path::{Path, PathBuf};
+
+use object_store::ObjectStoreExt;
+use serde::{Deserialize, Serialize};
+
+use crate::flow::Progress;
+use crate::trip::{Format, Provenance, TripFile};
+
+use super::{Lake, LakeError};
+
+/// A month ready to be published: its files on the local disk.
+#[derive(Debug, Clone, Copy)]
+pub struct Publication<'a> {
+    /// The month.
+    pub file: TripFile,
+    /// What it says of itself, in the footer of its trips.
+    pub provenance: &'a Provenance,
+    /// The file of its trips.
+    pub trips: &'a Path,
+    /// The file of the rows set aside; none where there are none.
+    pub quarantine: Option<&'a Path>,
+    /// The bytes as fetched and what they are, where they are to be kept.
+    pub raw: Option<(&'a Path, Format)>,
+}
+
+/// What a run notes in the spool before it writes to the lake, so that the next run can
+/// clear what a killed one left.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Note {
+    /// The quarantine about to be written.
+    quarantine: Option<String>,
+    /// The uploads begun: key and upload id.
+    pub(super) uploads: Vec<(String, String)>,
+}
+
+/// The notes of one month, in its folder of the spool.
+#[derive(Debug)]
+pub(super) struct Notes(PathBuf);
+
+impl Notes {
+    fn in_folder(folder: &Path) -> Self {
+        Self(folder.join("publish.json"))
+    }
+
+    fn read(&self) -> Option<Note> {
+        serde_json::from_slice(&std::fs::read(&self.0).ok()?).ok()
+    }
+
+    pub(super) fn change(&self, change: impl FnOnce(&mut Note)) -> Result<(), LakeError> {
+        let mut note = self.read().unwrap_or_default();
+        change(&mut note);
+        let text = serde_json::to_vec(&note).unwrap_or_default();
+        std::fs::write(&self.0, text).map_err(|source| LakeError::io("write", &self.0, source))
+    }
+}
+
+impl Lake {
+    /// Publishes a month in place of what the lake has of it; the size of its trips in bytes.
+    /// `folder` is the month's place in the spool.
+    pub async fn publish(
+        &self,
+        month: Publication<'_>,
+        folder: &Path,
+        progress: &Progress,
+    ) -> Result<u64, LakeError> {
+        self.clear_leftovers(month.file, folder).await?;
+        let before = self.published(month.file).await?;
+        let notes = Notes::in_folder(folder);
+        let quarantine = month.provenance.quarantine.as_deref();
+        notes.change(|note| note.quarantine = quarantine.map(str::to_owned))?;
+
+        let size = size(month.trips)?;
+        progress.begin(size);
+        if let Some((path, format)) = month.raw {
+            self.put(
+                path,
+                &month.file.raw_key(format),
+                &notes,
+                &Progress::unwatched(),
+            )
+            .await?;
+        }
+        if let (Some(key), Some(path)) = (quarantine, month.quarantine) {
+            self.put(path, key, &notes, &Progress::unwatched()).await?;
+        }
+        self.put(month.trips, &month.file.lake_key(), &notes, progress)
+            .await?;
+
+        // Another run that replaced the same version may have removed it just now.
+        if let (Some(key), Some(path)) = (quarantine, month.quarantine)
+            && !self.exists(key).await?
+        {
+            self.put(path, key, &notes, &Progress::unwatched()).await?;
+        }
+        let superseded = before.and_then(|before| before.provenance.quarantine);
+        if let Some(old) = superseded.filter(|old| Some(old.as_str()) != quarantine) {
+            self.remove(&old).await?;
+        }
+        notes.change(|note| *note = Note::default())?;
+        Ok(size)
+    }
+
+    /// Clears what a killed run left in the lake: its uploads, and a quarantine that no trips
+    /// name.
+    pub async fn clear_leftovers(&self, file: TripFile, folder: &Path) -> Result<(), LakeError> {
+        let notes = Notes::in_folder(folder);
+        let Some(note) = notes.read() else {
+            return Ok(());
+        };
+        for (key, upload) in &note.uploads {
+            self.abort(key, upload).await;
+        }
+        if let Some(key) = &note.quarantine {
+            let current = self
+                .published(file)
+                .await?
+                .and_then(|month| month.provenance.quarantine);
+            if current.as_ref() != Some(key) {
+                self.remove(key).await?;
+            }
+        }
+        notes.change(|note| *note = Note::default())
+    }
+
+    async fn exists(&self, key: &str) -> Result<bool, LakeError> {
+        match self.store.head(&self.key(key)).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(source) => Err(LakeError::store(self.url(key), source)),
+        }
+    }
+
+    async fn remove(&self, key: &str) -> Result<(), LakeError> {
+        match self.store.delete(&self.key(key)).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(source) => Err(LakeError::store(self.url(key), source)),
+        }
+    }
+}
+
+pub(super) fn size(path: &Path) -> Result<u64, LakeError> {
+    let metadata = std::fs::metadata(path);
+    metadata
+        .map(|metadata| metadata.len())
+        .map_err(|source| LakeError::io("read", path, source))
+}

@@ -1,0 +1,115 @@
+use std::path::Path;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use object_store::{GetOptions, GetRange, ObjectStoreExt};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use tokio::io::AsyncWriteExt;
+
+use crate::trip::{Provenance, TripFile};
+
+use super::{Lake, LakeError};
+
+/// How much of an object's end is read first: the footer of all but the largest months.
+const FOOTER: u64 = 64 << 10;
+
+/// A month as it is in the lake.
+#[derive(Debug, Clone)]
+pub struct Published {
+    /// What it says of itself.
+    pub provenance: Provenance,
+    /// The size of the object of its trips in bytes.
+    pub bytes: u64,
+}
+
+impl Lake {
+    /// What the lake has of a month. An object without a readable footer, or one that says
+    /// nothing of itself, counts as none: it is replaced.
+    pub async fn published(&self, file: TripFile) -> Result<Option<Published>, LakeError> {
+        let key = file.lake_key();
+        let Some((tail, bytes)) = self.tail(&key, FOOTER).await? else {
+            return Ok(None);
+        };
+        let metadata = match footer(&tail, bytes) {
+            Err(ParquetError::NeedMoreData(needed)) => {
+                match self.tail(&key, needed as u64).await? {
+                    Some((tail, bytes)) => footer(&tail, bytes),
+                    None => return Ok(None),
+                }
+            }
+            parsed => parsed,
+        };
+        let provenance = metadata.ok().and_then(|metadata| provenance(&metadata));
+        if provenance.is_none() {
+            tracing::warn!(
+                "{} does not say where it comes from: it is replaced",
+                self.url(&key)
+            );
+        }
+        Ok(provenance.map(|provenance| Published { provenance, bytes }))
+    }
+
+    /// The last bytes of an object and its size; none where there is none.
+    async fn tail(&self, key: &str, length: u64) -> Result<Option<(Bytes, u64)>, LakeError> {
+        let options = GetOptions {
+            range: Some(GetRange::Suffix(length)),
+            ..GetOptions::default()
+        };
+        let failed = |source| LakeError::store(self.url(key), source);
+        match self.store.get_opts(&self.key(key), options).await {
+            Ok(result) => {
+                let size = result.meta.size;
+                Ok(Some((result.bytes().await.map_err(failed)?, size)))
+            }
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(source) => {
+                // An empty object has no last bytes to give.
+                match self.store.head(&self.key(key)).await {
+                    Ok(meta) if meta.size == 0 => Ok(Some((Bytes::new(), 0))),
+                    _ => Err(failed(source)),
+                }
+            }
+        }
+    }
+
+    /// Brings the first of these keys that exists to a local file; its key and entity tag.
+    pub async fn bring(
+        &self,
+        keys: &[String],
+        to: &Path,
+    ) -> Result<Option<(String, Option<String>)>, LakeError> {
+        for key in keys {
+            let failed = |source| LakeError::store(self.url(key), source);
+            let result = match self.store.get(&self.key(key)).await {
+                Ok(result) => result,
+                Err(object_store::Error::NotFound { .. }) => continue,
+                Err(source) => return Err(failed(source)),
+            };
+            let etag = result.meta.e_tag.clone();
+            let writing = |source| LakeError::io("write", to, source);
+            let mut file = tokio::fs::File::create(to).await.map_err(writing)?;
+            let mut stream = result.into_stream();
+            while let Some(bytes) = stream.next().await {
+                file.write_all(&bytes.map_err(failed)?)
+                    .await
+                    .map_err(writing)?;
+            }
+            file.flush().await.map_err(writing)?;
+            return Ok(Some((key.clone(), etag)));
+        }
+        Ok(None)
+    }
+}
+
+fn footer(tail: &Bytes, size: u64) -> Result<ParquetMetaData, ParquetError> {
+    let mut reader = ParquetMetaDataReader::new();
+    reader.try_parse_sized(tail, size)?;
+    reader.finish()
+}
+
+fn provenance(metadata: &ParquetMetaData) -> Option<Provenance> {
+    let entries = metadata.file_metadata().key_value_metadata()?;
+    let entry = entries.iter().find(|entry| entry.key == Provenance::KEY)?;
+    serde_json::from_str(entry.value.as_deref()?).ok()
+}

@@ -1,0 +1,155 @@
+//! Puts one local file into the lake, so that its key holds all of it or what was there before.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt};
+use object_store::multipart::{MultipartStore, PartId};
+use object_store::path::Path as Key;
+use object_store::{ObjectStoreExt, PutPayload};
+use tokio::io::{AsyncReadExt, AsyncSeekExt};
+
+use crate::flow::Progress;
+
+use super::publish::{Notes, size};
+use super::{Lake, LakeError};
+
+/// The size of an upload's parts, and of the largest file put in one request.
+const PART: u64 = 8 << 20;
+
+/// How many parts are sent at once.
+const PARTS_AT_ONCE: usize = 4;
+
+impl Lake {
+    pub(super) async fn put(
+        &self,
+        path: &Path,
+        key: &str,
+        notes: &Notes,
+        progress: &Progress,
+    ) -> Result<(), LakeError> {
+        if let Some(target) = self.local(key) {
+            let (path, progress) = (path.to_owned(), progress.clone());
+            let moved = tokio::task::spawn_blocking(move || place(&path, &target, &progress));
+            return moved.await.unwrap_or(Err(LakeError::Interrupted));
+        }
+        let length = size(path)?;
+        match &self.multipart {
+            Some(store) if length > PART => {
+                self.put_parts(store.as_ref(), path, length, key, notes, progress)
+                    .await
+            }
+            _ => {
+                let bytes = tokio::fs::read(path).await;
+                let bytes = bytes.map_err(|source| LakeError::io("read", path, source))?;
+                let object = self.key(key);
+                let put = self.store.put(&object, PutPayload::from(bytes));
+                interruptible(put, progress)
+                    .await?
+                    .map_err(|source| LakeError::store(self.url(key), source))?;
+                progress.advance(length);
+                Ok(())
+            }
+        }
+    }
+
+    async fn put_parts(
+        &self,
+        store: &dyn MultipartStore,
+        path: &Path,
+        length: u64,
+        key: &str,
+        notes: &Notes,
+        progress: &Progress,
+    ) -> Result<(), LakeError> {
+        let object = self.key(key);
+        let failed = |source| LakeError::store(self.url(key), source);
+        let upload = store.create_multipart(&object).await.map_err(failed)?;
+        notes.change(|note| note.uploads.push((key.to_owned(), upload.clone())))?;
+
+        let parts = futures_util::stream::iter((0..length.div_ceil(PART)).map(|number| {
+            let (object, upload) = (&object, &upload);
+            async move {
+                let bytes = part(path, number * PART).await?;
+                let sent = bytes.len() as u64;
+                let put = store.put_part(object, upload, number as usize, PutPayload::from(bytes));
+                let id = put.await.map_err(failed)?;
+                progress.advance(sent);
+                Ok::<PartId, LakeError>(id)
+            }
+        }))
+        .buffered(PARTS_AT_ONCE)
+        .try_collect::<Vec<_>>();
+        let parts = interruptible(parts, progress).await.flatten();
+        let completed = match parts {
+            Ok(parts) => store
+                .complete_multipart(&object, &upload, parts)
+                .await
+                .map(drop)
+                .map_err(failed),
+            Err(error) => Err(error),
+        };
+        if completed.is_err() {
+            abort(store, &object, &upload).await;
+        }
+        notes.change(|note| note.uploads.retain(|(_, id)| *id != upload))?;
+        completed
+    }
+
+    /// Aborts an upload that a killed run left; one that is gone already is as good.
+    pub(super) async fn abort(&self, key: &str, upload: &str) {
+        if let Some(store) = &self.multipart {
+            abort(store.as_ref(), &self.key(key), upload).await;
+        }
+    }
+}
+
+async fn abort(store: &dyn MultipartStore, key: &Key, upload: &str) {
+    if let Err(error) = store.abort_multipart(key, &upload.to_owned()).await {
+        tracing::debug!("cannot abort an upload of {key}: {error}");
+    }
+}
+
+async fn interruptible<F: Future>(work: F, progress: &Progress) -> Result<F::Output, LakeError> {
+    tokio::select! {
+        done = work => Ok(done),
+        () = progress.cancelled() => Err(LakeError::Interrupted),
+    }
+}
+
+/// The bytes of a file from an offset on, a part of them.
+async fn part(path: &Path, offset: u64) -> Result<Bytes, LakeError> {
+    let reading = |source| LakeError::io("read", path, source);
+    let mut file = tokio::fs::File::open(path).await.map_err(reading)?;
+    file.seek(std::io::SeekFrom::Start(offset))
+        .await
+        .map_err(reading)?;
+    let mut bytes = Vec::with_capacity(PART as usize);
+    file.take(PART)
+        .read_to_end(&mut bytes)
+        .await
+        .map_err(reading)?;
+    Ok(bytes.into())
+}
+
+/// Copies a file to its place in a local lake: under another name first, so that the place
+/// holds all of it or what was there before, whatever happens.
+fn place(path: &Path, target: &Path, progress: &Progress) -> Result<(), LakeError> {
+    if let Some(folder) = target.parent() {
+        std::fs::create_dir_all(folder).map_err(|source| LakeError::io("make", folder, source))?;
+    }
+    let mut name = target.file_name().unwrap_or_default().to_owned();
+    name.push(".part");
+    let part = target.with_file_name(name);
+    let placed = (|| {
+        let bytes = std::fs::copy(path, &part)?;
+        std::fs::File::open(&part)?.sync_all()?;
+        std::fs::rename(&part, target)?;
+        progress.advance(bytes);
+        Ok(())
+    })();
+    placed.map_err(|source| {
+        let _ = std::fs::remove_file(&part);
+        LakeError::io("write", target, source)
+    })
+}

@@ -1,0 +1,21 @@
+//! Moves months of New York taxi trips from the web to a data lake and on to a warehouse.
+//!
+//! Each month arrives whole, once, in one schema, and what was wrong with it is kept beside
+//! it and counted. The rooms, from the ground floor up; each imports only those above it in
+//! this list:
+//!
+//! - [`trip`]: the names of a month, everywhere, and what a published month says of itself
+//! - [`schema`]: the canonical columns of each colour and every name they ever went by
+//! - [`flow`]: tasks, retries, cancellation, events, reports
+//! - [`source`]: where files come from, and how they are fetched
+//! - [`clean`]: from a file's bytes to trips kept and rows set aside
+//! - [`lake`]: publishing a month to object storage and reading it back
+//! - [`config`]: what the user asks for
+
+pub mod clean;
+pub mod config;
+pub mod flow;
+pub mod lake;
+pub mod schema;
+pub mod source;
+pub mod trip;

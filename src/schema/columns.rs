@@ -1,0 +1,190 @@
+//! The table of columns.
+
+use crate::trip::Colour;
+
+use Colour::{Fhv, Fhvhv, Green, Yellow};
+
+/// One column of the canonical schema.
+#[derive(Debug)]
+pub struct Column {
+    /// Its name, in the spelling of BigQuery's public New York taxi tables.
+    pub name: &'static str,
+    /// What its values are.
+    pub kind: Kind,
+    /// The colours that have it.
+    pub colours: &'static [Colour],
+    /// The other names it goes by in source files, trimmed and in lower case. Where a file
+    /// has several of them, a row's value is in whichever is not empty.
+    pub aliases: &'static [&'static str],
+    /// What it means, after the TLC's data dictionaries.
+    pub about: &'static str,
+}
+
+impl Column {
+    /// Whether a source column of this name, trimmed and in lower case, fills it.
+    pub fn is_called(&self, name: &str) -> bool {
+        self.name == name || self.aliases.contains(&name)
+    }
+}
+
+/// What the values of a column are, and so how they are read and stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A small integer (16 bits), or one of these words in lower case that stands for it.
+    Code(&'static [(&'static str, i16)]),
+    /// A duration in whole seconds (32 bits).
+    Seconds,
+    /// A 64-bit float: dollars, miles or degrees.
+    Number,
+    /// A wall-clock time in New York, to the microsecond.
+    Time,
+    /// Text, trimmed.
+    Text,
+    /// The number of a base: text in upper case.
+    Base,
+    /// Y or N; the 1 and 0 of old files are read as such.
+    Flag,
+}
+
+const VENDORS: &[(&str, i16)] = &[("cmt", 1), ("vts", 2), ("dds", 3)];
+
+const PAYMENTS: &[(&str, i16)] = &[
+    ("credit", 1),
+    ("cre", 1),
+    ("crd", 1),
+    ("cash", 2),
+    ("cas", 2),
+    ("csh", 2),
+    ("no charge", 3),
+    ("noc", 3),
+    ("no", 3),
+    ("dispute", 4),
+    ("dis", 4),
+    ("unknown", 5),
+    ("unk", 5),
+    ("na", 5),
+];
+
+/// The collection's fhvhv file of 2021-06 writes words where all others write 1 or nothing.
+const YES_NO: &[(&str, i16)] = &[("y", 1), ("n", 0)];
+
+const TAXIS: &[Colour] = &[Yellow, Green];
+const HIRES: &[Colour] = &[Fhv, Fhvhv];
+const ALL: &[Colour] = &[Yellow, Green, Fhv, Fhvhv];
+
+const fn column(
+    name: &'static str,
+    kind: Kind,
+    colours: &'static [Colour],
+    aliases: &'static [&'static str],
+    about: &'static str,
+) -> Column {
+    Column {
+        name,
+        kind,
+        colours,
+        aliases,
+        about,
+    }
+}
+
+/// Every column of every colour. A colour's schema is its rows of this table, in this order.
+/// Sources: the TLC's data dictionaries for yellow, green, FHV and high-volume FHV records
+/// (<https://www.nyc.gov/site/tlc/about/tlc-trip-record-data.page>) and its user guide.
+#[rustfmt::skip]
+pub static COLUMNS: &[Column] = &[
+    column("vendor_id", Kind::Code(VENDORS), TAXIS, &["vendorid", "vendor_name"],
+        "The provider of the record: 1 Creative Mobile Technologies (CMT), 2 Curb, formerly VeriFone (VTS), 3 Digital Dispatch Systems (DDS), 6 Myle, 7 Helix"),
+    column("hvfhs_license_num", Kind::Text, &[Fhvhv], &[],
+        "The licence of the high-volume company: HV0002 Juno, HV0003 Uber, HV0004 Via, HV0005 Lyft"),
+    column("dispatching_base_num", Kind::Base, HIRES, &["dispatching_base_number"],
+        "The licence of the base that dispatched the trip"),
+    column("originating_base_num", Kind::Base, &[Fhvhv], &[],
+        "The licence of the base that received the request"),
+    column("affiliated_base_num", Kind::Base, &[Fhv], &["affiliated_base_number"],
+        "The licence of the base the vehicle is affiliated with"),
+    column("request_datetime", Kind::Time, &[Fhvhv], &[],
+        "When the passenger asked to be picked up"),
+    column("on_scene_datetime", Kind::Time, &[Fhvhv], &[],
+        "When the driver arrived (accessible vehicles only)"),
+    column("pickup_datetime", Kind::Time, ALL,
+        &["tpep_pickup_datetime", "lpep_pickup_datetime", "trip_pickup_datetime", "pickup_date"],
+        "When the meter was engaged, or the trip began"),
+    column("dropoff_datetime", Kind::Time, ALL,
+        &["tpep_dropoff_datetime", "lpep_dropoff_datetime", "trip_dropoff_datetime"],
+        "When the meter was disengaged, or the trip ended"),
+    column("passenger_count", Kind::Code(&[]), TAXIS, &[],
+        "The passengers in the vehicle, as the driver entered it"),
+    column("trip_distance", Kind::Number, TAXIS, &[],
+        "The distance by the taximeter, in miles"),
+    column("rate_code", Kind::Code(&[]), TAXIS, &["ratecodeid"],
+        "The rate at the end of the trip: 1 standard, 2 JFK, 3 Newark, 4 Nassau or Westchester, 5 negotiated, 6 group ride, 99 unknown"),
+    column("store_and_fwd_flag", Kind::Flag, TAXIS, &["store_and_forward"],
+        "Y when the record was held in the vehicle's memory before it was sent, else N"),
+    column("pickup_location_id", Kind::Code(&[]), ALL, &["pulocationid", "locationid"],
+        "The taxi zone of the pickup (zones; 264 unknown, 265 outside the city)"),
+    column("dropoff_location_id", Kind::Code(&[]), ALL, &["dolocationid"],
+        "The taxi zone of the drop-off (zones; 264 unknown, 265 outside the city)"),
+    column("pickup_longitude", Kind::Number, TAXIS, &["start_lon"],
+        "Where the meter was engaged, in degrees"),
+    column("pickup_latitude", Kind::Number, TAXIS, &["start_lat"],
+        "Where the meter was engaged, in degrees"),
+    column("dropoff_longitude", Kind::Number, TAXIS, &["end_lon"],
+        "Where the meter was disengaged, in degrees"),
+    column("dropoff_latitude", Kind::Number, TAXIS, &["end_lat"],
+        "Where the meter was disengaged, in degrees"),
+    column("payment_type", Kind::Code(PAYMENTS), TAXIS, &[],
+        "How the passenger paid: 0 flex fare, 1 credit card, 2 cash, 3 no charge, 4 dispute, 5 unknown, 6 voided"),
+    column("fare_amount", Kind::Number, TAXIS, &["fare_amt"],
+        "The time-and-distance fare by the meter, in dollars"),
+    column("extra", Kind::Number, TAXIS, &["surcharge"],
+        "Extras and surcharges, in dollars"),
+    column("mta_tax", Kind::Number, TAXIS, &[],
+        "The MTA tax, in dollars"),
+    column("tip_amount", Kind::Number, TAXIS, &["tip_amt"],
+        "The tip, in dollars; cash tips are not recorded"),
+    column("tolls_amount", Kind::Number, TAXIS, &["tolls_amt"],
+        "All tolls of the trip, in dollars"),
+    column("ehail_fee", Kind::Number, &[Green], &[],
+        "The e-hail fee, in dollars"),
+    column("improvement_surcharge", Kind::Number, TAXIS, &[],
+        "The improvement surcharge, in dollars, levied since 2015"),
+    column("total_amount", Kind::Number, TAXIS, &["total_amt"],
+        "All that the passenger was charged but cash tips, in dollars"),
+    column("trip_type", Kind::Code(&[]), &[Green], &[],
+        "1 street hail, 2 dispatch"),
+    column("sr_flag", Kind::Code(YES_NO), HIRES, &[],
+        "1 when the trip was part of a shared-ride chain, else null"),
+    column("trip_miles", Kind::Number, &[Fhvhv], &[],
+        "The passenger's trip, in miles"),
+    column("trip_time", Kind::Seconds, &[Fhvhv], &[],
+        "The passenger's trip, in seconds"),
+    column("base_passenger_fare", Kind::Number, &[Fhvhv], &[],
+        "The fare before tolls, tips, taxes and fees, in dollars"),
+    column("tolls", Kind::Number, &[Fhvhv], &[],
+        "All tolls of the trip, in dollars"),
+    column("bcf", Kind::Number, &[Fhvhv], &[],
+        "What was collected for the Black Car Fund, in dollars"),
+    column("sales_tax", Kind::Number, &[Fhvhv], &[],
+        "The New York State sales tax, in dollars"),
+    column("congestion_surcharge", Kind::Number, &[Yellow, Green, Fhvhv], &[],
+        "The State's congestion surcharge, in dollars, levied since 2019"),
+    column("airport_fee", Kind::Number, &[Yellow, Fhvhv], &[],
+        "The fee for a pickup at LaGuardia or JFK, in dollars"),
+    column("cbd_congestion_fee", Kind::Number, &[Yellow, Green, Fhvhv], &[],
+        "The MTA's congestion relief zone charge, in dollars, since 2025-01-05"),
+    column("tips", Kind::Number, &[Fhvhv], &[],
+        "The tip, in dollars"),
+    column("driver_pay", Kind::Number, &[Fhvhv], &[],
+        "The driver's pay without tolls and tips, in dollars"),
+    column("shared_request_flag", Kind::Flag, &[Fhvhv], &[],
+        "Y when the passenger agreed to share the ride"),
+    column("shared_match_flag", Kind::Flag, &[Fhvhv], &[],
+        "Y when the ride was shared"),
+    column("access_a_ride_flag", Kind::Flag, &[Fhvhv], &[],
+        "Y when the trip was on behalf of the MTA"),
+    column("wav_request_flag", Kind::Flag, &[Fhvhv], &[],
+        "Y when a wheelchair-accessible vehicle was asked for"),
+    column("wav_match_flag", Kind::Flag, &[Fhvhv], &[],
+        "Y when the trip was in a wheelchair-accessible vehicle"),
+];

@@ -1,0 +1,289 @@
+use crate::trip::{Colour, TripFile};
+
+use super::{COLUMNS, PICKUP, columns};
+
+/// What becomes of each column of a source file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mapping {
+    /// For each source column, in its order: where its values go.
+    pub targets: Vec<Target>,
+    /// The source columns the schema does not know, as spelled in the file.
+    pub unknown: Vec<String>,
+}
+
+/// Where the values of one source column go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// To the canonical column of this index in [`columns`].
+    Column(usize),
+    /// To the same canonical column as an earlier source column, for the rows where that one
+    /// is empty: the base number of the fhv files of 2018 stands in either of two columns.
+    Alternative(usize),
+    /// Nowhere: a column the schema does not know, or the index column of a careless export.
+    Unknown,
+}
+
+/// Why a header is not that of a file of trips.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HeaderError {
+    /// The same name twice.
+    #[error(
+        "the header of {file} names the column '{name}' twice, so it is not clear which to read"
+    )]
+    Twice {
+        /// The month.
+        file: TripFile,
+        /// The name as spelled in the file.
+        name: String,
+    },
+    /// No column says when the trip began.
+    #[error(
+        "{file} has no pickup time among its columns ({found}){hint}: is this a file of {colour} \
+         trips?",
+        colour = file.colour
+    )]
+    NoPickup {
+        /// The month.
+        file: TripFile,
+        /// The first column names of the file.
+        found: String,
+        /// What the file seems to be instead.
+        hint: String,
+    },
+    /// Another colour's columns.
+    #[error(
+        "{file} has the columns of {other} trips ({found}): is the address that of {colour}?",
+        colour = file.colour
+    )]
+    OtherColour {
+        /// The month.
+        file: TripFile,
+        /// The colour the columns belong to.
+        other: String,
+        /// The column names that tell.
+        found: String,
+    },
+    /// A column that no row of the schema knows, where the run asked to be told.
+    #[error(
+        "{file} has columns the schema does not know: {names}. Add them to src/schema/columns.rs, \
+         or run with --on-new-column warn to leave them out"
+    )]
+    Unknown {
+        /// The month.
+        file: TripFile,
+        /// Their names as spelled in the file.
+        names: String,
+    },
+}
+
+impl Mapping {
+    /// Matches the column names of a file, trimmed and in lower case, to the canonical
+    /// columns of its colour.
+    pub fn of(file: TripFile, names: &[String]) -> Result<Self, HeaderError> {
+        let known = columns(file.colour);
+        let mut targets: Vec<Target> = Vec::with_capacity(names.len());
+        let mut unknown = Vec::new();
+        let keys: Vec<String> = names
+            .iter()
+            .map(|name| name.trim().to_lowercase())
+            .collect();
+        for (at, (name, key)) in names.iter().zip(&keys).enumerate() {
+            if keys[..at].contains(key) && !key.is_empty() {
+                return Err(HeaderError::Twice {
+                    file,
+                    name: name.trim().to_owned(),
+                });
+            }
+            let target = match known.iter().position(|column| column.is_called(key)) {
+                Some(index) if targets.contains(&Target::Column(index)) => {
+                    Target::Alternative(index)
+                }
+                Some(index) => Target::Column(index),
+                None => {
+                    if !key.is_empty() {
+                        unknown.push(name.trim().to_owned());
+                    }
+                    Target::Unknown
+                }
+            };
+            targets.push(target);
+        }
+        let pickup = known.iter().position(|column| column.name == PICKUP);
+        if !pickup.is_some_and(|index| targets.contains(&Target::Column(index))) {
+            return Err(HeaderError::NoPickup {
+                file,
+                found: first_few(names.iter().map(String::as_str)),
+                hint: other_colour(file.colour, &keys)
+                    .map(|(colour, _)| format!(", they are those of {colour} trips"))
+                    .unwrap_or_default(),
+            });
+        }
+        if let Some((other, found)) = other_colour(file.colour, &keys) {
+            return Err(HeaderError::OtherColour { file, other, found });
+        }
+        Ok(Self { targets, unknown })
+    }
+}
+
+/// The colour whose files these columns belong to when they cannot belong to `colour`'s: the
+/// taxis' prefixes, or columns that only others have while some of `colour`'s own are missing.
+fn other_colour(colour: Colour, keys: &[String]) -> Option<(String, String)> {
+    const SIGNS: &[(&str, Colour)] = &[
+        ("tpep_pickup_datetime", Colour::Yellow),
+        ("lpep_pickup_datetime", Colour::Green),
+        ("trip_pickup_datetime", Colour::Yellow),
+        ("vendor_name", Colour::Yellow),
+        ("hvfhs_license_num", Colour::Fhvhv),
+    ];
+    let sign = SIGNS
+        .iter()
+        .find(|(name, owner)| *owner != colour && keys.iter().any(|k| k == name));
+    if let Some((name, owner)) = sign {
+        return Some((owner.to_string(), (*name).to_owned()));
+    }
+    let foreign: Vec<&str> = keys
+        .iter()
+        .filter(|key| {
+            let mut owners = COLUMNS
+                .iter()
+                .filter(|column| column.is_called(key))
+                .peekable();
+            owners.peek().is_some() && owners.all(|column| !column.colours.contains(&colour))
+        })
+        .map(String::as_str)
+        .collect();
+    if foreign.len() < 2 {
+        return None;
+    }
+    let of = Colour::ALL
+        .into_iter()
+        .filter(|other| *other != colour)
+        .max_by_key(|other| {
+            let all = columns(*other);
+            foreign
+                .iter()
+                .filter(|key| all.iter().any(|column| column.is_called(key)))
+                .count()
+        })?;
+    Some((of.to_string(), first_few(foreign.into_iter())))
+}
+
+fn first_few<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let mut names: Vec<&str> = names.map(str::trim).collect();
+    let more = names.len().saturating_sub(6);
+    names.truncate(6);
+    let mut text = names.join(", ");
+    if text.chars().count() > 200 {
+        text = text.chars().take(200).collect::<String>() + "…";
+    }
+    if more > 0 {
+        format!("{text}, and {more} more")
+    } else {
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::VINTAGES;
+    use super::*;
+
+    fn names(text: &str) -> Vec<String> {
+        text.split(',').map(str::to_owned).collect()
+    }
+
+    fn file(colour: Colour) -> TripFile {
+        TripFile::new(colour, "2020-01".parse().unwrap())
+    }
+
+    fn error(colour: Colour, header: &str) -> String {
+        Mapping::of(file(colour), &names(header))
+            .unwrap_err()
+            .to_string()
+    }
+
+    #[test]
+    fn every_header_ever_published_is_known_from_end_to_end() {
+        for vintage in VINTAGES {
+            let header: Vec<String> = vintage.columns().map(str::to_owned).collect();
+            let mapping = Mapping::of(TripFile::new(vintage.colour, vintage.from), &header)
+                .unwrap_or_else(|e| panic!("{} {}: {e}", vintage.colour, vintage.from));
+            assert_eq!(
+                mapping.unknown,
+                Vec::<String>::new(),
+                "{} {}",
+                vintage.colour,
+                vintage.from
+            );
+        }
+    }
+
+    #[test]
+    fn the_base_number_of_fhv_2018_has_two_columns() {
+        let header = names("Pickup_DateTime,Dispatching_base_number,Dispatching_base_num");
+        let mapping = Mapping::of(file(Colour::Fhv), &header).unwrap();
+        let base = columns(Colour::Fhv)
+            .iter()
+            .position(|column| column.name == "dispatching_base_num")
+            .unwrap();
+        assert_eq!(mapping.targets[1], Target::Column(base));
+        assert_eq!(mapping.targets[2], Target::Alternative(base));
+    }
+
+    #[test]
+    fn an_unknown_column_is_named() {
+        let mapping = Mapping::of(
+            file(Colour::Green),
+            &names("lpep_pickup_datetime, Moon_phase "),
+        )
+        .unwrap();
+        assert_eq!(mapping.unknown, ["Moon_phase"]);
+        assert_eq!(mapping.targets[1], Target::Unknown);
+    }
+
+    #[test]
+    fn headers_of_no_use_are_explained() {
+        insta::assert_snapshot!(
+            [
+                error(Colour::Green, "lpep_pickup_datetime,extra, EXTRA "),
+                error(Colour::Green, "VendorID,tpep_pickup_datetime,fare_amount"),
+                error(Colour::Yellow, "<!DOCTYPE html>"),
+                error(Colour::Fhv, "hvfhs_license_num,pickup_datetime,trip_miles"),
+                error(Colour::Fhv, "pickup_datetime,fare_amount,mta_tax,trip_type"),
+            ]
+            .join("\n"),
+            @r"
+        the header of green 2020-01 names the column 'EXTRA' twice, so it is not clear which to read
+        green 2020-01 has the columns of yellow trips (tpep_pickup_datetime): is the address that of green?
+        yellow 2020-01 has no pickup time among its columns (<!DOCTYPE html>): is this a file of yellow trips?
+        fhv 2020-01 has the columns of fhvhv trips (hvfhs_license_num): is the address that of fhv?
+        fhv 2020-01 has the columns of green trips (fare_amount, mta_tax, trip_type): is the address that of fhv?
+        "
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn case_and_padding_of_a_header_do_not_matter(upper in any::<u64>(), pad in 0usize..3) {
+            for vintage in VINTAGES {
+                let file = TripFile::new(vintage.colour, vintage.from);
+                let plain: Vec<String> = vintage.columns().map(str::to_owned).collect();
+                let odd: Vec<String> = plain.iter().enumerate().map(|(i, name)| {
+                    let name = if upper >> (i % 64) & 1 == 1 { name.to_uppercase() } else { name.to_lowercase() };
+                    format!("{}{name}{}", " ".repeat(pad), "\t".repeat(pad))
+                }).collect();
+                prop_assert_eq!(Mapping::of(file, &plain).unwrap().targets, Mapping::of(file, &odd).unwrap().targets);
+            }
+        }
+
+        #[test]
+        fn any_header_maps_or_is_explained(header in "\\PC{0,80}") {
+            match Mapping::of(file(Colour::Yellow), &names(&header)) {
+                Ok(mapping) => prop_assert_eq!(mapping.targets.len(), names(&header).len()),
+                Err(error) => prop_assert!(error.to_string().contains("yellow 2020-01")),
+            }
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! The canonical schema: one set of columns per colour, the same for every year and source.
+//!
+//! Everything here is a table. To add a column is to add a row to `columns`; to learn a new
+//! spelling is to add an alias to a row; to learn a new edition of the files is to add a row
+//! to `vintages`.
+
+mod columns;
+mod header;
+mod vintages;
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+
+pub use columns::{COLUMNS, Column, Kind};
+pub use header::{HeaderError, Mapping, Target};
+pub use vintages::{VINTAGES, Vintage};
+
+use crate::trip::{Colour, Digest};
+
+/// The name of the column every file must fill and every table is partitioned by.
+pub const PICKUP: &str = "pickup_datetime";
+
+/// The columns of a colour, in their order in files and tables.
+pub fn columns(colour: Colour) -> Vec<&'static Column> {
+    COLUMNS
+        .iter()
+        .filter(|column| column.colours.contains(&colour))
+        .collect()
+}
+
+/// The schema of a colour's published files.
+pub fn arrow_schema(colour: Colour) -> Arc<Schema> {
+    let fields = columns(colour).into_iter().map(|column| {
+        let nullable = column.name != PICKUP;
+        Field::new(column.name, data_type(column.kind), nullable)
+    });
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+/// How a kind of column is stored.
+pub const fn data_type(kind: Kind) -> DataType {
+    match kind {
+        Kind::Code(_) => DataType::Int16,
+        Kind::Seconds => DataType::Int32,
+        Kind::Number => DataType::Float64,
+        Kind::Time => DataType::Timestamp(TimeUnit::Microsecond, None),
+        Kind::Text | Kind::Base | Kind::Flag => DataType::Utf8,
+    }
+}
+
+/// The digest of all that decides how a value of this colour is read and stored. It changes
+/// when a column, an alias or a code word does, and then months are cleaned anew.
+pub fn digest(colour: Colour) -> Digest {
+    let table: Vec<String> = columns(colour)
+        .into_iter()
+        .map(|column| format!("{} {:?} {:?}", column.name, column.kind, column.aliases))
+        .collect();
+    Digest::of(table.join("\n").as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_colour_has_one_pickup_and_no_column_or_alias_twice() {
+        for colour in Colour::ALL {
+            let mut names: Vec<&&str> = columns(colour)
+                .into_iter()
+                .flat_map(|column| std::iter::once(&column.name).chain(column.aliases))
+                .collect();
+            assert_eq!(
+                names.iter().filter(|name| ***name == PICKUP).count(),
+                1,
+                "{colour}"
+            );
+            let all = names.len();
+            names.sort_unstable();
+            names.dedup();
+            assert_eq!(names.len(), all, "{colour} has a name twice");
+        }
+    }
+
+    #[test]
+    fn only_the_pickup_may_not_be_null() {
+        let schema = arrow_schema(Colour::Yellow);
+        let required: Vec<_> = schema
+            .fields()
+            .iter()
+            .filter(|f| !f.is_nullable())
+            .map(|f| f.name().as_str())
+            .collect();
+        assert_eq!(required, [PICKUP]);
+    }
+
+    #[test]
+    fn a_digest_tells_the_colours_apart() {
+        assert_ne!(digest(Colour::Yellow), digest(Colour::Green));
+    }
+}

@@ -1,0 +1,457 @@
+//! One file over HTTP: conditional, resumed where it was cut, proven by length.
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use reqwest::header::{
+    CONTENT_RANGE, ETAG, HeaderMap, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
+    LAST_MODIFIED, RANGE, RETRY_AFTER, TRANSFER_ENCODING,
+};
+use reqwest::{Response, StatusCode, Version};
+use serde::{Deserialize, Serialize};
+use tokio::io::AsyncWriteExt;
+use url::Url;
+
+use crate::flow::Progress;
+use crate::trip::{Digest, Format, Hashing, SourceFacts};
+
+use super::FetchError;
+use super::address::shown;
+use super::fetch::{Fetched, Fetcher, Known, Outcome};
+use super::spool::Held;
+
+/// How many bytes tell what a body is.
+const FIRST_BYTES: usize = 512;
+
+/// What the spool remembers of a download, beside its bytes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Note {
+    address: String,
+    etag: Option<String>,
+    last_modified: Option<String>,
+    /// The digest, once all bytes are there.
+    sha256: Option<Digest>,
+}
+
+/// A download's two files in the spool.
+struct Files {
+    bytes: PathBuf,
+    note: PathBuf,
+}
+
+impl Files {
+    fn of(held: &Held) -> Self {
+        Self {
+            bytes: held.path("download"),
+            note: held.path("download.json"),
+        }
+    }
+
+    /// What an earlier run left of this address: the note and how many bytes.
+    fn left(&self, address: &str) -> Option<(Note, u64)> {
+        let note: Note = serde_json::from_slice(&std::fs::read(&self.note).ok()?).ok()?;
+        let size = std::fs::metadata(&self.bytes).ok()?.len();
+        (note.address == address).then_some((note, size))
+    }
+
+    fn write_note(&self, note: &Note) -> Result<(), FetchError> {
+        let text = serde_json::to_vec(note).unwrap_or_default();
+        std::fs::write(&self.note, text)
+            .map_err(|source| FetchError::io("write", &self.note, source))
+    }
+
+    fn forget(&self) {
+        let _ = std::fs::remove_file(&self.note);
+        let _ = std::fs::remove_file(&self.bytes);
+    }
+}
+
+impl Fetcher {
+    /// Downloads a file to the spool, from where an earlier try was cut.
+    pub(super) async fn download(
+        &self,
+        url: &Url,
+        expected: bool,
+        known: Option<&Known>,
+        held: &Held,
+        progress: &Progress,
+    ) -> Result<Outcome, FetchError> {
+        let address = shown(url);
+        let files = Files::of(held);
+        let known = known
+            .map(|known| &known.facts)
+            .filter(|facts| facts.address == address);
+        let left = files.left(&address);
+        let whole = left.as_ref().filter(|(note, _)| note.sha256.is_some());
+        let part = left.as_ref().filter(|(note, size)| {
+            note.sha256.is_none() && *size > 0 && note.etag.as_deref().is_some_and(is_strong)
+        });
+
+        let mut request = self.client.get(url.clone());
+        let (etag, modified) = match (known, whole) {
+            (Some(facts), _) => (facts.etag.as_ref(), facts.last_modified.as_ref()),
+            (None, Some((note, _))) => (note.etag.as_ref(), note.last_modified.as_ref()),
+            (None, None) => (None, None),
+        };
+        if let Some(etag) = etag {
+            request = request.header(IF_NONE_MATCH, etag);
+        } else if let Some(modified) = modified {
+            request = request.header(IF_MODIFIED_SINCE, modified);
+        }
+        if let Some((
+            Note {
+                etag: Some(etag), ..
+            },
+            size,
+        )) = part
+        {
+            request = request
+                .header(RANGE, format!("bytes={size}-"))
+                .header(IF_RANGE, etag);
+        }
+        let sent = tokio::select! {
+            sent = request.send() => sent,
+            () = progress.cancelled() => return Err(FetchError::Interrupted),
+        };
+        let response = sent.map_err(|error| FetchError::connection(&address, error))?;
+
+        match response.status() {
+            StatusCode::NOT_MODIFIED => match (known, whole) {
+                (Some(_), _) => Ok(Outcome::Unchanged),
+                (None, Some((note, size))) => from_spool(&files, note, *size),
+                (None, None) => Err(FetchError::Refused {
+                    address,
+                    status: 304,
+                }),
+            },
+            StatusCode::OK => {
+                Body::new(address, files, &response, 0, Hashing::default())
+                    .receive(response, held, progress)
+                    .await
+            }
+            StatusCode::PARTIAL_CONTENT => {
+                let Some((_, size)) = part.filter(|(_, size)| starts_at(&response, *size)) else {
+                    files.forget();
+                    return Err(FetchError::Server {
+                        address,
+                        status: 206,
+                        wait: None,
+                    });
+                };
+                tracing::info!("{address}: going on from byte {size}");
+                let hashing = hash_left(&files, *size).await?;
+                Body::new(address, files, &response, *size, hashing)
+                    .receive(response, held, progress)
+                    .await
+            }
+            StatusCode::RANGE_NOT_SATISFIABLE => {
+                files.forget();
+                Err(FetchError::Server {
+                    address,
+                    status: 416,
+                    wait: None,
+                })
+            }
+            status => no_file(address, status, &response, expected),
+        }
+    }
+}
+
+/// What an answer without a file means: see the table "Is it there?" in docs/sources.md.
+fn no_file(
+    address: String,
+    status: StatusCode,
+    response: &Response,
+    expected: bool,
+) -> Result<Outcome, FetchError> {
+    let wait = retry_after(response.headers(), SystemTime::now());
+    let code = status.as_u16();
+    match code {
+        404 | 403 if !expected => Ok(Outcome::NotPublished),
+        404 => Err(FetchError::Missing {
+            address,
+            status: code,
+        }),
+        403 | 429 => Err(FetchError::Throttled {
+            address,
+            status: code,
+            wait,
+        }),
+        408 | 425 => Err(FetchError::Server {
+            address,
+            status: code,
+            wait,
+        }),
+        _ if status.is_server_error() => Err(FetchError::Server {
+            address,
+            status: code,
+            wait,
+        }),
+        _ => Err(FetchError::Refused {
+            address,
+            status: code,
+        }),
+    }
+}
+
+/// A body on its way to the spool.
+struct Body {
+    address: String,
+    files: Files,
+    note: Note,
+    /// The length announced for the whole file.
+    announced: Option<u64>,
+    /// Whether the end of the body can be told from a cut.
+    ends_clearly: bool,
+    got: u64,
+    hashing: Hashing,
+}
+
+impl Body {
+    fn new(address: String, files: Files, response: &Response, got: u64, hashing: Hashing) -> Self {
+        let headers = response.headers();
+        let note = Note {
+            address: address.clone(),
+            etag: text(headers, &ETAG),
+            last_modified: text(headers, &LAST_MODIFIED),
+            sha256: None,
+        };
+        let announced = response.content_length().map(|length| got + length);
+        let ends_clearly = announced.is_some()
+            || response.version() >= Version::HTTP_2
+            || headers.contains_key(TRANSFER_ENCODING);
+        Self {
+            address,
+            files,
+            note,
+            announced,
+            ends_clearly,
+            got,
+            hashing,
+        }
+    }
+
+    async fn receive(
+        mut self,
+        mut response: Response,
+        held: &Held,
+        progress: &Progress,
+    ) -> Result<Outcome, FetchError> {
+        self.check_space(held)?;
+        progress.begin(self.announced.unwrap_or_default());
+        progress.advance(self.got);
+        self.files.write_note(&self.note)?;
+        let writing = |source| FetchError::io("write", &self.files.bytes, source);
+        let opened = tokio::fs::OpenOptions::new()
+            .create(true)
+            .write(true)
+            .truncate(self.got == 0)
+            .append(self.got > 0)
+            .open(&self.files.bytes)
+            .await;
+        let mut spool = tokio::io::BufWriter::with_capacity(1 << 20, opened.map_err(writing)?);
+        let mut first = Vec::with_capacity(FIRST_BYTES);
+        let ended = loop {
+            let chunk = tokio::select! {
+                chunk = response.chunk() => chunk,
+                () = progress.cancelled() => break Err(FetchError::Interrupted),
+            };
+            match chunk {
+                Ok(Some(bytes)) => {
+                    if self.got < FIRST_BYTES as u64 && first.len() < FIRST_BYTES {
+                        first.extend_from_slice(&bytes[..bytes.len().min(FIRST_BYTES)]);
+                    }
+                    self.hashing.update(&bytes);
+                    spool.write_all(&bytes).await.map_err(writing)?;
+                    self.got += bytes.len() as u64;
+                    progress.advance(bytes.len() as u64);
+                    if first.len() >= FIRST_BYTES && self.got <= (FIRST_BYTES + bytes.len()) as u64
+                    {
+                        self.check_format(&first)?;
+                    }
+                }
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(FetchError::connection(&self.address, error)),
+            }
+        };
+        // What came is kept, whatever ended it: the next try goes on from there.
+        spool.flush().await.map_err(writing)?;
+        drop(spool);
+        ended?;
+        self.finish()
+    }
+
+    fn check_space(&self, held: &Held) -> Result<(), FetchError> {
+        let Some(announced) = self.announced else {
+            return Ok(());
+        };
+        // The cleaned month is about as large as the file.
+        let needed = (announced - self.got) + announced;
+        let free = match rustix::fs::statvfs(held.folder()) {
+            Ok(space) => space.f_bavail * space.f_frsize,
+            Err(_) => return Ok(()),
+        };
+        if free < needed {
+            return Err(FetchError::NoSpace {
+                path: held.folder().to_owned(),
+                free,
+                needed,
+            });
+        }
+        Ok(())
+    }
+
+    fn check_format(&self, first: &[u8]) -> Result<Format, FetchError> {
+        Format::sniff(first).map_err(|found| {
+            self.files.forget();
+            FetchError::NotATripFile {
+                address: self.address.clone(),
+                found,
+            }
+        })
+    }
+
+    /// All came that will come: is it all?
+    fn finish(mut self) -> Result<Outcome, FetchError> {
+        if let Some(announced) = self.announced.filter(|announced| *announced != self.got) {
+            if self.got > announced {
+                self.files.forget();
+            }
+            return Err(FetchError::WrongLength {
+                address: self.address,
+                got: self.got,
+                announced,
+            });
+        }
+        let reading = |source| FetchError::io("read", &self.files.bytes, source);
+        let mut first = vec![0; FIRST_BYTES];
+        let mut spooled = std::fs::File::open(&self.files.bytes).map_err(reading)?;
+        let read = std::io::Read::read(&mut spooled, &mut first).map_err(reading)?;
+        let format = self.check_format(&first[..read])?;
+        if format == Format::Csv && !self.ends_clearly {
+            self.files.forget();
+            return Err(FetchError::EndUnknown {
+                address: self.address,
+            });
+        }
+        let sha256 = self.hashing.finish();
+        self.note.sha256 = Some(sha256.clone());
+        self.files.write_note(&self.note)?;
+        let facts = SourceFacts {
+            address: self.address,
+            etag: self.note.etag,
+            last_modified: self.note.last_modified,
+            size: self.got,
+            sha256,
+        };
+        Ok(Outcome::Fetched(Fetched {
+            path: self.files.bytes,
+            format,
+            facts,
+        }))
+    }
+}
+
+/// A whole file that an earlier run left, and that the host says has not changed.
+fn from_spool(files: &Files, note: &Note, size: u64) -> Result<Outcome, FetchError> {
+    let reading = |source| FetchError::io("read", &files.bytes, source);
+    let opened = std::fs::File::open(&files.bytes).map_err(reading)?;
+    let sha256 = Digest::of_reader(opened).map_err(reading)?;
+    let mut first = vec![0; FIRST_BYTES];
+    let mut opened = std::fs::File::open(&files.bytes).map_err(reading)?;
+    let read = std::io::Read::read(&mut opened, &mut first).map_err(reading)?;
+    match Format::sniff(&first[..read]) {
+        Ok(format) if note.sha256.as_ref() == Some(&sha256) => {
+            let facts = SourceFacts {
+                address: note.address.clone(),
+                etag: note.etag.clone(),
+                last_modified: note.last_modified.clone(),
+                size,
+                sha256,
+            };
+            Ok(Outcome::Fetched(Fetched {
+                path: files.bytes.clone(),
+                format,
+                facts,
+            }))
+        }
+        _ => {
+            files.forget();
+            Err(FetchError::SpoolSpoiled {
+                path: files.bytes.clone(),
+            })
+        }
+    }
+}
+
+/// The digest of the bytes an earlier try left.
+async fn hash_left(files: &Files, size: u64) -> Result<Hashing, FetchError> {
+    let path = files.bytes.clone();
+    let hashed = tokio::task::spawn_blocking(move || {
+        let mut hashing = Hashing::default();
+        let mut opened = std::io::Read::take(std::fs::File::open(path)?, size);
+        let mut buffer = vec![0; 1 << 18];
+        loop {
+            match std::io::Read::read(&mut opened, &mut buffer)? {
+                0 => return Ok(hashing),
+                read => hashing.update(&buffer[..read]),
+            }
+        }
+    });
+    match hashed.await {
+        Ok(hashed) => hashed.map_err(|source| FetchError::io("read", &files.bytes, source)),
+        Err(_) => Err(FetchError::Interrupted),
+    }
+}
+
+fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .map(str::to_owned)
+}
+
+/// A weak tag does not promise the same bytes, so it cannot join two halves.
+fn is_strong(etag: &str) -> bool {
+    !etag.starts_with("W/")
+}
+
+/// Whether a partial answer begins at this byte.
+fn starts_at(response: &Response, at: u64) -> bool {
+    text(response.headers(), &CONTENT_RANGE)
+        .is_some_and(|range| range.starts_with(&format!("bytes {at}-")))
+}
+
+/// How long a host asks to wait (RFC 9110, 10.2.3): seconds or a date.
+fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let text = text(headers, &RETRY_AFTER)?;
+    if let Ok(seconds) = text.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    httpdate::parse_http_date(text.trim())
+        .ok()?
+        .duration_since(now)
+        .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_may_ask_for_seconds_or_a_date() {
+        let asked = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, text.parse().unwrap());
+            let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
+            retry_after(&headers, now)
+        };
+        assert_eq!(asked("120"), Some(Duration::from_secs(120)));
+        assert_eq!(
+            asked("Sun, 06 Nov 1994 08:50:07 GMT"),
+            Some(Duration::from_secs(30))
+        );
+        assert_eq!(asked("Sun, 06 Nov 1994 08:00:00 GMT"), None);
+        assert_eq!(asked("soon"), None);
+    }
+}

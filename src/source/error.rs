@@ -1,0 +1,206 @@
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::flow::{Failure, Retry, bytes};
+
+use super::{SpoolError, UnknownSource};
+
+/// Why a month's file could not be fetched.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// The source is none.
+    #[error(transparent)]
+    Source(#[from] UnknownSource),
+    /// The source does not have a month that it should have.
+    #[error(
+        "{address} is not there ({status}), though its source has had this month: has it moved?"
+    )]
+    Missing {
+        /// The address asked.
+        address: String,
+        /// The answer.
+        status: u16,
+    },
+    /// The host asks for patience.
+    #[error("{address} answers {status}: the host asks for fewer requests{}", after(*wait))]
+    Throttled {
+        /// The address asked.
+        address: String,
+        /// The answer.
+        status: u16,
+        /// How long the host asks to wait.
+        wait: Option<Duration>,
+    },
+    /// The host has a passing trouble.
+    #[error("{address} answers {status}{}", after(*wait))]
+    Server {
+        /// The address asked.
+        address: String,
+        /// The answer.
+        status: u16,
+        /// How long the host asks to wait.
+        wait: Option<Duration>,
+    },
+    /// The host refuses for good.
+    #[error("{address} answers {status}: {}", meaning(*status))]
+    Refused {
+        /// The address asked.
+        address: String,
+        /// The answer.
+        status: u16,
+    },
+    /// The body is something else.
+    #[error("{address} gives no trip file: what comes is {found}. Check the address")]
+    NotATripFile {
+        /// The address asked.
+        address: String,
+        /// What it seems to be.
+        found: &'static str,
+    },
+    /// The body is not as long as announced.
+    #[error("{address} gave {got} bytes of {announced}: the connection broke or the server lies")]
+    WrongLength {
+        /// The address asked.
+        address: String,
+        /// What came.
+        got: u64,
+        /// What was announced.
+        announced: u64,
+    },
+    /// Nothing tells the end of the body from a cut.
+    #[error(
+        "{address} gives a CSV file with neither its length nor chunks: a broken connection could \
+         not be told from its end, so it was not used"
+    )]
+    EndUnknown {
+        /// The address asked.
+        address: String,
+    },
+    /// A file in the spool is not what was put there.
+    #[error("{} was changed since it was fetched: it is fetched again", path.display())]
+    SpoolSpoiled {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The connection failed or stalled.
+    #[error("{address}: {what}")]
+    Connection {
+        /// The address asked.
+        address: String,
+        /// What failed, without the address.
+        what: String,
+        /// The client's error, its address removed.
+        source: reqwest::Error,
+    },
+    /// The client cannot be made.
+    #[error("the HTTP client cannot start: {0}")]
+    Client(reqwest::Error),
+    /// No room for the file.
+    #[error(
+        "{} has {} left, and the file takes {}: free some space there, or name another place with \
+         --spool", path.display(), bytes(*free), bytes(*needed)
+    )]
+    NoSpace {
+        /// The spool.
+        path: PathBuf,
+        /// What is free.
+        free: u64,
+        /// What is needed.
+        needed: u64,
+    },
+    /// A local file cannot be read, or the spool not written.
+    #[error("cannot {doing} {}: {source}", path.display())]
+    Io {
+        /// `read` or `write`.
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The spool cannot be used.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    /// The raw file cannot be read from the lake.
+    #[error("the raw file cannot be read from the lake: {0}")]
+    Raw(Box<dyn Failure + Send + Sync>),
+    /// The run was told to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+fn after(wait: Option<Duration>) -> String {
+    wait.map(|wait| format!(" (and to wait {} s)", wait.as_secs()))
+        .unwrap_or_default()
+}
+
+fn meaning(status: u16) -> &'static str {
+    match status {
+        401 | 407 => "it wants credentials",
+        400 => "the address is not understood",
+        410 => "the file is gone for good",
+        _ => "it will not serve this file",
+    }
+}
+
+impl FetchError {
+    pub(super) fn io(doing: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io {
+            doing,
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    pub(super) fn connection(address: &str, source: reqwest::Error) -> Self {
+        let source = source.without_url();
+        let what = if source.is_timeout() {
+            "no answer within the time limit"
+        } else if source.is_connect() {
+            "no connection"
+        } else if source.is_redirect() {
+            "too many redirects"
+        } else {
+            "the connection broke"
+        };
+        let cause = innermost(&source);
+        Self::Connection {
+            address: address.to_owned(),
+            what: format!("{what} ({cause})"),
+            source,
+        }
+    }
+}
+
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut inner = error;
+    while let Some(source) = inner.source() {
+        inner = source;
+    }
+    inner.to_string()
+}
+
+impl Failure for FetchError {
+    fn retry(&self) -> Retry {
+        match self {
+            Self::Throttled { wait, .. } | Self::Server { wait, .. } => {
+                wait.map_or(Retry::Backoff, Retry::After)
+            }
+            Self::Connection { source, .. } => {
+                if source.is_redirect() || source.is_builder() {
+                    Retry::Never
+                } else {
+                    Retry::Backoff
+                }
+            }
+            Self::WrongLength { .. } | Self::SpoolSpoiled { .. } => Retry::Backoff,
+            Self::Raw(error) => error.retry(),
+            _ => Retry::Never,
+        }
+    }
+
+    fn is_interruption(&self) -> bool {
+        matches!(self, Self::Interrupted)
+    }
+}

@@ -1,0 +1,224 @@
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use reqwest::Client;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use url::Url;
+
+use crate::flow::{Failure, Progress};
+use crate::trip::{Digest, Format, SourceFacts, TripFile};
+
+use super::spool::Held;
+use super::{Address, FetchError};
+
+/// How the hosts are spoken to.
+#[derive(Debug, Clone)]
+pub struct HttpSettings {
+    /// The longest wait for a connection.
+    pub connect_timeout: Duration,
+    /// The longest silence of a host that has begun to answer, or should.
+    pub stall_timeout: Duration,
+    /// The most connections to one host: the TLC's answers 403 to heavy use.
+    pub connections_per_host: usize,
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(15),
+            stall_timeout: Duration::from_secs(60),
+            connections_per_host: 2,
+        }
+    }
+}
+
+/// What is known of a month from when it was fetched last.
+#[derive(Debug, Clone)]
+pub struct Known {
+    /// Its facts then.
+    pub facts: SourceFacts,
+}
+
+/// A month's file on the local disk.
+#[derive(Debug, Clone)]
+pub struct Fetched {
+    /// Where.
+    pub path: PathBuf,
+    /// What it is.
+    pub format: Format,
+    /// Where it came from and what it was.
+    pub facts: SourceFacts,
+}
+
+/// What asking for a month's file came to.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It is here.
+    Fetched(Fetched),
+    /// It has not changed since it was fetched last.
+    Unchanged,
+    /// The source does not have it yet.
+    NotPublished,
+}
+
+/// The bytes that were kept as fetched, in the lake.
+#[async_trait]
+pub trait RawStore: Send + Sync {
+    /// Brings the first of these keys that exists to a local file: its address and entity tag.
+    async fn bring(&self, keys: &[String], to: &Path) -> Result<Option<RawFile>, RawError>;
+}
+
+/// A raw file, brought to the local disk.
+#[derive(Debug)]
+pub struct RawFile {
+    /// Its address in the lake.
+    pub address: String,
+    /// Its entity tag.
+    pub etag: Option<String>,
+}
+
+/// Why a raw file cannot be brought.
+pub type RawError = Box<dyn Failure + Send + Sync>;
+
+/// Fetches files.
+#[derive(Debug)]
+pub struct Fetcher {
+    pub(super) client: Client,
+    connections_per_host: usize,
+    hosts: Mutex<HashMap<String, Arc<Semaphore>>>,
+}
+
+impl Fetcher {
+    /// A fetcher that speaks to hosts so. Proxies and certificates are the system's.
+    pub fn new(settings: &HttpSettings) -> Result<Self, FetchError> {
+        let client = Client::builder()
+            .user_agent(concat!("taxi/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(settings.connect_timeout)
+            .read_timeout(settings.stall_timeout)
+            .build()
+            .map_err(FetchError::Client)?;
+        let connections_per_host = settings.connections_per_host.max(1);
+        Ok(Self {
+            client,
+            connections_per_host,
+            hosts: Mutex::default(),
+        })
+    }
+
+    /// Brings a month's file to the place held for it. `expected` says whether the source
+    /// should have the month; `known`, what it was when it was fetched last.
+    pub async fn fetch(
+        &self,
+        file: TripFile,
+        address: &Address,
+        expected: bool,
+        known: Option<&Known>,
+        held: &Held,
+        raw: &dyn RawStore,
+        progress: &Progress,
+    ) -> Result<Outcome, FetchError> {
+        match address {
+            Address::Web(url) => {
+                let _permit = self.connection(url).await;
+                self.download(url, expected, known, held, progress).await
+            }
+            Address::Local(paths) => local(paths, known).await,
+            Address::Raw(keys) => {
+                let path = held.path("raw");
+                match raw.bring(keys, &path).await.map_err(FetchError::Raw)? {
+                    None => {
+                        tracing::debug!("{file}: nothing under {} in the lake", keys.join(" or "));
+                        Ok(Outcome::NotPublished)
+                    }
+                    Some(brought) => measured(path, brought.address, brought.etag).await,
+                }
+            }
+        }
+    }
+
+    /// A turn with the host: few connections at a time.
+    async fn connection(&self, url: &Url) -> Option<OwnedSemaphorePermit> {
+        let host = url.host_str().unwrap_or_default().to_owned();
+        let turns = {
+            let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+            let turns = || Arc::new(Semaphore::new(self.connections_per_host));
+            Arc::clone(hosts.entry(host).or_insert_with(turns))
+        };
+        turns.acquire_owned().await.ok()
+    }
+}
+
+/// The first of these files that exists, used where it is.
+async fn local(paths: &[PathBuf], known: Option<&Known>) -> Result<Outcome, FetchError> {
+    let Some((path, metadata)) = paths
+        .iter()
+        .find_map(|path| Some((path, std::fs::metadata(path).ok()?)))
+    else {
+        // A folder that is not there is a slip of the pen, not a month to come.
+        let folder = paths.first().and_then(|path| path.parent());
+        return match folder.filter(|folder| !folder.as_os_str().is_empty()) {
+            Some(folder) => match std::fs::read_dir(folder) {
+                Ok(_) => Ok(Outcome::NotPublished),
+                Err(source) => Err(FetchError::io("read", folder, source)),
+            },
+            None => Ok(Outcome::NotPublished),
+        };
+    };
+    let age = metadata
+        .modified()
+        .ok()
+        .and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
+    let etag = format!(
+        "\"{:x}-{:x}\"",
+        metadata.len(),
+        age.unwrap_or_default().as_nanos()
+    );
+    let address = path.display().to_string();
+    if known.is_some_and(|known| {
+        known.facts.address == address && known.facts.etag.as_ref() == Some(&etag)
+    }) {
+        return Ok(Outcome::Unchanged);
+    }
+    measured(path.clone(), address, Some(etag)).await
+}
+
+/// Facts of a file that is here already.
+async fn measured(
+    path: PathBuf,
+    address: String,
+    etag: Option<String>,
+) -> Result<Outcome, FetchError> {
+    let reading = path.clone();
+    let measured = tokio::task::spawn_blocking(move || {
+        let mut opened = std::fs::File::open(&reading)?;
+        let mut first = vec![0; 1024];
+        let read = std::io::Read::read(&mut opened, &mut first)?;
+        first.truncate(read);
+        std::io::Seek::rewind(&mut opened)?;
+        let size = opened.metadata()?.len();
+        Ok((first, size, Digest::of_reader(opened)?))
+    });
+    let (first, size, sha256) = match measured.await {
+        Ok(measured) => measured.map_err(|source| FetchError::io("read", &path, source))?,
+        Err(_) => return Err(FetchError::Interrupted),
+    };
+    let format = Format::sniff(&first).map_err(|found| FetchError::NotATripFile {
+        address: address.clone(),
+        found,
+    })?;
+    let facts = SourceFacts {
+        address,
+        etag,
+        last_modified: None,
+        size,
+        sha256,
+    };
+    Ok(Outcome::Fetched(Fetched {
+        path,
+        format,
+        facts,
+    }))
+}

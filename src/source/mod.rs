@@ -1,0 +1,15 @@
+//! Where the files of trips come from, and how one is brought to the local disk.
+//!
+//! Owns the known sources and their ranges, the download with its resuming and its proofs,
+//! and the question "is it there?". Does not look inside a file beyond its first bytes.
+
+mod address;
+mod download;
+mod error;
+mod fetch;
+mod spool;
+
+pub use address::{Address, Source, UnknownSource};
+pub use error::FetchError;
+pub use fetch::{Fetched, Fetcher, HttpSettings, Known, Outcome, RawError, RawFile, RawStore};
+pub use spool::{Held, Spool, SpoolError};

@@ -1,0 +1,118 @@
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::flow::Progress;
+use crate::trip::TripFile;
+
+/// A local folder for what is on its way: downloads, cleaned files, notes of uploads. What a
+/// killed run leaves there is found by the next.
+#[derive(Debug, Clone)]
+pub struct Spool {
+    root: PathBuf,
+}
+
+/// The place of one month in the spool, held by one run at a time.
+#[derive(Debug)]
+pub struct Held {
+    folder: PathBuf,
+    /// Held until dropped, and by the system no longer than the process lives.
+    lock: File,
+}
+
+/// Why the spool cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot use the spool {}: {source}. Name another place with --spool", path.display())]
+pub struct SpoolError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+impl Spool {
+    /// A spool in a folder, which is made when needed.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Takes hold of a month's place for a lake. Where another run has it, waits for it to
+    /// finish; `None` where this run was told to stop meanwhile.
+    pub async fn hold(
+        &self,
+        file: TripFile,
+        lake: &str,
+        progress: &Progress,
+    ) -> Result<Option<Held>, SpoolError> {
+        let key = crate::trip::Digest::of(lake.as_bytes());
+        let folder = self
+            .root
+            .join(format!("{}.{}", file.stem(), &key.short()[..8]));
+        let failed = |source| SpoolError {
+            path: folder.clone(),
+            source,
+        };
+        let mut told = false;
+        loop {
+            // Made anew each time: the run that had it removes it.
+            std::fs::create_dir_all(&folder).map_err(failed)?;
+            let path = folder.join("lock");
+            let lock = match File::create(&path) {
+                Ok(lock) => lock,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(failed(error)),
+            };
+            match lock.try_lock() {
+                Ok(()) if same_file(&lock, &path) => {
+                    return Ok(Some(Held { folder, lock }));
+                }
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => {
+                    if !told {
+                        tracing::warn!("{file}: another run is at it; waiting for it to finish");
+                        told = true;
+                    }
+                    tokio::select! {
+                        () = progress.cancelled() => return Ok(None),
+                        () = tokio::time::sleep(Duration::from_millis(200)) => {}
+                    }
+                }
+                Err(TryLockError::Error(error)) => return Err(failed(error)),
+            }
+        }
+    }
+}
+
+/// Whether an open file is still the one of this name.
+fn same_file(open: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    match (open.metadata(), std::fs::metadata(path)) {
+        (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.dev(), named.ino()),
+        _ => false,
+    }
+}
+
+impl Held {
+    /// The month's folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// A file of the month's folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// Clears the month's place: all is done.
+    pub fn clear(self) {
+        let removed = std::fs::remove_dir_all(&self.folder);
+        if let Err(error) = removed {
+            tracing::debug!("cannot clear {}: {error}", self.folder.display());
+        }
+        let _ = self.lock.unlock();
+    }
+}

@@ -1,0 +1,83 @@
+use std::fmt;
+
+use super::{Colour, Digest, Format, Month};
+
+/// One month of one colour: the unit of everything here, under every name it goes by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TripFile {
+    /// The colour of its trips.
+    pub colour: Colour,
+    /// The month its trips were picked up in.
+    pub month: Month,
+}
+
+impl TripFile {
+    /// The file of a colour and month.
+    pub const fn new(colour: Colour, month: Month) -> Self {
+        Self { colour, month }
+    }
+
+    /// The TLC's file name without its ending: `green_tripdata_2020-01`.
+    pub fn stem(self) -> String {
+        format!("{}_tripdata_{}", self.colour, self.month)
+    }
+
+    /// The key of its trips in the lake: `green/green_tripdata_2020-01.parquet`.
+    pub fn lake_key(self) -> String {
+        format!("{}/{}.parquet", self.colour, self.stem())
+    }
+
+    /// The key of its quarantined rows, which carries the digest of their content.
+    pub fn quarantine_key(self, content: &Digest) -> String {
+        format!(
+            "quarantine/{}/{}.{}.parquet",
+            self.colour,
+            self.stem(),
+            content.short()
+        )
+    }
+
+    /// The key of its bytes as fetched.
+    pub fn raw_key(self, format: Format) -> String {
+        format!("raw/{}/{}.{}", self.colour, self.stem(), format.ending())
+    }
+
+    /// An address template with `{colour}`, `{year}` and `{month}` (two digits) filled in.
+    pub fn fill(self, template: &str) -> String {
+        template
+            .replace("{colour}", self.colour.as_str())
+            .replace("{color}", self.colour.as_str())
+            .replace("{year}", &format!("{:04}", self.month.year()))
+            .replace("{month}", &format!("{:02}", self.month.number()))
+    }
+}
+
+impl fmt::Display for TripFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.colour, self.month)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_month_has_its_names() {
+        let file = TripFile::new(Colour::Green, "2020-01".parse().unwrap());
+        assert_eq!(file.to_string(), "green 2020-01");
+        assert_eq!(file.lake_key(), "green/green_tripdata_2020-01.parquet");
+        assert_eq!(
+            file.quarantine_key(&Digest::of(b"")),
+            "quarantine/green/green_tripdata_2020-01.e3b0c44298fc1c14.parquet"
+        );
+        assert_eq!(
+            file.raw_key(Format::CsvGz),
+            "raw/green/green_tripdata_2020-01.csv.gz"
+        );
+        assert_eq!(
+            file.fill("http://h/{colour}/{year}/{month}.csv"),
+            "http://h/green/2020/01.csv"
+        );
+    }
+}

@@ -1,0 +1,18 @@
+//! What a month of trips is called, everywhere.
+//!
+//! Owns the names: colours, months, the addresses and keys of a month's file, digests, and
+//! what a published month says of itself. Knows nothing of columns, stores or the network.
+
+mod colour;
+mod digest;
+mod file;
+mod format;
+mod month;
+mod provenance;
+
+pub use colour::{Colour, UnknownColour};
+pub use digest::{Digest, Hashing};
+pub use file::TripFile;
+pub use format::Format;
+pub use month::{Month, MonthError, Months};
+pub use provenance::{Counts, Provenance, SourceFacts};

@@ -1,0 +1,17 @@
+//! What tests, benchmarks and the quickstart share: trip files with known dirt, a web
+//! server that fails on demand, and the GCS server with the proxy before it.
+#![allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    clippy::print_stdout,
+    clippy::unwrap_used
+)]
+
+pub mod control;
+pub mod gcs;
+pub mod generate;
+pub mod http;
+pub mod web;
