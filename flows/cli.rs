@@ -6,12 +6,14 @@ use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use nyc_taxi_etl::config::{Options, Parameters, Settings, Tools};
-use nyc_taxi_etl::flow::{Listener, LogLines, Run, RunReport, Terminal, month_table};
+use nyc_taxi_etl::flow::{Listener, LogLines, Run, Terminal, month_table};
 use nyc_taxi_etl::trip::Month;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
 use crate::etl_web_to_gcs::etl_web_to_gcs;
+use crate::etl_zones::etl_zones;
+use crate::show;
 
 /// Moves months of New York taxi trips from the web to a data lake, each month whole and once.
 #[derive(Debug, Parser)]
@@ -19,16 +21,6 @@ use crate::etl_web_to_gcs::etl_web_to_gcs;
 pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,
-
-    /// What is printed on stdout
-    #[arg(
-        long,
-        global = true,
-        value_name = "FORM",
-        default_value = "table",
-        env = "TAXI_OUTPUT"
-    )]
-    output: Output,
 
     /// What is logged on stderr: error, warn, info, debug, or a filter such as taxi=debug
     #[arg(
@@ -56,13 +48,19 @@ enum Command {
         #[command(subcommand)]
         flow: Flow,
     },
+    /// Show the rows of a month that were set aside, and why
+    Quarantine(show::QuarantineArgs),
+    /// Show the canonical columns: types, months, meaning
+    Schema(show::SchemaArgs),
 }
 
 #[derive(Debug, Subcommand)]
 enum Flow {
     /// Fetch months, clean them, publish them to the lake
     #[command(after_help = EXAMPLES)]
-    EtlWebToGcs(FlowArgs),
+    EtlWebToGcs(MonthsArgs),
+    /// Fetch the lookup of the taxi zones, publish it to the lake
+    EtlZones(ZonesArgs),
 }
 
 const EXAMPLES: &str = "Examples:
@@ -74,9 +72,31 @@ const EXAMPLES: &str = "Examples:
 Exit codes: 0 all done or nothing to do, 1 a month failed, 2 wrong usage, 130 interrupted";
 
 #[derive(Debug, Args)]
-struct FlowArgs {
+struct MonthsArgs {
     #[command(flatten)]
     parameters: Parameters,
+    /// What is printed on stdout
+    #[arg(
+        long,
+        value_name = "FORM",
+        default_value = "table",
+        env = "TAXI_OUTPUT"
+    )]
+    output: Output,
+    #[command(flatten)]
+    options: Options,
+}
+
+#[derive(Debug, Args)]
+struct ZonesArgs {
+    /// What is printed on stdout
+    #[arg(
+        long,
+        value_name = "FORM",
+        default_value = "table",
+        env = "TAXI_OUTPUT"
+    )]
+    output: Output,
     #[command(flatten)]
     options: Options,
 }
@@ -100,44 +120,81 @@ impl From<Exit> for ExitCode {
     }
 }
 
-type Error = Box<dyn std::error::Error>;
+/// Anything that makes what is asked impossible, as a sentence.
+pub(crate) type Error = Box<dyn std::error::Error>;
 
 impl Cli {
     /// Does what is asked.
     pub(crate) fn execute(self) -> Result<Exit, Error> {
-        let progress = std::io::stderr().is_terminal();
-        log(&self.log, progress)?;
-        let Command::Run {
-            flow: Flow::EtlWebToGcs(args),
-        } = self.command;
-        let files = args.parameters.files(Month::current())?;
-        let settings = Settings::resolve(&args.options)?;
+        log(&self.log)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()?;
         runtime.block_on(async {
-            let cancelled = cancelled_by_signal();
-            let listener: Arc<dyn Listener> = if progress {
-                Arc::new(Terminal::default())
-            } else {
-                Arc::new(LogLines)
-            };
-            let run = Run::new(vec![listener], cancelled, settings.policy);
-            let tools = Tools::new(settings)?;
-            let report = etl_web_to_gcs(&run, &tools, &files).await;
-            print(&report, self.output)?;
-            Ok(match (run.is_cancelled(), report.ok) {
-                (true, false) => Exit::Interrupted,
-                (_, true) => Exit::Done,
-                (false, false) => Exit::Failed,
-            })
+            match self.command {
+                Command::Run {
+                    flow: Flow::EtlWebToGcs(args),
+                } => months(args).await,
+                Command::Run {
+                    flow: Flow::EtlZones(args),
+                } => zones(args).await,
+                Command::Quarantine(args) => show::quarantine(args).await,
+                Command::Schema(args) => show::schema(&args),
+            }
         })
     }
 }
 
+async fn months(args: MonthsArgs) -> Result<Exit, Error> {
+    let files = args.parameters.files(Month::current())?;
+    let (run, tools) = start(&args.options)?;
+    let report = etl_web_to_gcs(&run, &tools, &files).await;
+    match args.output {
+        Output::Json => print(&serde_json::to_string_pretty(&report)?),
+        Output::Table => print(&month_table(&report.months, width())),
+    }
+    Ok(ended(&run, report.ok))
+}
+
+async fn zones(args: ZonesArgs) -> Result<Exit, Error> {
+    let (run, tools) = start(&args.options)?;
+    let report = etl_zones(&run, &tools).await;
+    match (args.output, report.rows) {
+        (Output::Json, _) => print(&serde_json::to_string_pretty(&report)?),
+        (Output::Table, Some(rows)) => print(&format!("{rows} taxi zones are in {}", report.lake)),
+        (Output::Table, None) => print(&format!("taxi zones: {}", report.state.as_str())),
+    }
+    Ok(ended(&run, report.ok))
+}
+
+/// A run and its tools, as the settings say.
+fn start(options: &Options) -> Result<(Run, Tools), Error> {
+    let settings = Settings::resolve(options)?;
+    let listener: Arc<dyn Listener> = if on_terminal() {
+        Arc::new(Terminal::default())
+    } else {
+        Arc::new(LogLines)
+    };
+    let run = Run::new(vec![listener], cancelled_by_signal(), settings.policy);
+    Ok((run, Tools::new(settings)?))
+}
+
+fn ended(run: &Run, ok: bool) -> Exit {
+    match (run.is_cancelled(), ok) {
+        (_, true) => Exit::Done,
+        (true, false) => Exit::Interrupted,
+        (false, false) => Exit::Failed,
+    }
+}
+
+/// Whether people watch what is said on stderr.
+fn on_terminal() -> bool {
+    std::io::stderr().is_terminal()
+}
+
 /// Logs to stderr; on a terminal, where bars are shown, only what is wrong.
-fn log(level: &str, progress: bool) -> Result<(), Error> {
-    let quiet = progress && level == "info";
+fn log(level: &str) -> Result<(), Error> {
+    let quiet = on_terminal() && level == "info";
     let filter = match (quiet, level) {
         (true, _) => "error".to_owned(),
         (false, "error" | "warn" | "info" | "debug" | "trace") => {
@@ -145,7 +202,7 @@ fn log(level: &str, progress: bool) -> Result<(), Error> {
         }
         (false, filter) => filter.to_owned(),
     };
-    let colour = progress && std::env::var_os("NO_COLOR").is_none();
+    let colour = on_terminal() && std::env::var_os("NO_COLOR").is_none();
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_new(filter)?)
         .with_writer(std::io::stderr)
@@ -184,19 +241,12 @@ fn cancelled_by_signal() -> CancellationToken {
 }
 
 #[allow(clippy::print_stdout)]
-fn print(report: &RunReport, output: Output) -> Result<(), Error> {
-    match output {
-        Output::Json => println!("{}", serde_json::to_string_pretty(report)?),
-        Output::Table => {
-            let terminal = std::io::stdout().is_terminal();
-            let width = terminal.then(|| console_width()).flatten();
-            println!("{}", month_table(&report.months, width));
-        }
-    }
-    Ok(())
+fn print(text: &str) {
+    println!("{text}");
 }
 
-fn console_width() -> Option<u16> {
+/// The width of the terminal on stdout; none where it is none.
+pub(crate) fn width() -> Option<u16> {
     let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
     (size.ws_col > 0).then_some(size.ws_col)
 }

@@ -2,7 +2,10 @@
 
 mod cli;
 mod etl_web_to_gcs;
+mod etl_zones;
+mod show;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -16,7 +19,7 @@ fn main() -> ExitCode {
     match cli.execute() {
         Ok(exit) => exit.into(),
         Err(error) => {
-            eprintln!("taxi: {error}");
+            let _ = writeln!(std::io::stderr(), "taxi: {error}");
             cli::Exit::Usage.into()
         }
     }

@@ -8,6 +8,7 @@ use arrow::error::ArrowError;
 
 use super::rules::RULES;
 use super::typed::Typed;
+use crate::trip::quarantine;
 
 /// A batch that was read: its columns, and the rows that could not be.
 #[derive(Debug)]
@@ -41,13 +42,12 @@ fn item(nullable: bool) -> Arc<Field> {
 }
 
 impl Rejects {
-    /// The schema of a quarantine file. `line` counts from 1: the line on which the record
-    /// begins in the decompressed text, or its row in a Parquet file.
+    /// The schema of a quarantine file.
     pub(super) fn schema() -> Arc<Schema> {
         Arc::new(Schema::new(vec![
-            Field::new("line", DataType::Int64, false),
-            Field::new("reasons", DataType::List(item(false)), false),
-            Field::new("fields", DataType::List(item(true)), false),
+            Field::new(quarantine::LINE, DataType::Int64, false),
+            Field::new(quarantine::REASONS, DataType::List(item(false)), false),
+            Field::new(quarantine::FIELDS, DataType::List(item(true)), false),
         ]))
     }
 

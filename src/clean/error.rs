@@ -67,6 +67,14 @@ pub enum CleanError {
         /// Rows in the quarantine.
         quarantined: u64,
     },
+    /// A row of the taxi zones.
+    #[error("line {line} of the taxi zones: {what}. Is the address that of taxi_zone_lookup.csv?")]
+    Zones {
+        /// The line, counted from 1.
+        line: u64,
+        /// What is wrong.
+        what: String,
+    },
     /// A file of the spool cannot be read or written.
     #[error("cannot {doing} {}: {source}{}", path.display(), advice(source))]
     Io {

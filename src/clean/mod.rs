@@ -19,9 +19,11 @@ mod rows;
 mod rules;
 mod text;
 mod typed;
+mod zones;
 
 pub use error::CleanError;
 pub use pipeline::{Cleaned, Job, clean};
 pub use rules::{Changeable, Level, RULES, Rule, RuleError, Rules};
+pub use zones::clean_zones;
 
 use batch::{Batch, Rejects};

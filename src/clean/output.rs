@@ -19,7 +19,7 @@ use parquet::schema::types::ColumnPath;
 use polars::prelude::DataFrame;
 
 use super::{CleanError, Rejects, bridge};
-use crate::trip::{Digest, Provenance};
+use crate::trip::{Digest, Provenance, quarantine};
 
 type Sink = BufWriter<File>;
 
@@ -144,9 +144,6 @@ pub(super) struct QuarantineWriter {
 }
 
 impl QuarantineWriter {
-    /// The footer entry that holds the source's column names, as a JSON list.
-    pub(super) const HEADER: &'static str = "nyc_taxi_etl.header";
-
     pub(super) fn new(path: PathBuf, header: Vec<String>) -> Self {
         Self {
             path,
@@ -186,7 +183,7 @@ impl QuarantineWriter {
             return Ok((None, 0));
         };
         let header = serde_json::to_string(&self.header)?;
-        writer.append_key_value_metadata(KeyValue::new(Self::HEADER.to_owned(), header));
+        writer.append_key_value_metadata(KeyValue::new(quarantine::HEADER_KEY.to_owned(), header));
         let writing = |source| CleanError::writing(&self.path, source);
         writer.finish().map_err(writing)?;
         finish(writer.inner_mut(), &self.path)?;
@@ -195,6 +192,26 @@ impl QuarantineWriter {
             Digest::of_reader(File::open(&self.path).map_err(reading)?).map_err(reading)?;
         Ok((Some((self.path.clone(), digest)), self.rows))
     }
+}
+
+/// Writes a small file of its own, with one entry in its footer.
+pub(super) fn small_file(
+    path: &Path,
+    rows: &RecordBatch,
+    entry: KeyValue,
+) -> Result<(), CleanError> {
+    let options = ArrowWriterOptions::new()
+        .with_properties(properties().build())
+        .with_skip_arrow_metadata(true);
+    let mut writer = ArrowWriter::try_new_with_options(create(path)?, rows.schema(), options)?;
+    writer
+        .write(rows)
+        .map_err(|source| CleanError::writing(path, source))?;
+    writer.append_key_value_metadata(entry);
+    writer
+        .finish()
+        .map_err(|source| CleanError::writing(path, source))?;
+    finish(writer.inner_mut(), path)
 }
 
 fn create(path: &Path) -> Result<Sink, CleanError> {

@@ -28,6 +28,12 @@ pub(super) enum End {
     Beyond,
 }
 
+/// Finds the end of the record that begins a text without quotes and ends it, if not before.
+#[inline]
+pub(super) fn plain_end(text: &[u8]) -> End {
+    line_end(text, memchr(b'\n', text).unwrap_or(text.len()), true)
+}
+
 /// Finds the end of the record that begins `text`. `last` says that no more text follows.
 #[inline]
 pub(super) fn record_end(text: &[u8], last: bool) -> End {
@@ -41,6 +47,7 @@ pub(super) fn record_end(text: &[u8], last: bool) -> End {
     quoted_end(text, newline, last)
 }
 
+#[inline]
 fn line_end(text: &[u8], newline: usize, wellformed: bool) -> End {
     let content = match text[..newline] {
         [.., b'\r'] => newline - 1,

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::fields::{self, Clock, Field};
-use super::records::{End, field_text, record_end, split_fields};
+use super::records::{End, field_text, plain_end, record_end, split_fields};
 use super::rules::{UNREADABLE, WRONG_FIELD_COUNT};
 use super::typed::{Typed, Values};
 use super::{Batch, Rejects};
@@ -88,11 +88,16 @@ impl TextReader {
         let text = piece.text.as_slice();
         let (mut at, mut line) = (0, 0);
         while at < text.len() {
+            let end = if piece.quoted {
+                record_end(&text[at..], true)
+            } else {
+                plain_end(&text[at..])
+            };
             let End::At {
                 content,
                 next,
                 wellformed,
-            } = record_end(&text[at..], true)
+            } = end
             else {
                 break;
             };

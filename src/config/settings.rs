@@ -22,6 +22,10 @@ pub struct Options {
     #[arg(long, env = "TAXI_SOURCE")]
     pub source: Option<Source>,
 
+    /// Where etl-zones finds the taxi zones: web, a file, or an address [default: web]
+    #[arg(long, value_name = "ADDRESS", env = "TAXI_ZONES")]
+    pub zones: Option<String>,
+
     /// Where months go: a folder, or gs://bucket/prefix [default: data]
     #[arg(long, env = "TAXI_LAKE")]
     pub lake: Option<LakeAddress>,
@@ -102,6 +106,7 @@ struct File {
     source: Option<Source>,
     #[serde(deserialize_with = "from_text")]
     lake: Option<LakeAddress>,
+    zones: Option<String>,
     spool: Option<PathBuf>,
     credentials: Option<PathBuf>,
     keep_raw: bool,
@@ -145,6 +150,8 @@ fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duratio
 pub struct Settings {
     /// Where files come from.
     pub source: Source,
+    /// Where the taxi zones come from: `web` or an address.
+    pub zones: String,
     /// Where months go.
     pub lake: LakeAddress,
     /// The folder for what is on its way.
@@ -232,6 +239,11 @@ impl Settings {
                 .clone()
                 .or(file.source)
                 .unwrap_or(Source::Web),
+            zones: options
+                .zones
+                .clone()
+                .or(file.zones)
+                .unwrap_or_else(|| "web".to_owned()),
             lake: lake.unwrap_or_else(|| LakeAddress::Folder("data".into())),
             spool: options
                 .spool

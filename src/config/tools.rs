@@ -2,15 +2,15 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 
-use crate::clean::{CleanError, Cleaned, Job, clean};
+use crate::clean::{CleanError, Cleaned, Job, clean, clean_zones};
 use crate::flow::Progress;
-use crate::lake::{Lake, LakeError, Publication, Published};
+use crate::lake::{Lake, LakeError, Publication, Published, Quarantine};
 use crate::schema;
 use crate::source::{
-    FetchError, Fetched, Fetcher, Held, Known, Outcome, RawError, RawFile, RawStore, Spool,
-    SpoolError,
+    FetchError, Fetched, Fetcher, Held, Outcome, RawError, RawFile, RawStore, Source, Spool,
+    SpoolError, Wanted,
 };
-use crate::trip::{Format, Month, TripFile};
+use crate::trip::{Format, Item, Month, SourceFacts, TripFile};
 
 use super::{NewColumn, Settings};
 
@@ -58,15 +58,14 @@ impl Tools {
         &self.lake
     }
 
-    /// Takes hold of a month's place in the spool; `None` where the run was told to stop.
+    /// Takes hold of a place in the spool; `None` where the run was told to stop.
     pub async fn hold(
         &self,
-        file: TripFile,
+        item: impl Into<Item>,
         progress: &Progress,
     ) -> Result<Option<Held>, SpoolError> {
-        self.spool
-            .hold(file, &self.settings.lake.to_string(), progress)
-            .await
+        let lake = self.settings.lake.to_string();
+        self.spool.hold(item.into(), &lake, progress).await
     }
 
     /// Whether a month as published was made by this schema and these rules.
@@ -85,33 +84,55 @@ impl Tools {
         progress: &Progress,
     ) -> Result<Outcome, FetchError> {
         let source = &self.settings.source;
-        let address = source.locate(file)?;
-        let expected = source.should_have(file, Month::current());
-        let known = before
-            .filter(|month| self.is_current(month) && !self.settings.force)
-            .map(|month| Known {
-                facts: month.provenance.source.clone(),
-            });
-        let raw = RawInLake(&self.lake);
-        let fetched = self
-            .fetcher
-            .fetch(
-                file,
-                &address,
-                expected,
-                known.as_ref(),
-                held,
-                &raw,
-                progress,
-            )
-            .await?;
-        // A host that knows no tags, or a raw file: the bytes themselves tell.
-        match (&fetched, known) {
-            (Outcome::Fetched(new), Some(known)) if new.facts.sha256 == known.facts.sha256 => {
-                Ok(Outcome::Unchanged)
-            }
-            _ => Ok(fetched),
-        }
+        let wanted = Wanted {
+            item: file.into(),
+            address: source.locate(file)?,
+            expected: source.should_have(file, Month::current()),
+            known: before
+                .filter(|month| self.is_current(month) && !self.settings.force)
+                .map(|month| &month.provenance.source),
+        };
+        self.fetcher
+            .fetch(&wanted, held, &RawInLake(&self.lake), progress)
+            .await
+    }
+
+    /// Fetches the zones, unless they are what the lake has.
+    pub async fn fetch_zones(
+        &self,
+        before: Option<&SourceFacts>,
+        held: &Held,
+        progress: &Progress,
+    ) -> Result<Outcome, FetchError> {
+        let wanted = Wanted {
+            item: Item::Zones,
+            address: Source::locate_zones(&self.settings.zones)?,
+            expected: true,
+            known: before.filter(|_| !self.settings.force),
+        };
+        self.fetcher
+            .fetch(&wanted, held, &RawInLake(&self.lake), progress)
+            .await
+    }
+
+    /// Cleans the fetched zones: the file of them, and how many.
+    pub fn clean_zones(
+        &self,
+        fetched: &Fetched,
+        held: &Held,
+    ) -> Result<(PathBuf, u64), CleanError> {
+        let target = held.path("zones.parquet");
+        let rows = clean_zones(&fetched.path, fetched.format, &fetched.facts, &target)?;
+        Ok((target, rows))
+    }
+
+    /// The rows of a month that were set aside, as the lake has them.
+    pub async fn quarantine(&self, file: TripFile) -> Result<Option<Quarantine>, LakeError> {
+        let local = self
+            .settings
+            .spool
+            .join(format!("quarantine.{}", std::process::id()));
+        self.lake.quarantine(file, &local).await
     }
 
     /// Cleans a fetched month.

@@ -1,22 +1,22 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::trip::TripFile;
+use crate::trip::Item;
 
 use super::MonthReport;
 
-/// A task of a run: what is done to which month.
+/// A task of a run: what is done to what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TaskName {
     /// What is done: `fetch`, `clean`, `write-gcs`.
     pub name: &'static str,
-    /// To which month.
-    pub file: TripFile,
+    /// To what.
+    pub item: Item,
 }
 
 impl fmt::Display for TaskName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.file, self.name)
+        write!(f, "{} {}", self.item, self.name)
     }
 }
 
@@ -60,8 +60,8 @@ pub enum Event<'a> {
     },
     /// Something that people should know and that stops nothing.
     Warning {
-        /// The month.
-        file: TripFile,
+        /// What it is about.
+        item: Item,
         /// What.
         text: &'a str,
     },

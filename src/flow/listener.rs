@@ -32,7 +32,7 @@ impl Listener for LogLines {
                 tracing::info!("{task}: done in {:.2} s", took.as_secs_f64());
             }
             Event::TaskFailed { task, error } => tracing::error!("{task}: {error}"),
-            Event::Warning { file, text } => tracing::warn!("{file}: {text}"),
+            Event::Warning { item, text } => tracing::warn!("{item}: {text}"),
             Event::MonthDone(month) => match month.state {
                 State::Published => tracing::info!(
                     "{}: {} rows read = {} kept + {} quarantined",
@@ -133,7 +133,7 @@ impl Listener for Terminal {
                 self.finish(task);
                 self.line(&format!("{task}: {error}"));
             }
-            Event::Warning { file, text } => self.line(&format!("{file}: {text}")),
+            Event::Warning { item, text } => self.line(&format!("{item}: {text}")),
             Event::MonthDone(_) => {}
         }
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use backon::{ExponentialBuilder, Retryable};
 use tokio_util::sync::CancellationToken;
 
-use crate::trip::TripFile;
+use crate::trip::Item;
 
 use super::{Event, Failure, Listener, Progress, Retry, TaskName};
 
@@ -67,9 +67,12 @@ impl Run {
         }
     }
 
-    /// Warns of something about a month.
-    pub fn warn(&self, file: TripFile, text: &str) {
-        self.tell(&Event::Warning { file, text });
+    /// Warns of something.
+    pub fn warn(&self, item: impl Into<Item>, text: &str) {
+        self.tell(&Event::Warning {
+            item: item.into(),
+            text,
+        });
     }
 
     /// Whether the run was told to stop.
@@ -87,7 +90,7 @@ impl Run {
     pub async fn task<T, E, W, F>(
         &self,
         name: &'static str,
-        file: TripFile,
+        item: impl Into<Item>,
         work: W,
     ) -> Result<T, E>
     where
@@ -95,7 +98,10 @@ impl Run {
         W: Fn(Progress) -> F,
         F: Future<Output = Result<T, E>>,
     {
-        let task = TaskName { name, file };
+        let task = TaskName {
+            name,
+            item: item.into(),
+        };
         let started = Instant::now();
         self.tell(&Event::TaskStarted(task));
         let progress = Progress::new(
@@ -171,8 +177,8 @@ mod tests {
         }
     }
 
-    fn file() -> TripFile {
-        TripFile::new(crate::trip::Colour::Green, "2020-01".parse().unwrap())
+    fn file() -> Item {
+        Item::Zones
     }
 
     async fn tries(failures: usize, retry: Retry, retries: usize) -> (bool, usize, Vec<Duration>) {

@@ -46,6 +46,14 @@ pub enum LakeError {
         /// What the system says.
         source: io::Error,
     },
+    /// An object that is no readable Parquet file.
+    #[error("{address} cannot be read ({source}): bring the month anew with --force")]
+    Damaged {
+        /// The object.
+        address: String,
+        /// What Parquet says.
+        source: parquet::errors::ParquetError,
+    },
     /// The run was told to stop.
     #[error("interrupted")]
     Interrupted,

@@ -8,6 +8,7 @@
 mod address;
 mod error;
 mod publish;
+mod quarantine;
 mod read;
 mod upload;
 
@@ -22,6 +23,7 @@ use object_store::path::Path as Key;
 pub use address::{GcsSettings, LakeAddress};
 pub use error::LakeError;
 pub use publish::Publication;
+pub use quarantine::Quarantine;
 pub use read::Published;
 
 /// A lake: a bucket of Google Cloud Storage with a prefix, or a local folder.
@@ -39,6 +41,9 @@ impl fmt::Debug for Lake {
 }
 
 impl Lake {
+    /// The key of the taxi zones.
+    pub const ZONES: &'static str = "zones/taxi_zone_lookup.parquet";
+
     /// The address it was opened with.
     pub const fn address(&self) -> &LakeAddress {
         &self.address

@@ -100,6 +100,17 @@ impl Lake {
         Ok(size)
     }
 
+    /// Publishes the taxi zones in place of those in the lake.
+    pub async fn publish_zones(
+        &self,
+        path: &Path,
+        folder: &Path,
+        progress: &Progress,
+    ) -> Result<(), LakeError> {
+        self.put(path, Self::ZONES, &Notes::in_folder(folder), progress)
+            .await
+    }
+
     /// Clears what a killed run left in the lake: its uploads, and a quarantine that no trips
     /// name.
     pub async fn clear_leftovers(&self, file: TripFile, folder: &Path) -> Result<(), LakeError> {

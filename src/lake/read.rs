@@ -5,9 +5,10 @@ use futures_util::StreamExt;
 use object_store::{GetOptions, GetRange, ObjectStoreExt};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use serde::de::DeserializeOwned;
 use tokio::io::AsyncWriteExt;
 
-use crate::trip::{Provenance, TripFile};
+use crate::trip::{Provenance, SourceFacts, TripFile};
 
 use super::{Lake, LakeError};
 
@@ -27,27 +28,44 @@ impl Lake {
     /// What the lake has of a month. An object without a readable footer, or one that says
     /// nothing of itself, counts as none: it is replaced.
     pub async fn published(&self, file: TripFile) -> Result<Option<Published>, LakeError> {
-        let key = file.lake_key();
-        let Some((tail, bytes)) = self.tail(&key, FOOTER).await? else {
+        let said = self.footer_entry(&file.lake_key(), Provenance::KEY).await?;
+        Ok(said.map(|(provenance, bytes)| Published { provenance, bytes }))
+    }
+
+    /// Where the taxi zones in the lake came from; none where it has none.
+    pub async fn zones(&self) -> Result<Option<SourceFacts>, LakeError> {
+        let said = self.footer_entry(Self::ZONES, SourceFacts::KEY).await?;
+        Ok(said.map(|(facts, _)| facts))
+    }
+
+    /// An entry in the footer of an object, and the object's size.
+    async fn footer_entry<T: DeserializeOwned>(
+        &self,
+        key: &str,
+        entry: &str,
+    ) -> Result<Option<(T, u64)>, LakeError> {
+        let Some((tail, bytes)) = self.tail(key, FOOTER).await? else {
             return Ok(None);
         };
         let metadata = match footer(&tail, bytes) {
-            Err(ParquetError::NeedMoreData(needed)) => {
-                match self.tail(&key, needed as u64).await? {
-                    Some((tail, bytes)) => footer(&tail, bytes),
-                    None => return Ok(None),
-                }
-            }
+            Err(ParquetError::NeedMoreData(needed)) => match self.tail(key, needed as u64).await? {
+                Some((tail, bytes)) => footer(&tail, bytes),
+                None => return Ok(None),
+            },
             parsed => parsed,
         };
-        let provenance = metadata.ok().and_then(|metadata| provenance(&metadata));
-        if provenance.is_none() {
+        let said = metadata.ok().and_then(|metadata| {
+            let entries = metadata.file_metadata().key_value_metadata()?;
+            let found = entries.iter().find(|found| found.key == entry)?;
+            serde_json::from_str(found.value.as_deref()?).ok()
+        });
+        if said.is_none() {
             tracing::warn!(
                 "{} does not say where it comes from: it is replaced",
-                self.url(&key)
+                self.url(key)
             );
         }
-        Ok(provenance.map(|provenance| Published { provenance, bytes }))
+        Ok(said.map(|said| (said, bytes)))
     }
 
     /// The last bytes of an object and its size; none where there is none.
@@ -106,10 +124,4 @@ fn footer(tail: &Bytes, size: u64) -> Result<ParquetMetaData, ParquetError> {
     let mut reader = ParquetMetaDataReader::new();
     reader.try_parse_sized(tail, size)?;
     reader.finish()
-}
-
-fn provenance(metadata: &ParquetMetaData) -> Option<Provenance> {
-    let entries = metadata.file_metadata().key_value_metadata()?;
-    let entry = entries.iter().find(|entry| entry.key == Provenance::KEY)?;
-    serde_json::from_str(entry.value.as_deref()?).ok()
 }

@@ -5,6 +5,7 @@
 //! to `vintages`.
 
 mod columns;
+mod dictionary;
 mod header;
 mod vintages;
 
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 
 pub use columns::{COLUMNS, Column, Kind};
+pub use dictionary::{Entry, dictionary, page};
 pub use header::{HeaderError, Mapping, Target};
 pub use vintages::{VINTAGES, Vintage};
 

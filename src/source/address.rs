@@ -85,6 +85,19 @@ impl Source {
         Ok(Address::Local(vec![path]))
     }
 
+    /// Where the taxi zones are, from `web` or the address of such a file.
+    pub fn locate_zones(address: &str) -> Result<Address, UnknownSource> {
+        const TLC: &str = "https://d37ci6vzurychx.cloudfront.net/misc/taxi_zone_lookup.csv";
+        let address = if address == "web" { TLC } else { address };
+        if address.starts_with("http://") || address.starts_with("https://") {
+            let unknown = |_| UnknownSource(address.to_owned());
+            return Url::parse(address).map(Address::Web).map_err(unknown);
+        }
+        Ok(Address::Local(vec![PathBuf::from(
+            address.strip_prefix("file://").unwrap_or(address),
+        )]))
+    }
+
     /// Whether a month that the source does not have should be there: within the source's
     /// known range, a missing month is a failure; beyond it, it is not published yet.
     pub fn should_have(&self, file: TripFile, this_month: Month) -> bool {

@@ -17,7 +17,7 @@ use crate::trip::{Digest, Format, Hashing, SourceFacts};
 
 use super::FetchError;
 use super::address::shown;
-use super::fetch::{Fetched, Fetcher, Known, Outcome};
+use super::fetch::{Fetched, Fetcher, Outcome, Wanted};
 use super::spool::Held;
 
 /// How many bytes tell what a body is.
@@ -71,16 +71,13 @@ impl Fetcher {
     pub(super) async fn download(
         &self,
         url: &Url,
-        expected: bool,
-        known: Option<&Known>,
+        wanted: &Wanted<'_>,
         held: &Held,
         progress: &Progress,
     ) -> Result<Outcome, FetchError> {
         let address = shown(url);
         let files = Files::of(held);
-        let known = known
-            .map(|known| &known.facts)
-            .filter(|facts| facts.address == address);
+        let known = wanted.known.filter(|facts| facts.address == address);
         let left = files.left(&address);
         let whole = left.as_ref().filter(|(note, _)| note.sha256.is_some());
         let part = left.as_ref().filter(|(note, size)| {
@@ -152,7 +149,7 @@ impl Fetcher {
                     wait: None,
                 })
             }
-            status => no_file(address, status, &response, expected),
+            status => no_file(address, status, &response, wanted.expected),
         }
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
 use crate::flow::{Failure, Progress};
-use crate::trip::{Digest, Format, SourceFacts, TripFile};
+use crate::trip::{Digest, Format, Item, SourceFacts};
 
 use super::spool::Held;
 use super::{Address, FetchError};
@@ -35,11 +35,17 @@ impl Default for HttpSettings {
     }
 }
 
-/// What is known of a month from when it was fetched last.
-#[derive(Debug, Clone)]
-pub struct Known {
-    /// Its facts then.
-    pub facts: SourceFacts,
+/// What is to be fetched.
+#[derive(Debug)]
+pub struct Wanted<'a> {
+    /// What it is.
+    pub item: Item,
+    /// Where it is.
+    pub address: Address,
+    /// Whether the source should have it: then that it has not is a failure.
+    pub expected: bool,
+    /// What it was when it was fetched last; none where it is wanted in any case.
+    pub known: Option<&'a SourceFacts>,
 }
 
 /// A month's file on the local disk.
@@ -108,34 +114,34 @@ impl Fetcher {
         })
     }
 
-    /// Brings a month's file to the place held for it. `expected` says whether the source
-    /// should have the month; `known`, what it was when it was fetched last.
+    /// Brings a file to the place held for it.
     pub async fn fetch(
         &self,
-        file: TripFile,
-        address: &Address,
-        expected: bool,
-        known: Option<&Known>,
+        wanted: &Wanted<'_>,
         held: &Held,
         raw: &dyn RawStore,
         progress: &Progress,
     ) -> Result<Outcome, FetchError> {
-        match address {
+        let fetched = match &wanted.address {
             Address::Web(url) => {
                 let _permit = self.connection(url).await;
-                self.download(url, expected, known, held, progress).await
+                self.download(url, wanted, held, progress).await?
             }
-            Address::Local(paths) => local(paths, known).await,
+            Address::Local(paths) => local(paths, wanted).await?,
             Address::Raw(keys) => {
                 let path = held.path("raw");
                 match raw.bring(keys, &path).await.map_err(FetchError::Raw)? {
-                    None => {
-                        tracing::debug!("{file}: nothing under {} in the lake", keys.join(" or "));
-                        Ok(Outcome::NotPublished)
-                    }
-                    Some(brought) => measured(path, brought.address, brought.etag).await,
+                    Some(brought) => measured(path, brought.address, brought.etag).await?,
+                    None => Outcome::NotPublished,
                 }
             }
+        };
+        // A host that knows no tags, or a raw file: the bytes themselves tell.
+        match (fetched, wanted.known) {
+            (Outcome::Fetched(new), Some(known)) if new.facts.sha256 == known.sha256 => {
+                Ok(Outcome::Unchanged)
+            }
+            (fetched, _) => Ok(fetched),
         }
     }
 
@@ -152,7 +158,7 @@ impl Fetcher {
 }
 
 /// The first of these files that exists, used where it is.
-async fn local(paths: &[PathBuf], known: Option<&Known>) -> Result<Outcome, FetchError> {
+async fn local(paths: &[PathBuf], wanted: &Wanted<'_>) -> Result<Outcome, FetchError> {
     let Some((path, metadata)) = paths
         .iter()
         .find_map(|path| Some((path, std::fs::metadata(path).ok()?)))
@@ -161,6 +167,14 @@ async fn local(paths: &[PathBuf], known: Option<&Known>) -> Result<Outcome, Fetc
         let folder = paths.first().and_then(|path| path.parent());
         return match folder.filter(|folder| !folder.as_os_str().is_empty()) {
             Some(folder) => match std::fs::read_dir(folder) {
+                Ok(_) if wanted.expected => {
+                    let missing = std::io::ErrorKind::NotFound.into();
+                    Err(FetchError::io(
+                        "read",
+                        paths.first().unwrap_or(&folder.into()),
+                        missing,
+                    ))
+                }
                 Ok(_) => Ok(Outcome::NotPublished),
                 Err(source) => Err(FetchError::io("read", folder, source)),
             },
@@ -177,9 +191,10 @@ async fn local(paths: &[PathBuf], known: Option<&Known>) -> Result<Outcome, Fetc
         age.unwrap_or_default().as_nanos()
     );
     let address = path.display().to_string();
-    if known.is_some_and(|known| {
-        known.facts.address == address && known.facts.etag.as_ref() == Some(&etag)
-    }) {
+    if wanted
+        .known
+        .is_some_and(|known| known.address == address && known.etag.as_ref() == Some(&etag))
+    {
         return Ok(Outcome::Unchanged);
     }
     measured(path.clone(), address, Some(etag)).await

@@ -11,5 +11,5 @@ mod spool;
 
 pub use address::{Address, Source, UnknownSource};
 pub use error::FetchError;
-pub use fetch::{Fetched, Fetcher, HttpSettings, Known, Outcome, RawError, RawFile, RawStore};
+pub use fetch::{Fetched, Fetcher, HttpSettings, Outcome, RawError, RawFile, RawStore, Wanted};
 pub use spool::{Held, Spool, SpoolError};

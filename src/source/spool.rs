@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::flow::Progress;
-use crate::trip::TripFile;
+use crate::trip::Item;
 
 /// A local folder for what is on its way: downloads, cleaned files, notes of uploads. What a
 /// killed run leaves there is found by the next.
@@ -44,14 +44,14 @@ impl Spool {
     /// finish; `None` where this run was told to stop meanwhile.
     pub async fn hold(
         &self,
-        file: TripFile,
+        item: Item,
         lake: &str,
         progress: &Progress,
     ) -> Result<Option<Held>, SpoolError> {
         let key = crate::trip::Digest::of(lake.as_bytes());
         let folder = self
             .root
-            .join(format!("{}.{}", file.stem(), &key.short()[..8]));
+            .join(format!("{}.{}", item.stem(), &key.short()[..8]));
         let failed = |source| SpoolError {
             path: folder.clone(),
             source,
@@ -73,7 +73,7 @@ impl Spool {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => {
                     if !told {
-                        tracing::warn!("{file}: another run is at it; waiting for it to finish");
+                        tracing::warn!("{item}: another run is at it; waiting for it to finish");
                         told = true;
                     }
                     tokio::select! {

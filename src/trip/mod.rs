@@ -7,12 +7,15 @@ mod colour;
 mod digest;
 mod file;
 mod format;
+mod item;
 mod month;
 mod provenance;
+pub mod quarantine;
 
 pub use colour::{Colour, UnknownColour};
 pub use digest::{Digest, Hashing};
 pub use file::TripFile;
 pub use format::Format;
+pub use item::Item;
 pub use month::{Month, MonthError, Months};
 pub use provenance::{Counts, Provenance, SourceFacts};

@@ -53,6 +53,11 @@ pub struct SourceFacts {
     pub sha256: Digest,
 }
 
+impl SourceFacts {
+    /// The footer entry that holds them, as JSON, in a file that has no [`Provenance`].
+    pub const KEY: &'static str = "nyc_taxi_etl.source";
+}
+
 /// The rows of a month, counted. `rows_read` is always `rows_kept` + `rows_quarantined`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {

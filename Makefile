@@ -1,0 +1,40 @@
+# Each target sets up what it needs, in folders of the project, and says what it does.
+.DEFAULT_GOAL := help
+SHELL := bash
+.PHONY: help quickstart test lint bench soak docs sample services system
+
+TAXI := target/release/taxi
+SUPPORT := target/release/examples/support
+
+help: ## what can be made
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+
+quickstart: system ## build taxi and run its main job on the sample months
+	@scripts/quickstart.sh
+
+test: system services ## every test, against real servers
+	cargo test --release --locked
+
+lint: ## formatting and clippy, warnings refused
+	cargo fmt --all --check
+	cargo clippy --release --locked --all-targets -- -D warnings
+
+bench: system ## the main job beside DuckDB, Polars and pandas, in one run
+	benches/setup.sh
+	cargo build --release --locked --bin taxi --example support
+	.bench/venv/bin/python benches/main_job.py --taxi $(TAXI) --support $(SUPPORT) $(BENCH)
+
+soak: system services ## the long forms: kills, big months, fuzzing
+	scripts/soak.sh
+
+docs: ## the pages that the program writes
+	cargo run --release --locked --bin taxi -- schema --output markdown > docs/schema.md
+
+sample: ## the sample months anew
+	scripts/sample.sh
+
+services: ## the servers the tests run against, in .services/
+	@scripts/services.sh install
+
+system: ## a C compiler and linker, by apt where they are missing
+	@scripts/system.sh

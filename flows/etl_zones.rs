@@ -1,0 +1,94 @@
+//! `etl-zones`: the lookup of the taxi zones, into the lake.
+
+use nyc_taxi_etl::clean::CleanError;
+use nyc_taxi_etl::config::Tools;
+use nyc_taxi_etl::flow::{Progress, Run, State};
+use nyc_taxi_etl::lake::{Lake, LakeError};
+use nyc_taxi_etl::source::{FetchError, Outcome, SpoolError};
+use nyc_taxi_etl::trip::Item;
+use serde::Serialize;
+
+/// The name of the flow.
+pub(crate) const NAME: &str = "etl-zones";
+
+/// What became of the zones.
+#[derive(Debug, Serialize)]
+pub(crate) struct ZonesReport {
+    flow: &'static str,
+    pub(crate) ok: bool,
+    pub(crate) state: State,
+    /// How many zones; null where they were not read.
+    pub(crate) rows: Option<u64>,
+    pub(crate) lake: String,
+    pub(crate) error: Option<String>,
+}
+
+/// Why the zones failed.
+#[derive(Debug, thiserror::Error)]
+enum ZonesError {
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    #[error(transparent)]
+    Clean(#[from] CleanError),
+    #[error(transparent)]
+    Lake(#[from] LakeError),
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// Brings the zones to the lake.
+pub(crate) async fn etl_zones(run: &Run, tools: &Tools) -> ZonesReport {
+    let (state, rows, error) = match zones(run, tools).await {
+        Ok((state, rows)) => (state, rows, None),
+        Err(error) => (State::Failed, None, Some(error.to_string())),
+    };
+    let lake = tools.lake().url(Lake::ZONES);
+    ZonesReport {
+        flow: NAME,
+        ok: error.is_none(),
+        state,
+        rows,
+        lake,
+        error,
+    }
+}
+
+async fn zones(run: &Run, tools: &Tools) -> Result<(State, Option<u64>), ZonesError> {
+    let held = match tools.hold(Item::Zones, &run.progress()).await? {
+        Some(held) if !run.is_cancelled() => held,
+        _ => return Err(ZonesError::Interrupted),
+    };
+    let before = tools.lake().zones().await?;
+
+    let fetched = run.task("fetch", Item::Zones, async |progress: Progress| {
+        tools.fetch_zones(before.as_ref(), &held, &progress).await
+    });
+    let fetched = match fetched.await? {
+        Outcome::Fetched(fetched) => fetched,
+        Outcome::Unchanged | Outcome::NotPublished => {
+            held.clear();
+            return Ok((State::Unchanged, None));
+        }
+    };
+    let cleaned = run.task("clean", Item::Zones, async |_| {
+        tools.clean_zones(&fetched, &held)
+    });
+    let (path, rows) = match cleaned.await {
+        Ok(cleaned) => cleaned,
+        Err(error) => {
+            held.clear();
+            return Err(error.into());
+        }
+    };
+    let written = run.task("write-gcs", Item::Zones, async |progress: Progress| {
+        tools
+            .lake()
+            .publish_zones(&path, held.folder(), &progress)
+            .await
+    });
+    written.await?;
+    held.clear();
+    Ok((State::Published, Some(rows)))
+}

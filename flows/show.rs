@@ -1,0 +1,297 @@
+//! `taxi quarantine` and `taxi schema`: what is there, for people and for programs.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use clap::{Args, ValueEnum};
+use comfy_table::presets::NOTHING;
+use comfy_table::{ContentArrangement, Table};
+use nyc_taxi_etl::config::{Options, Settings, Tools};
+use nyc_taxi_etl::flow::thousands;
+use nyc_taxi_etl::lake::Quarantine;
+use nyc_taxi_etl::schema::{dictionary, page};
+use nyc_taxi_etl::trip::quarantine::QuarantinedRow;
+use nyc_taxi_etl::trip::{Colour, Month, TripFile};
+
+use crate::cli::{Error, Exit, width};
+
+#[derive(Debug, Args)]
+pub(crate) struct QuarantineArgs {
+    /// The colour
+    #[arg(long, alias = "color", default_value = "green", env = "TAXI_COLOUR")]
+    colour: Colour,
+    /// The month: 2020-01
+    #[arg(long, value_name = "YYYY-MM")]
+    month: Month,
+    /// Only the rows this rule rejected
+    #[arg(long, value_name = "RULE")]
+    reason: Option<String>,
+    /// Show so many rows at most; 0 for all [default: 20 in the table, else all]
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// What is printed
+    #[arg(
+        long,
+        value_name = "FORM",
+        default_value = "table",
+        env = "TAXI_OUTPUT"
+    )]
+    output: RowsForm,
+    #[command(flatten)]
+    options: Options,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum RowsForm {
+    /// Counts and rows for people
+    Table,
+    /// One JSON object
+    Json,
+    /// The rows with their line and reasons, as CSV
+    Csv,
+}
+
+/// Shows the rows of a month that were set aside.
+pub(crate) async fn quarantine(args: QuarantineArgs) -> Result<Exit, Error> {
+    let file = TripFile::new(args.colour, args.month);
+    file.colour.check(file.month, Month::current())?;
+    let tools = Tools::new(Settings::resolve(&args.options)?)?;
+    let Some(mut found) = tools.quarantine(file).await? else {
+        let lake = tools.lake().address();
+        return Err(format!(
+            "{file} is not in the lake {lake}: bring it with taxi run etl-web-to-gcs"
+        )
+        .into());
+    };
+    let limit = match (args.limit, args.output) {
+        (Some(0), _) | (None, RowsForm::Json | RowsForm::Csv) => usize::MAX,
+        (Some(limit), _) => limit,
+        (None, RowsForm::Table) => 20,
+    };
+    let mut stdout = io::stdout().lock();
+    match args.output {
+        RowsForm::Table => as_table(&mut stdout, file, &mut found, args.reason.as_deref(), limit)?,
+        RowsForm::Json => as_json(&mut stdout, file, &mut found, args.reason.as_deref(), limit)?,
+        RowsForm::Csv => as_csv(&mut stdout, &mut found, args.reason.as_deref(), limit)?,
+    }
+    Ok(Exit::Done)
+}
+
+fn matching<'a>(
+    found: &'a mut Quarantine,
+    reason: Option<&'a str>,
+) -> impl Iterator<Item = Result<QuarantinedRow, Error>> + 'a {
+    found
+        .rows()
+        .map(|row| row.map_err(Error::from))
+        .filter(move |row| match (row, reason) {
+            (Ok(row), Some(reason)) => row.reasons.iter().any(|given| given == reason),
+            _ => true,
+        })
+}
+
+fn as_table(
+    out: &mut impl Write,
+    file: TripFile,
+    found: &mut Quarantine,
+    reason: Option<&str>,
+    limit: usize,
+) -> Result<(), Error> {
+    let counts = found.month.provenance.counts.clone();
+    writeln!(
+        out,
+        "{file}: {} of {} rows set aside, in {}",
+        thousands(counts.rows_quarantined),
+        thousands(counts.rows_read),
+        found.address
+    )?;
+    for (rule, rows) in &counts.reasons {
+        writeln!(out, "  {:>9}  {rule}", thousands(*rows))?;
+    }
+    let mut table = Table::new();
+    table
+        .load_preset(NOTHING)
+        .set_header(["line", "reasons", "fields"]);
+    if let Some(width) = width() {
+        table
+            .set_width(width)
+            .set_content_arrangement(ContentArrangement::Dynamic);
+    }
+    let mut shown = 0;
+    let mut more = false;
+    for row in matching(found, reason) {
+        let row = row?;
+        if shown == limit {
+            more = true;
+            break;
+        }
+        shown += 1;
+        let fields = row
+            .fields
+            .iter()
+            .map(|field| shorten(field.as_deref().unwrap_or_default()));
+        table.add_row([
+            row.line.to_string(),
+            row.reasons.join(" "),
+            fields.collect::<Vec<_>>().join(","),
+        ]);
+    }
+    if shown > 0 {
+        writeln!(out)?;
+        for line in table.lines() {
+            writeln!(out, "{}", line.trim_end())?;
+        }
+    }
+    if more {
+        writeln!(
+            out,
+            "\nThese are the first {shown}: --limit 0 shows all, --output csv is for a spreadsheet."
+        )?;
+    }
+    Ok(())
+}
+
+/// A field as it fits a table: the whole is in the other forms.
+fn shorten(field: &str) -> String {
+    const LONGEST: usize = 60;
+    let text: String = field.chars().take(LONGEST).collect();
+    if text.len() < field.len() {
+        format!("{text}…")
+    } else {
+        text
+    }
+}
+
+fn as_json(
+    out: &mut impl Write,
+    file: TripFile,
+    found: &mut Quarantine,
+    reason: Option<&str>,
+    limit: usize,
+) -> Result<(), Error> {
+    #[derive(serde::Serialize)]
+    struct Report<'a> {
+        colour: Colour,
+        month: Month,
+        quarantine: &'a str,
+        rows_read: u64,
+        rows_quarantined: u64,
+        reasons: &'a BTreeMap<String, u64>,
+        header: &'a [String],
+        rows: Vec<QuarantinedRow>,
+    }
+    let rows = matching(found, reason)
+        .take(limit)
+        .collect::<Result<Vec<_>, _>>()?;
+    let counts = &found.month.provenance.counts;
+    let report = Report {
+        colour: file.colour,
+        month: file.month,
+        quarantine: &found.address,
+        rows_read: counts.rows_read,
+        rows_quarantined: counts.rows_quarantined,
+        reasons: &counts.reasons,
+        header: &found.header,
+        rows,
+    };
+    serde_json::to_writer_pretty(&mut *out, &report)?;
+    writeln!(out)?;
+    Ok(())
+}
+
+fn as_csv(
+    out: &mut impl Write,
+    found: &mut Quarantine,
+    reason: Option<&str>,
+    limit: usize,
+) -> Result<(), Error> {
+    let header = ["line", "reasons"]
+        .into_iter()
+        .chain(found.header.iter().map(String::as_str));
+    writeln!(out, "{}", header.map(quoted).collect::<Vec<_>>().join(","))?;
+    for row in matching(found, reason).take(limit) {
+        let row = row?;
+        let fields = row
+            .fields
+            .iter()
+            .map(|field| field.as_deref().unwrap_or_default());
+        let line = row.line.to_string();
+        let reasons = row.reasons.join(" ");
+        let all = [line.as_str(), reasons.as_str()].into_iter().chain(fields);
+        writeln!(out, "{}", all.map(quoted).collect::<Vec<_>>().join(","))?;
+    }
+    Ok(())
+}
+
+/// A field of CSV (RFC 4180).
+fn quoted(field: &str) -> String {
+    if field.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", field.replace('"', "\"\""))
+    } else {
+        field.to_owned()
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SchemaArgs {
+    /// The colour; every colour where none is named
+    colour: Option<Colour>,
+    /// What is printed
+    #[arg(
+        long,
+        value_name = "FORM",
+        default_value = "table",
+        env = "TAXI_OUTPUT"
+    )]
+    output: SchemaForm,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum SchemaForm {
+    /// A table for people
+    Table,
+    /// A JSON list
+    Json,
+    /// The page docs/schema.md, of every colour
+    Markdown,
+}
+
+/// Shows the canonical schema.
+pub(crate) fn schema(args: &SchemaArgs) -> Result<Exit, Error> {
+    let mut out = io::stdout().lock();
+    let colours = args
+        .colour
+        .map_or(Colour::ALL.to_vec(), |colour| vec![colour]);
+    match args.output {
+        SchemaForm::Markdown => write!(out, "{}", page())?,
+        SchemaForm::Json => {
+            let entries: Vec<_> = colours.into_iter().flat_map(dictionary).collect();
+            serde_json::to_writer_pretty(&mut out, &entries)?;
+            writeln!(out)?;
+        }
+        SchemaForm::Table => {
+            for colour in colours {
+                let mut table = Table::new();
+                table.load_preset(NOTHING).set_header([
+                    colour.as_str(),
+                    "type",
+                    "in the files of",
+                    "meaning",
+                ]);
+                if let Some(width) = width() {
+                    table
+                        .set_width(width)
+                        .set_content_arrangement(ContentArrangement::Dynamic);
+                }
+                for entry in dictionary(colour) {
+                    table.add_row([entry.column, entry.r#type, &entry.months, entry.about]);
+                }
+                for line in table.lines() {
+                    writeln!(out, "{}", line.trim_end())?;
+                }
+                writeln!(out)?;
+            }
+        }
+    }
+    Ok(Exit::Done)
+}

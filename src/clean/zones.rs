@@ -1,0 +1,160 @@
+//! Cleans the lookup of the taxi zones. It is small and every row of it matters, so the first
+//! bad row fails the file.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int16Array, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema};
+use parquet::file::metadata::KeyValue;
+
+use super::CleanError;
+use super::fields::{self, Field as Read};
+use super::output::small_file;
+use super::records::{End, field_text, record_end, split_fields};
+use crate::trip::{Format, SourceFacts};
+
+/// The columns of the lookup, as published and as stored. `N/A` and `Unknown` are texts
+/// there, and stay so: the editions differ in which zones have them.
+const COLUMNS: [(&str, &str); 4] = [
+    ("locationid", "location_id"),
+    ("borough", "borough"),
+    ("zone", "zone"),
+    ("service_zone", "service_zone"),
+];
+
+/// Cleans the zones into a Parquet file with their source in its footer; how many there are.
+pub fn clean_zones(
+    input: &Path,
+    format: Format,
+    source: &SourceFacts,
+    target: &Path,
+) -> Result<u64, CleanError> {
+    let bad = |line, what: &str| CleanError::Zones {
+        line,
+        what: what.to_owned(),
+    };
+    if format != Format::Csv {
+        return Err(bad(1, "this is no CSV file"));
+    }
+    let text = std::fs::read(input).map_err(|source| CleanError::io("read", input, source))?;
+    let mut rows = records(text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text));
+    let (_, header) = rows.next().ok_or_else(|| bad(1, "the file is empty"))?;
+    let names: Vec<String> = header
+        .iter()
+        .map(|name| name.trim().to_lowercase())
+        .collect();
+    if names != COLUMNS.map(|(name, _)| name) {
+        return Err(bad(
+            1,
+            "the columns are not LocationID, Borough, Zone, service_zone",
+        ));
+    }
+    let mut ids: Vec<i16> = Vec::new();
+    let mut texts: [Vec<Option<String>>; 3] = Default::default();
+    for (line, fields) in rows {
+        if fields.len() != COLUMNS.len() {
+            return Err(bad(line, "a zone has four fields"));
+        }
+        let id = match fields::integer(fields[0].as_bytes()) {
+            Read::Value(id) => i16::try_from(id).ok().filter(|id| *id > 0),
+            _ => None,
+        };
+        let id = id.ok_or_else(|| bad(line, "the first field is no location id"))?;
+        if ids.contains(&id) {
+            return Err(bad(line, "the location id is there twice"));
+        }
+        ids.push(id);
+        for (column, field) in texts.iter_mut().zip(&fields[1..]) {
+            let field = field.trim();
+            column.push((!field.is_empty()).then(|| field.to_owned()));
+        }
+    }
+    if ids.is_empty() {
+        return Err(bad(2, "there is not a single zone"));
+    }
+
+    let schema = Arc::new(Schema::new(vec![
+        Field::new(COLUMNS[0].1, DataType::Int16, false),
+        Field::new(COLUMNS[1].1, DataType::Utf8, true),
+        Field::new(COLUMNS[2].1, DataType::Utf8, true),
+        Field::new(COLUMNS[3].1, DataType::Utf8, true),
+    ]));
+    let count = ids.len() as u64;
+    let mut columns: Vec<ArrayRef> = vec![Arc::new(Int16Array::from(ids))];
+    columns.extend(texts.map(|column| Arc::new(StringArray::from(column)) as ArrayRef));
+    let rows = RecordBatch::try_new(schema, columns)?;
+    let facts = KeyValue::new(SourceFacts::KEY.to_owned(), serde_json::to_string(source)?);
+    small_file(target, &rows, facts)?;
+    Ok(count)
+}
+
+/// The records of a text that are not blank, each with its line.
+fn records(text: &[u8]) -> impl Iterator<Item = (u64, Vec<String>)> {
+    let (mut at, mut line) = (0, 1);
+    std::iter::from_fn(move || {
+        loop {
+            if at >= text.len() {
+                return None;
+            }
+            let End::At {
+                content,
+                next,
+                wellformed,
+            } = record_end(&text[at..], true)
+            else {
+                return None;
+            };
+            let record = &text[at..at + content];
+            let began = line;
+            line += memchr::memchr_iter(b'\n', &text[at..at + next]).count() as u64;
+            at += next;
+            if !record.trim_ascii().is_empty() {
+                let mut ranges = Vec::new();
+                split_fields(record, wellformed, &mut ranges);
+                let field =
+                    |range: &std::ops::Range<usize>| field_text(&record[range.clone()], true);
+                return Some((began, ranges.iter().map(field).collect()));
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trip::Digest;
+
+    fn clean(text: &str) -> Result<u64, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let input = folder.path().join("zones.csv");
+        std::fs::write(&input, text).unwrap();
+        let source = SourceFacts {
+            address: "test".to_owned(),
+            etag: None,
+            last_modified: None,
+            size: 0,
+            sha256: Digest::of(b""),
+        };
+        let target = folder.path().join("zones.parquet");
+        clean_zones(&input, Format::Csv, &source, &target).map_err(|error| error.to_string())
+    }
+
+    const HEADER: &str = "\"LocationID\",\"Borough\",\"Zone\",\"service_zone\"\n";
+
+    #[test]
+    fn both_editions_are_read() {
+        let rows = "1,\"EWR\",\"Newark Airport\",\"EWR\"\r\n264,\"Unknown\",\"N/A\",\"N/A\"\n265,\"N/A\",\"Outside of NYC\",\"N/A\"";
+        assert_eq!(clean(&format!("{HEADER}{rows}")), Ok(3));
+    }
+
+    #[test]
+    fn a_bad_row_fails_the_file() {
+        insta::assert_snapshot!(
+            ["", "x,y\n", HEADER, &format!("{HEADER}1,a,b\n"), &format!("{HEADER}x,a,b,c\n"), &format!("{HEADER}1,a,b,c\n1,a,b,c\n")]
+                .map(|text| clean(text).unwrap_err())
+                .join("\n"),
+            @""
+        );
+    }
+}

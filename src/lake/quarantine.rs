@@ -1,0 +1,147 @@
+use std::fs::File;
+use std::path::Path;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::Int64Type;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::errors::ParquetError;
+
+use crate::trip::TripFile;
+use crate::trip::quarantine::{FIELDS, HEADER_KEY, LINE, QuarantinedRow, REASONS};
+
+use super::{Lake, LakeError, Published};
+
+/// The rows of a month that were set aside, read one after the other.
+pub struct Quarantine {
+    /// The month as published.
+    pub month: Published,
+    /// The address of the object.
+    pub address: String,
+    /// The names of the columns in the source.
+    pub header: Vec<String>,
+    batches: Option<ParquetRecordBatchReader>,
+}
+
+impl std::fmt::Debug for Quarantine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Quarantine")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Lake {
+    /// The rows of a month that were set aside; none where the lake does not have the month.
+    /// From a bucket they come by way of the file `local`, which does not stay.
+    pub async fn quarantine(
+        &self,
+        file: TripFile,
+        local: &Path,
+    ) -> Result<Option<Quarantine>, LakeError> {
+        let Some(month) = self.published(file).await? else {
+            return Ok(None);
+        };
+        let Some(key) = month.provenance.quarantine.clone() else {
+            let address = self.url(&file.lake_key());
+            return Ok(Some(Quarantine {
+                month,
+                address,
+                header: Vec::new(),
+                batches: None,
+            }));
+        };
+        let address = self.url(&key);
+        let opened = if let Some(path) = self.local(&key) {
+            File::open(&path).map_err(|source| LakeError::io("read", &path, source))?
+        } else {
+            if let Some(folder) = local.parent() {
+                let made = std::fs::create_dir_all(folder);
+                made.map_err(|source| LakeError::io("make", folder, source))?;
+            }
+            self.bring(std::slice::from_ref(&key), local).await?;
+            let opened =
+                File::open(local).map_err(|source| LakeError::io("read", local, source))?;
+            // The open file is enough.
+            let _ = std::fs::remove_file(local);
+            opened
+        };
+        let damaged = |source| LakeError::Damaged {
+            address: address.clone(),
+            source,
+        };
+        let builder = ParquetRecordBatchReaderBuilder::try_new(opened).map_err(damaged)?;
+        let entries = builder.metadata().file_metadata().key_value_metadata();
+        let header = entries
+            .and_then(|entries| entries.iter().find(|entry| entry.key == HEADER_KEY))
+            .and_then(|entry| serde_json::from_str(entry.value.as_deref()?).ok())
+            .unwrap_or_default();
+        let batches = Some(builder.build().map_err(damaged)?);
+        Ok(Some(Quarantine {
+            month,
+            address,
+            header,
+            batches,
+        }))
+    }
+}
+
+impl Quarantine {
+    /// The rows, in the order of the source.
+    pub fn rows(&mut self) -> impl Iterator<Item = Result<QuarantinedRow, LakeError>> + '_ {
+        let address = self.address.clone();
+        self.batches.iter_mut().flatten().flat_map(move |batch| {
+            let rows = batch
+                .map_err(ParquetError::from)
+                .and_then(|batch| rows(&batch));
+            let damaged = |source| LakeError::Damaged {
+                address: address.clone(),
+                source,
+            };
+            match rows {
+                Ok(rows) => rows.into_iter().map(Ok).collect(),
+                Err(source) => vec![Err(damaged(source))],
+            }
+        })
+    }
+}
+
+fn rows(batch: &RecordBatch) -> Result<Vec<QuarantinedRow>, ParquetError> {
+    let column = |name: &str| {
+        batch
+            .column_by_name(name)
+            .ok_or_else(|| ParquetError::General(format!("there is no column '{name}'")))
+    };
+    let missing =
+        |name: &str| ParquetError::General(format!("the column '{name}' has another type"));
+    let lines = column(LINE)?
+        .as_primitive_opt::<Int64Type>()
+        .ok_or_else(|| missing(LINE))?;
+    let reasons = column(REASONS)?
+        .as_list_opt::<i32>()
+        .ok_or_else(|| missing(REASONS))?;
+    let fields = column(FIELDS)?
+        .as_list_opt::<i32>()
+        .ok_or_else(|| missing(FIELDS))?;
+    let texts = |array: &dyn Array| -> Option<Vec<Option<String>>> {
+        Some(
+            array
+                .as_string_opt::<i32>()?
+                .iter()
+                .map(|text| text.map(str::to_owned))
+                .collect(),
+        )
+    };
+    (0..batch.num_rows())
+        .map(|row| {
+            Ok(QuarantinedRow {
+                line: lines.value(row),
+                reasons: texts(&reasons.value(row))
+                    .ok_or_else(|| missing(REASONS))?
+                    .into_iter()
+                    .flatten()
+                    .collect(),
+                fields: texts(&fields.value(row)).ok_or_else(|| missing(FIELDS))?,
+            })
+        })
+        .collect()
+}
