@@ -1,7 +1,7 @@
 # Each target sets up what it needs, in folders of the project, and says what it does.
 .DEFAULT_GOAL := help
 SHELL := bash
-.PHONY: help quickstart test lint bench soak docs sample services system
+.PHONY: help quickstart test lint bench soak docs sample postgres services system
 
 TAXI := target/release/taxi
 SUPPORT := target/release/examples/support
@@ -33,8 +33,12 @@ docs: ## the pages that the program writes
 sample: ## the sample months anew
 	scripts/sample.sh
 
+postgres: ## a local Postgres of one's own: prints what DATABASE_URL should be
+	@scripts/services.sh install postgres
+	@scripts/postgres.sh start
+
 services: ## the servers the tests run against, in .services/
-	@scripts/services.sh install
+	@scripts/services.sh install gcs postgres
 
 system: ## a C compiler and linker, by apt where they are missing
 	@scripts/system.sh

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use nyc_taxi_etl::config::{Options, Parameters, Settings, Tools};
-use nyc_taxi_etl::flow::{Listener, LogLines, Run, Terminal, month_table};
+use nyc_taxi_etl::flow::{Listener, LogLines, Run, RunReport, Terminal, month_table};
 use nyc_taxi_etl::trip::Month;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
+use crate::etl_gcs_to_postgres::etl_gcs_to_postgres;
 use crate::etl_web_to_gcs::etl_web_to_gcs;
 use crate::etl_zones::etl_zones;
 use crate::show;
@@ -23,13 +24,7 @@ pub(crate) struct Cli {
     command: Command,
 
     /// What is logged on stderr: error, warn, info, debug, or a filter such as taxi=debug
-    #[arg(
-        long,
-        global = true,
-        value_name = "LEVEL",
-        default_value = "info",
-        env = "TAXI_LOG"
-    )]
+    #[arg(long, global = true, value_name = "LEVEL", default_value = "info", env = "TAXI_LOG")]
     log: String,
 }
 
@@ -59,6 +54,8 @@ enum Flow {
     /// Fetch months, clean them, publish them to the lake
     #[command(after_help = EXAMPLES)]
     EtlWebToGcs(MonthsArgs),
+    /// Load months from the lake into Postgres
+    EtlGcsToPostgres(MonthsArgs),
     /// Fetch the lookup of the taxi zones, publish it to the lake
     EtlZones(ZonesArgs),
 }
@@ -76,12 +73,7 @@ struct MonthsArgs {
     #[command(flatten)]
     parameters: Parameters,
     /// What is printed on stdout
-    #[arg(
-        long,
-        value_name = "FORM",
-        default_value = "table",
-        env = "TAXI_OUTPUT"
-    )]
+    #[arg(long, value_name = "FORM", default_value = "table", env = "TAXI_OUTPUT")]
     output: Output,
     #[command(flatten)]
     options: Options,
@@ -90,12 +82,7 @@ struct MonthsArgs {
 #[derive(Debug, Args)]
 struct ZonesArgs {
     /// What is printed on stdout
-    #[arg(
-        long,
-        value_name = "FORM",
-        default_value = "table",
-        env = "TAXI_OUTPUT"
-    )]
+    #[arg(long, value_name = "FORM", default_value = "table", env = "TAXI_OUTPUT")]
     output: Output,
     #[command(flatten)]
     options: Options,
@@ -127,17 +114,14 @@ impl Cli {
     /// Does what is asked.
     pub(crate) fn execute(self) -> Result<Exit, Error> {
         log(&self.log)?;
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(async {
             match self.command {
-                Command::Run {
-                    flow: Flow::EtlWebToGcs(args),
-                } => months(args).await,
-                Command::Run {
-                    flow: Flow::EtlZones(args),
-                } => zones(args).await,
+                Command::Run { flow: Flow::EtlWebToGcs(args) } => months(args).await,
+                Command::Run { flow: Flow::EtlGcsToPostgres(args) } => {
+                    months_to_postgres(args).await
+                }
+                Command::Run { flow: Flow::EtlZones(args) } => zones(args).await,
                 Command::Quarantine(args) => show::quarantine(args).await,
                 Command::Schema(args) => show::schema(&args),
             }
@@ -149,11 +133,22 @@ async fn months(args: MonthsArgs) -> Result<Exit, Error> {
     let files = args.parameters.files(Month::current())?;
     let (run, tools) = start(&args.options)?;
     let report = etl_web_to_gcs(&run, &tools, &files).await;
-    match args.output {
-        Output::Json => print(&serde_json::to_string_pretty(&report)?),
+    show_months(&run, &report, args.output)
+}
+
+async fn months_to_postgres(args: MonthsArgs) -> Result<Exit, Error> {
+    let files = args.parameters.files(Month::current())?;
+    let (run, tools) = start(&args.options)?;
+    let report = etl_gcs_to_postgres(&run, &tools, &files).await?;
+    show_months(&run, &report, args.output)
+}
+
+fn show_months(run: &Run, report: &RunReport, output: Output) -> Result<Exit, Error> {
+    match output {
+        Output::Json => print(&serde_json::to_string_pretty(report)?),
         Output::Table => print(&month_table(&report.months, width())),
     }
-    Ok(ended(&run, report.ok))
+    Ok(ended(run, report.ok))
 }
 
 async fn zones(args: ZonesArgs) -> Result<Exit, Error> {
@@ -170,11 +165,8 @@ async fn zones(args: ZonesArgs) -> Result<Exit, Error> {
 /// A run and its tools, as the settings say.
 fn start(options: &Options) -> Result<(Run, Tools), Error> {
     let settings = Settings::resolve(options)?;
-    let listener: Arc<dyn Listener> = if on_terminal() {
-        Arc::new(Terminal::default())
-    } else {
-        Arc::new(LogLines)
-    };
+    let listener: Arc<dyn Listener> =
+        if on_terminal() { Arc::new(Terminal::default()) } else { Arc::new(LogLines) };
     let run = Run::new(vec![listener], cancelled_by_signal(), settings.policy);
     Ok((run, Tools::new(settings)?))
 }
@@ -217,10 +209,9 @@ fn log(level: &str) -> Result<(), Error> {
 fn cancelled_by_signal() -> CancellationToken {
     use tokio::signal::unix::{SignalKind, signal};
     let cancelled = CancellationToken::new();
-    let (Ok(mut interrupt), Ok(mut terminate)) = (
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::terminate()),
-    ) else {
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
         return cancelled;
     };
     let token = cancelled.clone();

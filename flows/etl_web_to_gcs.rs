@@ -76,34 +76,21 @@ async fn month(run: &Run, tools: &Tools, file: TripFile) -> Result<MonthReport, 
         }
         cleaned => cleaned?,
     };
-    warn(
-        run,
-        file,
-        &cleaned.provenance.unknown_columns,
-        cleaned.provenance.counts.rows_kept,
-    );
+    warn(run, file, &cleaned.provenance.unknown_columns, cleaned.provenance.counts.rows_kept);
 
     let written = run.task("write-gcs", file, async |progress: Progress| {
-        tools
-            .publish(file, &fetched, &cleaned, &held, &progress)
-            .await
+        tools.publish(file, &fetched, &cleaned, &held, &progress).await
     });
     let bytes = written.await?;
     held.clear();
-    let published = Published {
-        provenance: cleaned.provenance,
-        bytes,
-    };
+    let published = Published { provenance: cleaned.provenance, bytes };
     Ok(reported(tools, file, State::Published, &published))
 }
 
 fn warn(run: &Run, file: TripFile, unknown_columns: &[String], rows_kept: u64) {
     if !unknown_columns.is_empty() {
         let names = unknown_columns.join(", ");
-        run.warn(
-            file,
-            &format!("columns the schema does not know are left out: {names}"),
-        );
+        run.warn(file, &format!("columns the schema does not know are left out: {names}"));
     }
     if rows_kept == 0 {
         run.warn(file, "the month has not a single trip");
@@ -115,10 +102,7 @@ fn reported(tools: &Tools, file: TripFile, state: State, month: &Published) -> M
     let mut report = MonthReport::new(file, state).counted(&provenance.counts);
     report.source = Some(provenance.source.address.clone());
     report.lake = Some(tools.lake().url(&file.lake_key()));
-    report.quarantine = provenance
-        .quarantine
-        .as_ref()
-        .map(|key| tools.lake().url(key));
+    report.quarantine = provenance.quarantine.as_ref().map(|key| tools.lake().url(key));
     report.bytes = Some(month.bytes);
     report
 }

@@ -45,14 +45,7 @@ pub(crate) async fn etl_zones(run: &Run, tools: &Tools) -> ZonesReport {
         Err(error) => (State::Failed, None, Some(error.to_string())),
     };
     let lake = tools.lake().url(Lake::ZONES);
-    ZonesReport {
-        flow: NAME,
-        ok: error.is_none(),
-        state,
-        rows,
-        lake,
-        error,
-    }
+    ZonesReport { flow: NAME, ok: error.is_none(), state, rows, lake, error }
 }
 
 async fn zones(run: &Run, tools: &Tools) -> Result<(State, Option<u64>), ZonesError> {
@@ -72,9 +65,7 @@ async fn zones(run: &Run, tools: &Tools) -> Result<(State, Option<u64>), ZonesEr
             return Ok((State::Unchanged, None));
         }
     };
-    let cleaned = run.task("clean", Item::Zones, async |_| {
-        tools.clean_zones(&fetched, &held)
-    });
+    let cleaned = run.task("clean", Item::Zones, async |_| tools.clean_zones(&fetched, &held));
     let (path, rows) = match cleaned.await {
         Ok(cleaned) => cleaned,
         Err(error) => {
@@ -83,10 +74,7 @@ async fn zones(run: &Run, tools: &Tools) -> Result<(State, Option<u64>), ZonesEr
         }
     };
     let written = run.task("write-gcs", Item::Zones, async |progress: Progress| {
-        tools
-            .lake()
-            .publish_zones(&path, held.folder(), &progress)
-            .await
+        tools.lake().publish_zones(&path, held.folder(), &progress).await
     });
     written.await?;
     held.clear();

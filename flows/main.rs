@@ -1,6 +1,7 @@
 //! `taxi`: the command line. Parse, make the tools, run the flow, report.
 
 mod cli;
+mod etl_gcs_to_postgres;
 mod etl_web_to_gcs;
 mod etl_zones;
 mod show;

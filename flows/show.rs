@@ -30,12 +30,7 @@ pub(crate) struct QuarantineArgs {
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
     /// What is printed
-    #[arg(
-        long,
-        value_name = "FORM",
-        default_value = "table",
-        env = "TAXI_OUTPUT"
-    )]
+    #[arg(long, value_name = "FORM", default_value = "table", env = "TAXI_OUTPUT")]
     output: RowsForm,
     #[command(flatten)]
     options: Options,
@@ -81,13 +76,10 @@ fn matching<'a>(
     found: &'a mut Quarantine,
     reason: Option<&'a str>,
 ) -> impl Iterator<Item = Result<QuarantinedRow, Error>> + 'a {
-    found
-        .rows()
-        .map(|row| row.map_err(Error::from))
-        .filter(move |row| match (row, reason) {
-            (Ok(row), Some(reason)) => row.reasons.iter().any(|given| given == reason),
-            _ => true,
-        })
+    found.rows().map(|row| row.map_err(Error::from)).filter(move |row| match (row, reason) {
+        (Ok(row), Some(reason)) => row.reasons.iter().any(|given| given == reason),
+        _ => true,
+    })
 }
 
 fn as_table(
@@ -109,13 +101,9 @@ fn as_table(
         writeln!(out, "  {:>9}  {rule}", thousands(*rows))?;
     }
     let mut table = Table::new();
-    table
-        .load_preset(NOTHING)
-        .set_header(["line", "reasons", "fields"]);
+    table.load_preset(NOTHING).set_header(["line", "reasons", "fields"]);
     if let Some(width) = width() {
-        table
-            .set_width(width)
-            .set_content_arrangement(ContentArrangement::Dynamic);
+        table.set_width(width).set_content_arrangement(ContentArrangement::Dynamic);
     }
     let mut shown = 0;
     let mut more = false;
@@ -126,10 +114,7 @@ fn as_table(
             break;
         }
         shown += 1;
-        let fields = row
-            .fields
-            .iter()
-            .map(|field| shorten(field.as_deref().unwrap_or_default()));
+        let fields = row.fields.iter().map(|field| shorten(field.as_deref().unwrap_or_default()));
         table.add_row([
             row.line.to_string(),
             row.reasons.join(" "),
@@ -155,11 +140,7 @@ fn as_table(
 fn shorten(field: &str) -> String {
     const LONGEST: usize = 60;
     let text: String = field.chars().take(LONGEST).collect();
-    if text.len() < field.len() {
-        format!("{text}…")
-    } else {
-        text
-    }
+    if text.len() < field.len() { format!("{text}…") } else { text }
 }
 
 fn as_json(
@@ -180,9 +161,7 @@ fn as_json(
         header: &'a [String],
         rows: Vec<QuarantinedRow>,
     }
-    let rows = matching(found, reason)
-        .take(limit)
-        .collect::<Result<Vec<_>, _>>()?;
+    let rows = matching(found, reason).take(limit).collect::<Result<Vec<_>, _>>()?;
     let counts = &found.month.provenance.counts;
     let report = Report {
         colour: file.colour,
@@ -205,16 +184,11 @@ fn as_csv(
     reason: Option<&str>,
     limit: usize,
 ) -> Result<(), Error> {
-    let header = ["line", "reasons"]
-        .into_iter()
-        .chain(found.header.iter().map(String::as_str));
+    let header = ["line", "reasons"].into_iter().chain(found.header.iter().map(String::as_str));
     writeln!(out, "{}", header.map(quoted).collect::<Vec<_>>().join(","))?;
     for row in matching(found, reason).take(limit) {
         let row = row?;
-        let fields = row
-            .fields
-            .iter()
-            .map(|field| field.as_deref().unwrap_or_default());
+        let fields = row.fields.iter().map(|field| field.as_deref().unwrap_or_default());
         let line = row.line.to_string();
         let reasons = row.reasons.join(" ");
         let all = [line.as_str(), reasons.as_str()].into_iter().chain(fields);
@@ -237,12 +211,7 @@ pub(crate) struct SchemaArgs {
     /// The colour; every colour where none is named
     colour: Option<Colour>,
     /// What is printed
-    #[arg(
-        long,
-        value_name = "FORM",
-        default_value = "table",
-        env = "TAXI_OUTPUT"
-    )]
+    #[arg(long, value_name = "FORM", default_value = "table", env = "TAXI_OUTPUT")]
     output: SchemaForm,
 }
 
@@ -259,9 +228,7 @@ enum SchemaForm {
 /// Shows the canonical schema.
 pub(crate) fn schema(args: &SchemaArgs) -> Result<Exit, Error> {
     let mut out = io::stdout().lock();
-    let colours = args
-        .colour
-        .map_or(Colour::ALL.to_vec(), |colour| vec![colour]);
+    let colours = args.colour.map_or(Colour::ALL.to_vec(), |colour| vec![colour]);
     match args.output {
         SchemaForm::Markdown => write!(out, "{}", page())?,
         SchemaForm::Json => {
@@ -279,9 +246,7 @@ pub(crate) fn schema(args: &SchemaArgs) -> Result<Exit, Error> {
                     "meaning",
                 ]);
                 if let Some(width) = width() {
-                    table
-                        .set_width(width)
-                        .set_content_arrangement(ContentArrangement::Dynamic);
+                    table.set_width(width).set_content_arrangement(ContentArrangement::Dynamic);
                 }
                 for entry in dictionary(colour) {
                     table.add_row([entry.column, entry.r#type, &entry.months, entry.about]);

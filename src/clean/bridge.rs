@@ -74,17 +74,9 @@ mod tests {
         let arrays = arrays(frame, &schema).unwrap();
         let times = arrays[0].as_primitive::<TimestampMicrosecondType>();
         assert_eq!(times.iter().collect::<Vec<_>>(), [Some(1), None, Some(3)]);
-        assert!(
-            arrays[1]
-                .as_primitive::<Float64Type>()
-                .value(0)
-                .is_sign_negative()
-        );
+        assert!(arrays[1].as_primitive::<Float64Type>().value(0).is_sign_negative());
         let texts = arrays[2].as_string_view();
-        assert_eq!(
-            texts.iter().collect::<Vec<_>>(),
-            [Some("N"), Some(long), None]
-        );
+        assert_eq!(texts.iter().collect::<Vec<_>>(), [Some("N"), Some(long), None]);
         assert_eq!(arrays[3].as_primitive::<Int16Type>().null_count(), 1);
         assert_eq!(arrays[3].as_primitive::<Int16Type>().value(1), i16::MIN);
     }

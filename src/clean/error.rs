@@ -112,11 +112,7 @@ fn advice(source: &io::Error) -> &'static str {
 
 impl CleanError {
     pub(super) fn io(doing: &'static str, path: &Path, source: io::Error) -> Self {
-        Self::Io {
-            doing,
-            path: path.to_owned(),
-            source,
-        }
+        Self::Io { doing, path: path.to_owned(), source }
     }
 
     /// A failing writer: the disk's own words where it is the disk.
@@ -132,10 +128,7 @@ impl CleanError {
 
     /// Whether the bytes themselves are at fault, so that keeping them is of no use.
     pub const fn is_damage(&self) -> bool {
-        matches!(
-            self,
-            Self::Damaged { .. } | Self::Empty { .. } | Self::RecordTooLong { .. }
-        )
+        matches!(self, Self::Damaged { .. } | Self::Empty { .. } | Self::RecordTooLong { .. })
     }
 }
 

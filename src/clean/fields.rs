@@ -30,9 +30,7 @@ fn ends(line: &[u8], at: usize) -> bool {
 }
 
 fn digit(line: &[u8], at: usize) -> Option<u8> {
-    line.get(at)
-        .map(|byte| byte.wrapping_sub(b'0'))
-        .filter(|digit| *digit < 10)
+    line.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit < 10)
 }
 
 /// Reads a decimal number that starts at `at`: the value and where the field ends. `None` where
@@ -138,10 +136,7 @@ pub(super) struct Clock {
 
 impl Default for Clock {
     fn default() -> Self {
-        Self {
-            text: *b"1970-01-01",
-            midnight: 0,
-        }
+        Self { text: *b"1970-01-01", midnight: 0 }
     }
 }
 
@@ -154,10 +149,7 @@ impl Clock {
         if !ends(line, at + 19) || !matches!(text[10], b' ' | b'T') {
             return None;
         }
-        Some((
-            self.midnight(text)? + seconds(&text[11..])? * MICROSECONDS,
-            at + 19,
-        ))
+        Some((self.midnight(text)? + seconds(&text[11..])? * MICROSECONDS, at + 19))
     }
 
     /// Reads a whole field as a time, with a `T` or a fraction of a second if it likes. What a
@@ -224,10 +216,7 @@ fn days(date: &[u8; 10]) -> Option<i64> {
         return None;
     }
     let date = chrono::NaiveDate::from_ymd_opt(year as i32, month as u32, day as u32)?;
-    Some(
-        date.signed_duration_since(chrono::NaiveDate::default())
-            .num_days(),
-    )
+    Some(date.signed_duration_since(chrono::NaiveDate::default()).num_days())
 }
 
 #[cfg(test)]
@@ -254,19 +243,9 @@ mod tests {
         ] {
             assert_eq!(number(text.as_bytes()), Field::Value(value), "{text}");
         }
-        for text in [
-            "NaN",
-            "inf",
-            "-Infinity",
-            "1,5",
-            "x",
-            "1.2.3",
-            "--1",
-            ".",
-            "-",
-            "1e999",
-            "0x1",
-        ] {
+        for text in
+            ["NaN", "inf", "-Infinity", "1,5", "x", "1.2.3", "--1", ".", "-", "1e999", "0x1"]
+        {
             assert_eq!(number(text.as_bytes()), Field::Unreadable, "{text}");
         }
         assert_eq!(number(b"  "), Field::Empty);
@@ -276,26 +255,12 @@ mod tests {
 
     #[test]
     fn integers_may_be_padded_or_written_as_floats() {
-        for (text, value) in [
-            ("1", 1),
-            (" 1 ", 1),
-            ("1.0", 1),
-            ("264.", 264),
-            ("007", 7),
-            ("-3", -3),
-        ] {
+        for (text, value) in
+            [("1", 1), (" 1 ", 1), ("1.0", 1), ("264.", 264), ("007", 7), ("-3", -3)]
+        {
             assert_eq!(integer(text.as_bytes()), Field::Value(value), "{text}");
         }
-        for text in [
-            "1.5",
-            "x",
-            "1e2",
-            ".0",
-            "-",
-            "1 2",
-            "99999999999999999999",
-            "N\"",
-        ] {
+        for text in ["1.5", "x", "1e2", ".0", "-", "1 2", "99999999999999999999", "N\""] {
             assert_eq!(integer(text.as_bytes()), Field::Unreadable, "{text}");
         }
         assert_eq!(integer(b"\t"), Field::Empty);
@@ -307,22 +272,10 @@ mod tests {
         assert_eq!(time("2020-01-01 00:28:15"), whole);
         assert_eq!(time("2020-01-01T00:28:15"), whole);
         assert_eq!(time(" 2020-01-01 00:28:15.000000000"), whole);
-        assert_eq!(
-            time("2020-01-01 00:28:15.1234569"),
-            Field::Value(1_577_838_495_123_456)
-        );
-        assert_eq!(
-            time("2020-01-01 00:28:15.5"),
-            Field::Value(1_577_838_495_500_000)
-        );
-        assert_eq!(
-            time("3019-02-03 17:30:00"),
-            Field::Value(33_106_123_800_000_000)
-        );
-        assert_eq!(
-            time("2020-02-29 00:00:00"),
-            Field::Value(1_582_934_400_000_000)
-        );
+        assert_eq!(time("2020-01-01 00:28:15.1234569"), Field::Value(1_577_838_495_123_456));
+        assert_eq!(time("2020-01-01 00:28:15.5"), Field::Value(1_577_838_495_500_000));
+        assert_eq!(time("3019-02-03 17:30:00"), Field::Value(33_106_123_800_000_000));
+        assert_eq!(time("2020-02-29 00:00:00"), Field::Value(1_582_934_400_000_000));
         for text in [
             "2020-02-30 00:00:00",
             "2019-02-29 00:00:00",
@@ -345,10 +298,7 @@ mod tests {
         let mut clock = Clock::default();
         assert_eq!(clock.time(b"2020-02-30 00:00:00"), Field::Unreadable);
         assert_eq!(clock.time(b"2020-02-30 00:00:00"), Field::Unreadable);
-        assert_eq!(
-            clock.time(b"1970-01-02 00:00:00"),
-            Field::Value(MICROSECONDS_PER_DAY)
-        );
+        assert_eq!(clock.time(b"1970-01-02 00:00:00"), Field::Value(MICROSECONDS_PER_DAY));
     }
 
     proptest! {

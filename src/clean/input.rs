@@ -39,10 +39,7 @@ pub(super) enum Rest {
 /// A part of the file.
 pub(super) enum Part {
     Text(Piece),
-    Rows {
-        batch: RecordBatch,
-        rows_before: u64,
-    },
+    Rows { batch: RecordBatch, rows_before: u64 },
 }
 
 impl Input {
@@ -54,16 +51,12 @@ impl Input {
         progress: &Progress,
     ) -> Result<Self, CleanError> {
         let opened = File::open(path).map_err(|source| CleanError::io("read", path, source))?;
-        let counted = |opened| Counted {
-            inner: opened,
-            progress: progress.clone(),
-        };
+        let counted = |opened| Counted { inner: opened, progress: progress.clone() };
         let reader: Box<dyn Read + Send> = match format {
             Format::Csv => Box::new(counted(opened)),
-            Format::CsvGz => Box::new(MultiGzDecoder::new(BufReader::with_capacity(
-                1 << 18,
-                counted(opened),
-            ))),
+            Format::CsvGz => {
+                Box::new(MultiGzDecoder::new(BufReader::with_capacity(1 << 18, counted(opened))))
+            }
             Format::Parquet => return Self::open_parquet(file, path, opened, progress),
         };
         let mut pieces = Pieces {
@@ -75,10 +68,7 @@ impl Input {
             ended: false,
         };
         let names = pieces.header()?;
-        Ok(Self {
-            names,
-            rest: Rest::Text(pieces),
-        })
+        Ok(Self { names, rest: Rest::Text(pieces) })
     }
 
     fn open_parquet(
@@ -87,36 +77,19 @@ impl Input {
         opened: File,
         progress: &Progress,
     ) -> Result<Self, CleanError> {
-        let size = opened
-            .metadata()
-            .map_err(|source| CleanError::io("read", path, source))?
-            .len();
+        let size = opened.metadata().map_err(|source| CleanError::io("read", path, source))?.len();
         let damaged = |source: parquet::errors::ParquetError| CleanError::Damaged {
             file,
             what: "Parquet",
             source: Box::new(source),
         };
         let builder = ParquetRecordBatchReaderBuilder::try_new(opened).map_err(damaged)?;
-        let names = builder
-            .schema()
-            .fields()
-            .iter()
-            .map(|field| field.name().clone())
-            .collect();
+        let names = builder.schema().fields().iter().map(|field| field.name().clone()).collect();
         let rows = builder.metadata().file_metadata().num_rows() as u64;
         let reader = builder.with_batch_size(ROWS).build().map_err(damaged)?;
-        let batches = Batches {
-            file,
-            reader,
-            rows_before: 0,
-            rows,
-            size,
-            progress: progress.clone(),
-        };
-        Ok(Self {
-            names,
-            rest: Rest::Rows(batches),
-        })
+        let batches =
+            Batches { file, reader, rows_before: 0, rows, size, progress: progress.clone() };
+        Ok(Self { names, rest: Rest::Rows(batches) })
     }
 }
 
@@ -148,16 +121,9 @@ impl Pieces {
         let mut at = 0;
         loop {
             match record_end(&self.carry[at..], self.ended) {
-                End::At {
-                    content,
-                    next,
-                    wellformed,
-                } if next > 0 => {
-                    let start = if at == 0 && self.carry.starts_with(b"\xef\xbb\xbf") {
-                        3
-                    } else {
-                        at
-                    };
+                End::At { content, next, wellformed } if next > 0 => {
+                    let start =
+                        if at == 0 && self.carry.starts_with(b"\xef\xbb\xbf") { 3 } else { at };
                     let record = &self.carry[start..(at + content).max(start)];
                     let blank = record.trim_ascii().is_empty();
                     let mut ranges = Vec::new();
@@ -209,11 +175,7 @@ impl Pieces {
     fn unreadable(&self, source: io::Error) -> CleanError {
         use io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
         if matches!(source.kind(), InvalidData | InvalidInput | UnexpectedEof) {
-            CleanError::Damaged {
-                file: self.file,
-                what: "gzip",
-                source: Box::new(source),
-            }
+            CleanError::Damaged { file: self.file, what: "gzip", source: Box::new(source) }
         } else {
             CleanError::io("read", &self.path, source)
         }
@@ -241,12 +203,7 @@ impl Pieces {
                 return Ok(None);
             }
             let lines = memchr::memchr_iter(b'\n', &buffer).count();
-            let piece = Piece {
-                text: buffer,
-                lines_before: self.lines_before,
-                lines,
-                quoted,
-            };
+            let piece = Piece { text: buffer, lines_before: self.lines_before, lines, quoted };
             self.lines_before += lines as u64;
             return Ok(Some(piece));
         }
@@ -273,11 +230,8 @@ impl Batches {
         match self.reader.next() {
             None if self.rows_before == self.rows => Ok(None),
             None => Err(damaged(
-                format!(
-                    "its footer promises {} rows, it has {}",
-                    self.rows, self.rows_before
-                )
-                .into(),
+                format!("its footer promises {} rows, it has {}", self.rows, self.rows_before)
+                    .into(),
             )),
             Some(Err(source)) => Err(damaged(Box::new(source))),
             Some(Ok(batch)) => {

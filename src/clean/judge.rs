@@ -35,28 +35,17 @@ impl Judge {
             .tests(file)
             .into_iter()
             .map(|(at, level, test)| {
-                (
-                    (at, level),
-                    test.fill_null(lit(false)).alias(RULES[at].name),
-                )
+                ((at, level), test.fill_null(lit(false)).alias(RULES[at].name))
             })
             .unzip();
-        Self {
-            schema,
-            tests,
-            expressions,
-        }
+        Self { schema, tests, expressions }
     }
 
     pub(super) fn judge(&self, batch: Batch) -> PolarsResult<Judged> {
         let Batch { typed, failed } = batch;
         let rows = typed.rows();
         let frame = typed.into_frame(&self.schema)?;
-        let verdicts = frame
-            .clone()
-            .lazy()
-            .select(self.expressions.clone())
-            .collect()?;
+        let verdicts = frame.clone().lazy().select(self.expressions.clone()).collect()?;
         let masks = (self.tests.iter().zip(verdicts.columns()))
             .map(|((at, level), column)| Ok((*at, *level, column.bool()?)))
             .collect::<PolarsResult<Vec<_>>>()?;
@@ -84,23 +73,12 @@ impl Judge {
         }
         for (at, _, mask) in masks.iter().filter(|(_, level, _)| *level == Level::Flag) {
             let all = u64::from(mask.sum().unwrap_or(0));
-            let set_aside = rejected
-                .iter()
-                .filter(|(row, _)| is_true(mask, *row))
-                .count() as u64;
+            let set_aside = rejected.iter().filter(|(row, _)| is_true(mask, *row)).count() as u64;
             if all > set_aside {
-                count(
-                    &mut counts.flags,
-                    std::iter::once(RULES[*at].name),
-                    all - set_aside,
-                );
+                count(&mut counts.flags, std::iter::once(RULES[*at].name), all - set_aside);
             }
         }
-        Ok(Judged {
-            kept,
-            rejected,
-            counts,
-        })
+        Ok(Judged { kept, rejected, counts })
     }
 }
 
@@ -123,10 +101,7 @@ fn rejected(failed: Vec<(u32, u32)>, masks: &[(usize, Level, &BooleanChunked)]) 
     let mut reasons = BTreeMap::new();
     for (at, _, mask) in masks.iter().filter(|(_, level, _)| *level == Level::Reject) {
         if mask.any() {
-            let rows = mask
-                .iter()
-                .enumerate()
-                .filter(|(_, verdict)| *verdict == Some(true));
+            let rows = mask.iter().enumerate().filter(|(_, verdict)| *verdict == Some(true));
             for (row, _) in rows {
                 *reasons.entry(row as u32).or_insert(0) |= 1_u32 << at;
             }

@@ -72,17 +72,8 @@ impl TripsWriter {
         let writer =
             ArrowWriter::try_new_with_options(create(path)?, Arc::clone(&viewed), options)?;
         let (writer, factory) = writer.into_serialized_writer()?;
-        let encoder = Encoder {
-            schema: viewed,
-            factory,
-        };
-        Ok((
-            Self {
-                writer,
-                path: path.to_owned(),
-            },
-            encoder,
-        ))
+        let encoder = Encoder { schema: viewed, factory };
+        Ok((Self { writer, path: path.to_owned() }, encoder))
     }
 
     /// Appends an encoded row group.
@@ -94,16 +85,13 @@ impl TripsWriter {
             }
             group.close()
         })();
-        written
-            .map(drop)
-            .map_err(|source| CleanError::writing(&self.path, source))
+        written.map(drop).map_err(|source| CleanError::writing(&self.path, source))
     }
 
     /// Writes the footer with the month's provenance and closes the file; how many rows it has.
     pub(super) fn close(mut self, provenance: &Provenance) -> Result<u64, CleanError> {
         let json = serde_json::to_string(provenance)?;
-        self.writer
-            .append_key_value_metadata(KeyValue::new(Provenance::KEY.to_owned(), json));
+        self.writer.append_key_value_metadata(KeyValue::new(Provenance::KEY.to_owned(), json));
         let path = self.path;
         let writing = |source| CleanError::writing(&path, source);
         let metadata = self.writer.finish().map_err(writing)?;
@@ -145,12 +133,7 @@ pub(super) struct QuarantineWriter {
 
 impl QuarantineWriter {
     pub(super) fn new(path: PathBuf, header: Vec<String>) -> Self {
-        Self {
-            path,
-            header,
-            writer: None,
-            rows: 0,
-        }
+        Self { path, header, writer: None, rows: 0 }
     }
 
     pub(super) fn append(&mut self, rows: &RecordBatch) -> Result<(), CleanError> {
@@ -160,9 +143,7 @@ impl QuarantineWriter {
         let writer = match &mut self.writer {
             Some(writer) => writer,
             None => {
-                let properties = properties()
-                    .set_max_row_group_row_count(Some(1 << 16))
-                    .build();
+                let properties = properties().set_max_row_group_row_count(Some(1 << 16)).build();
                 let options = ArrowWriterOptions::new()
                     .with_properties(properties)
                     .with_skip_arrow_metadata(true);
@@ -172,9 +153,7 @@ impl QuarantineWriter {
             }
         };
         self.rows += rows.num_rows() as u64;
-        writer
-            .write(rows)
-            .map_err(|source| CleanError::writing(&self.path, source))
+        writer.write(rows).map_err(|source| CleanError::writing(&self.path, source))
     }
 
     /// Closes the file; its path and digest, none where no row was set aside, and the rows.
@@ -204,13 +183,9 @@ pub(super) fn small_file(
         .with_properties(properties().build())
         .with_skip_arrow_metadata(true);
     let mut writer = ArrowWriter::try_new_with_options(create(path)?, rows.schema(), options)?;
-    writer
-        .write(rows)
-        .map_err(|source| CleanError::writing(path, source))?;
+    writer.write(rows).map_err(|source| CleanError::writing(path, source))?;
     writer.append_key_value_metadata(entry);
-    writer
-        .finish()
-        .map_err(|source| CleanError::writing(path, source))?;
+    writer.finish().map_err(|source| CleanError::writing(path, source))?;
     finish(writer.inner_mut(), path)
 }
 
@@ -220,6 +195,5 @@ fn create(path: &Path) -> Result<Sink, CleanError> {
 }
 
 fn finish(sink: &mut Sink, path: &Path) -> Result<(), CleanError> {
-    sink.flush()
-        .map_err(|source| CleanError::io("write", path, source))
+    sink.flush().map_err(|source| CleanError::io("write", path, source))
 }

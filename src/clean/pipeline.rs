@@ -77,9 +77,7 @@ pub fn clean(job: &Job, progress: &Progress) -> Result<Cleaned, CleanError> {
     }
 
     let trips = job.folder.join(format!("{}.trips.parquet", file.stem()));
-    let quarantine = job
-        .folder
-        .join(format!("{}.quarantine.parquet", file.stem()));
+    let quarantine = job.folder.join(format!("{}.quarantine.parquet", file.stem()));
     let arrow_schema = schema::arrow_schema(file.colour);
     let (mut writer, encoder) = TripsWriter::create(&trips, &arrow_schema)?;
     let mut quarantine = QuarantineWriter::new(quarantine, input.names);
@@ -105,9 +103,7 @@ pub fn clean(job: &Job, progress: &Progress) -> Result<Cleaned, CleanError> {
         source: job.source.clone(),
         counts,
         unknown_columns: mapping.unknown,
-        quarantine: quarantine
-            .as_ref()
-            .map(|(_, digest)| file.quarantine_key(digest)),
+        quarantine: quarantine.as_ref().map(|(_, digest)| file.quarantine_key(digest)),
         schema_digest: schema::digest(file.colour),
         rules_digest: job.rules.digest(),
         program: Provenance::PROGRAM.to_owned(),
@@ -115,18 +111,9 @@ pub fn clean(job: &Job, progress: &Progress) -> Result<Cleaned, CleanError> {
     let kept = writer.close(&provenance)?;
     let counts = &provenance.counts;
     if !counts.balance() || kept != counts.rows_kept || quarantined != counts.rows_quarantined {
-        return Err(CleanError::Unbalanced {
-            file,
-            read: counts.rows_read,
-            kept,
-            quarantined,
-        });
+        return Err(CleanError::Unbalanced { file, read: counts.rows_read, kept, quarantined });
     }
-    Ok(Cleaned {
-        provenance,
-        trips,
-        quarantine: quarantine.map(|(path, _)| path),
-    })
+    Ok(Cleaned { provenance, trips, quarantine: quarantine.map(|(path, _)| path) })
 }
 
 fn cores() -> usize {
@@ -228,12 +215,7 @@ impl Line<'_> {
             }
         };
         let Judged { kept, counts, .. } = judged;
-        Ok(Done {
-            counts,
-            trips: self.encoder.encode(kept)?,
-            rejects: rejects.finish()?,
-            buffer,
-        })
+        Ok(Done { counts, trips: self.encoder.encode(kept)?, rejects: rejects.finish()?, buffer })
     }
 }
 
@@ -249,11 +231,8 @@ fn read(
         let Ok(buffer) = buffers.recv() else {
             return;
         };
-        let part = if progress.is_cancelled() {
-            Err(CleanError::Interrupted)
-        } else {
-            rest.next(buffer)
-        };
+        let part =
+            if progress.is_cancelled() { Err(CleanError::Interrupted) } else { rest.next(buffer) };
         match part {
             Ok(Some(part)) => {
                 if to_workers.send((number, part)).is_err() {
@@ -299,10 +278,7 @@ mod tests {
     }
 
     fn trip(minute: usize) -> String {
-        format!(
-            "2,2020-01-05 10:{:02}:00,2020-01-05 11:00:00,1,2.5,10\n",
-            minute % 60
-        )
+        format!("2,2020-01-05 10:{:02}:00,2020-01-05 11:00:00,1,2.5,10\n", minute % 60)
     }
 
     #[test]

@@ -53,11 +53,7 @@ fn line_end(text: &[u8], newline: usize, wellformed: bool) -> End {
         [.., b'\r'] => newline - 1,
         _ => newline,
     };
-    End::At {
-        content,
-        next: (newline + 1).min(text.len()),
-        wellformed,
-    }
+    End::At { content, next: (newline + 1).min(text.len()), wellformed }
 }
 
 fn quoted_end(text: &[u8], newline: usize, last: bool) -> End {
@@ -149,11 +145,7 @@ pub(super) fn split_fields(record: &[u8], quotes: bool, fields: &mut Vec<Range<u
 /// A field as people would read it: its text, doubled quotes undone, bad UTF-8 replaced.
 pub(super) fn field_text(bytes: &[u8], quoted: bool) -> String {
     let text = String::from_utf8_lossy(bytes);
-    if quoted && text.contains("\"\"") {
-        text.replace("\"\"", "\"")
-    } else {
-        text.into_owned()
-    }
+    if quoted && text.contains("\"\"") { text.replace("\"\"", "\"") } else { text.into_owned() }
 }
 
 #[cfg(test)]
@@ -167,21 +159,13 @@ mod tests {
         let mut all = Vec::new();
         let mut fields = Vec::new();
         while at < text.len() {
-            let End::At {
-                content,
-                next,
-                wellformed,
-            } = record_end(&text[at..], true)
-            else {
+            let End::At { content, next, wellformed } = record_end(&text[at..], true) else {
                 panic!("a last record always ends")
             };
             let record = &text[at..at + content];
             split_fields(record, wellformed, &mut fields);
             all.push((
-                fields
-                    .iter()
-                    .map(|f| field_text(&record[f.clone()], true))
-                    .collect(),
+                fields.iter().map(|f| field_text(&record[f.clone()], true)).collect(),
                 wellformed,
             ));
             at += next;
@@ -190,10 +174,7 @@ mod tests {
     }
 
     fn plain(text: &str) -> Vec<Vec<String>> {
-        records(text.as_bytes())
-            .into_iter()
-            .map(|(fields, _)| fields)
-            .collect()
+        records(text.as_bytes()).into_iter().map(|(fields, _)| fields).collect()
     }
 
     #[test]
@@ -204,34 +185,22 @@ mod tests {
 
     #[test]
     fn quoted_fields_may_hold_anything() {
-        assert_eq!(
-            plain("\"a\",\"b,\"\"c\"\"\n d\"\r\ne,f\n"),
-            [["a", "b,\"c\"\n d"], ["e", "f"]]
-        );
+        assert_eq!(plain("\"a\",\"b,\"\"c\"\"\n d\"\r\ne,f\n"), [["a", "b,\"c\"\n d"], ["e", "f"]]);
         assert_eq!(plain("\"\",\"\"\r\n"), [["", ""]]);
     }
 
     #[test]
     fn a_stray_quote_is_a_character() {
-        assert_eq!(
-            plain("a,N\",c\nd,e,f\n"),
-            [["a", "N\"", "c"], ["d", "e", "f"]]
-        );
+        assert_eq!(plain("a,N\",c\nd,e,f\n"), [["a", "N\"", "c"], ["d", "e", "f"]]);
     }
 
     #[test]
     fn an_unclosed_quote_spoils_its_own_line_only() {
         let read = records(b"1,\"x,3\n4,5,6\n\"7\",8,9\n");
-        assert_eq!(
-            read.iter().map(|(_, ok)| *ok).collect::<Vec<_>>(),
-            [false, true, true]
-        );
+        assert_eq!(read.iter().map(|(_, ok)| *ok).collect::<Vec<_>>(), [false, true, true]);
         assert_eq!(read[0].0, ["1", "\"x", "3"]);
         let read = records(b"\"a\"b,1\n2,3\n");
-        assert_eq!(
-            read.iter().map(|(_, ok)| *ok).collect::<Vec<_>>(),
-            [false, true]
-        );
+        assert_eq!(read.iter().map(|(_, ok)| *ok).collect::<Vec<_>>(), [false, true]);
     }
 
     #[test]

@@ -30,12 +30,7 @@ impl BatchReader {
                 sources[*column].push(at);
             }
         }
-        Self {
-            schema,
-            sources,
-            clock: Clock::default(),
-            buffer: Vec::new(),
-        }
+        Self { schema, sources, clock: Clock::default(), buffer: Vec::new() }
     }
 
     /// Reads every row of a batch.
@@ -61,9 +56,7 @@ impl BatchReader {
             }
         }
         let failed = failed.iter().enumerate().filter(|(_, failed)| **failed);
-        let failed = failed
-            .map(|(row, _)| (row as u32, 1 << UNREADABLE))
-            .collect();
+        let failed = failed.map(|(row, _)| (row as u32, 1 << UNREADABLE)).collect();
         Ok(Batch { typed, failed })
     }
 
@@ -83,10 +76,7 @@ impl BatchReader {
         };
         let whole = |array: &ArrayRef| {
             use DataType::{Int8, Int16, Int32, Int64, UInt8, UInt16, UInt32};
-            matches!(
-                array.data_type(),
-                Int8 | Int16 | Int32 | Int64 | UInt8 | UInt16 | UInt32
-            )
+            matches!(array.data_type(), Int8 | Int16 | Int32 | Int64 | UInt8 | UInt16 | UInt32)
         };
         let read = match kind {
             _ if array.data_type() == &DataType::Null => return Ok(None),
@@ -220,14 +210,9 @@ pub(super) fn set_aside(
         .collect::<Result<Vec<_>, _>>()?;
     for &(row, reasons) in rejected {
         let row = row as usize;
-        let fields = formatters
-            .iter()
-            .zip(batch.columns())
-            .map(|(formatter, column)| {
-                column
-                    .is_valid(row)
-                    .then(|| formatter.value(row).to_string())
-            });
+        let fields = formatters.iter().zip(batch.columns()).map(|(formatter, column)| {
+            column.is_valid(row).then(|| formatter.value(row).to_string())
+        });
         rejects.push(rows_before + row as u64 + 1, reasons, fields);
     }
     Ok(())

@@ -99,17 +99,12 @@ pub static RULES: &[Rule] = &[
 ];
 
 fn has(colour: Colour, name: &str) -> bool {
-    schema::columns(colour)
-        .iter()
-        .any(|column| column.name == name)
+    schema::columns(colour).iter().any(|column| column.name == name)
 }
 
 /// The first of these columns that a colour has.
 fn one_of(colour: Colour, names: &[&'static str]) -> Option<Expr> {
-    names
-        .iter()
-        .find(|name| has(colour, name))
-        .map(|name| col(*name))
+    names.iter().find(|name| has(colour, name)).map(|name| col(*name))
 }
 
 /// True where any of the tests is; none where there is none.
@@ -119,11 +114,7 @@ fn any(tests: impl Iterator<Item = Expr>) -> Option<Expr> {
 
 fn pickup_outside_month(file: TripFile) -> Option<Expr> {
     let month = file.month.micros();
-    Some(
-        col(PICKUP)
-            .lt(lit(month.start))
-            .or(col(PICKUP).gt_eq(lit(month.end))),
-    )
+    Some(col(PICKUP).lt(lit(month.start)).or(col(PICKUP).gt_eq(lit(month.end))))
 }
 
 fn dropoff_before_pickup(_: TripFile) -> Option<Expr> {
@@ -144,9 +135,7 @@ fn negative_fare(file: TripFile) -> Option<Expr> {
 }
 
 fn unknown_code(file: TripFile) -> Option<Expr> {
-    let codes = KNOWN_CODES
-        .iter()
-        .filter(|(name, _)| has(file.colour, name));
+    let codes = KNOWN_CODES.iter().filter(|(name, _)| has(file.colour, name));
     any(codes.filter_map(|(name, known)| {
         let ranges = known.iter().map(|range| within(name, range));
         Some(any(ranges)?.not())
@@ -166,9 +155,7 @@ fn passenger_count_over_9(file: TripFile) -> Option<Expr> {
 }
 
 fn within(name: &str, range: &RangeInclusive<i16>) -> Expr {
-    col(name)
-        .gt_eq(lit(*range.start()))
-        .and(col(name).lt_eq(lit(*range.end())))
+    col(name).gt_eq(lit(*range.start())).and(col(name).lt_eq(lit(*range.end())))
 }
 
 /// The rules with the levels in force.
@@ -191,18 +178,11 @@ pub enum RuleError {
 }
 
 fn names() -> String {
-    RULES
-        .iter()
-        .map(|rule| rule.name)
-        .collect::<Vec<_>>()
-        .join(", ")
+    RULES.iter().map(|rule| rule.name).collect::<Vec<_>>().join(", ")
 }
 
 fn changeable() -> String {
-    let names = RULES
-        .iter()
-        .filter(|rule| !rule.fixed)
-        .map(|rule| rule.name);
+    let names = RULES.iter().filter(|rule| !rule.fixed).map(|rule| rule.name);
     names.collect::<Vec<_>>().join(", ")
 }
 
@@ -251,10 +231,7 @@ impl Rules {
     /// The rules in force that need the columns of this month: their place in [`RULES`],
     /// their level and the expression that is true for the records they concern.
     pub(super) fn tests(&self, file: TripFile) -> Vec<(usize, Level, Expr)> {
-        let in_force = self
-            .iter()
-            .enumerate()
-            .filter(|(_, (_, level))| *level != Level::Off);
+        let in_force = self.iter().enumerate().filter(|(_, (_, level))| *level != Level::Off);
         in_force
             .filter_map(|(at, (rule, level))| match rule.test {
                 Test::Reading => None,

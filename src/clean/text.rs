@@ -57,27 +57,14 @@ impl TextReader {
         let step = |target: &Target| match *target {
             Target::Column(column) => {
                 mapped[column] = true;
-                Step::Read {
-                    column,
-                    kind: schema[column].kind,
-                }
+                Step::Read { column, kind: schema[column].kind }
             }
-            Target::Alternative(column) => Step::Alternative {
-                column,
-                kind: schema[column].kind,
-            },
+            Target::Alternative(column) => Step::Alternative { column, kind: schema[column].kind },
             Target::Unknown => Step::Skip,
         };
         let steps = mapping.targets.iter().map(step).collect();
         let (clock, ranges, buffer) = (Clock::default(), Vec::new(), Vec::new());
-        Self {
-            schema,
-            mapped,
-            steps,
-            clock,
-            ranges,
-            buffer,
-        }
+        Self { schema, mapped, steps, clock, ranges, buffer }
     }
 
     /// Reads every record of a piece.
@@ -88,17 +75,9 @@ impl TextReader {
         let text = piece.text.as_slice();
         let (mut at, mut line) = (0, 0);
         while at < text.len() {
-            let end = if piece.quoted {
-                record_end(&text[at..], true)
-            } else {
-                plain_end(&text[at..])
-            };
-            let End::At {
-                content,
-                next,
-                wellformed,
-            } = end
-            else {
+            let end =
+                if piece.quoted { record_end(&text[at..], true) } else { plain_end(&text[at..]) };
+            let End::At { content, next, wellformed } = end else {
                 break;
             };
             let record = &text[at..at + content];
@@ -109,12 +88,7 @@ impl TextReader {
             };
             if !record.trim_ascii().is_empty() {
                 let row = places.len() as u32;
-                places.push(Place {
-                    start: at as u32,
-                    length: content as u32,
-                    line,
-                    wellformed,
-                });
+                places.push(Place { start: at as u32, length: content as u32, line, wellformed });
                 let quoted = piece.quoted && memchr::memchr(b'"', record).is_some();
                 let read = if !wellformed {
                     self.give_up(&mut typed, 0);
@@ -157,10 +131,7 @@ impl TextReader {
             at = end + 1;
         }
         let surplus = record.get(at.saturating_sub(1)..).unwrap_or_default();
-        if surplus
-            .iter()
-            .any(|byte| *byte != b',' && !byte.is_ascii_whitespace())
-        {
+        if surplus.iter().any(|byte| *byte != b',' && !byte.is_ascii_whitespace()) {
             return Err(WRONG_FIELD_COUNT);
         }
         if readable { Ok(()) } else { Err(UNREADABLE) }
@@ -248,25 +219,13 @@ impl TextReader {
     fn read_field(&mut self, typed: &mut Typed, step: Step, field: &[u8]) -> bool {
         match step {
             Step::Skip => true,
-            Step::Read { column, kind } => push_field(
-                typed,
-                column,
-                kind,
-                field,
-                &mut self.clock,
-                &mut self.buffer,
-            ),
+            Step::Read { column, kind } => {
+                push_field(typed, column, kind, field, &mut self.clock, &mut self.buffer)
+            }
             Step::Alternative { column, kind } => {
                 field.trim_ascii().is_empty()
                     || typed.take_back_null(column)
-                        && push_field(
-                            typed,
-                            column,
-                            kind,
-                            field,
-                            &mut self.clock,
-                            &mut self.buffer,
-                        )
+                        && push_field(typed, column, kind, field, &mut self.clock, &mut self.buffer)
             }
         }
     }
@@ -293,11 +252,7 @@ pub(super) fn push_field(
 ) -> bool {
     let pushed = match typed.values(column) {
         Values::Code(values) => {
-            let words: &[(&str, i16)] = if let Kind::Code(words) = kind {
-                words
-            } else {
-                &[]
-            };
+            let words: &[(&str, i16)] = if let Kind::Code(words) = kind { words } else { &[] };
             push_value(values, code(field, words))
         }
         Values::Seconds(values) => push_value(values, narrow(fields::integer(field))),
@@ -345,9 +300,7 @@ fn code(field: &[u8], words: &[(&str, i16)]) -> Field<i16> {
     match narrow(fields::integer(field)) {
         Field::Unreadable => {
             let word = field.trim_ascii();
-            let known = words
-                .iter()
-                .find(|(name, _)| word.eq_ignore_ascii_case(name.as_bytes()));
+            let known = words.iter().find(|(name, _)| word.eq_ignore_ascii_case(name.as_bytes()));
             known.map_or(Field::Unreadable, |(_, code)| Field::Value(*code))
         }
         read => read,
@@ -385,10 +338,6 @@ pub(super) fn set_aside(
             let quoted = place.wellformed && range.start > 0 && record[range.start - 1] == b'"';
             Some(field_text(&record[range.clone()], quoted))
         });
-        rejects.push(
-            piece.lines_before + u64::from(place.line) + 1,
-            reasons,
-            fields,
-        );
+        rejects.push(piece.lines_before + u64::from(place.line) + 1, reasons, fields);
     }
 }

@@ -60,15 +60,9 @@ impl Typed {
                     ends: Vec::with_capacity(room),
                 }),
             };
-            Growing {
-                values,
-                nulls: Vec::new(),
-            }
+            Growing { values, nulls: Vec::new() }
         };
-        Self {
-            columns: schema.iter().zip(mapped).map(grow).collect(),
-            rows: 0,
-        }
+        Self { columns: schema.iter().zip(mapped).map(grow).collect(), rows: 0 }
     }
 
     /// The values of a column, to push the next one.
@@ -128,9 +122,7 @@ impl Typed {
     /// The first column alone.
     pub(super) fn into_only(self) -> (Values, Vec<u32>) {
         let only = self.columns.into_iter().next();
-        only.map_or((Values::Code(Vec::new()), Vec::new()), |column| {
-            (column.values, column.nulls)
-        })
+        only.map_or((Values::Code(Vec::new()), Vec::new()), |column| (column.values, column.nulls))
     }
 
     /// The batch as a frame: times as microseconds in 64-bit integers, absent columns null.

@@ -30,25 +30,16 @@ pub fn clean_zones(
     source: &SourceFacts,
     target: &Path,
 ) -> Result<u64, CleanError> {
-    let bad = |line, what: &str| CleanError::Zones {
-        line,
-        what: what.to_owned(),
-    };
+    let bad = |line, what: &str| CleanError::Zones { line, what: what.to_owned() };
     if format != Format::Csv {
         return Err(bad(1, "this is no CSV file"));
     }
     let text = std::fs::read(input).map_err(|source| CleanError::io("read", input, source))?;
     let mut rows = records(text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text));
     let (_, header) = rows.next().ok_or_else(|| bad(1, "the file is empty"))?;
-    let names: Vec<String> = header
-        .iter()
-        .map(|name| name.trim().to_lowercase())
-        .collect();
+    let names: Vec<String> = header.iter().map(|name| name.trim().to_lowercase()).collect();
     if names != COLUMNS.map(|(name, _)| name) {
-        return Err(bad(
-            1,
-            "the columns are not LocationID, Borough, Zone, service_zone",
-        ));
+        return Err(bad(1, "the columns are not LocationID, Borough, Zone, service_zone"));
     }
     let mut ids: Vec<i16> = Vec::new();
     let mut texts: [Vec<Option<String>>; 3] = Default::default();
@@ -97,12 +88,7 @@ fn records(text: &[u8]) -> impl Iterator<Item = (u64, Vec<String>)> {
             if at >= text.len() {
                 return None;
             }
-            let End::At {
-                content,
-                next,
-                wellformed,
-            } = record_end(&text[at..], true)
-            else {
+            let End::At { content, next, wellformed } = record_end(&text[at..], true) else {
                 return None;
             };
             let record = &text[at..at + content];
@@ -154,7 +140,14 @@ mod tests {
             ["", "x,y\n", HEADER, &format!("{HEADER}1,a,b\n"), &format!("{HEADER}x,a,b,c\n"), &format!("{HEADER}1,a,b,c\n1,a,b,c\n")]
                 .map(|text| clean(text).unwrap_err())
                 .join("\n"),
-            @""
+            @r"
+            line 1 of the taxi zones: the file is empty. Is the address that of taxi_zone_lookup.csv?
+            line 1 of the taxi zones: the columns are not LocationID, Borough, Zone, service_zone. Is the address that of taxi_zone_lookup.csv?
+            line 2 of the taxi zones: there is not a single zone. Is the address that of taxi_zone_lookup.csv?
+            line 2 of the taxi zones: a zone has four fields. Is the address that of taxi_zone_lookup.csv?
+            line 2 of the taxi zones: the first field is no location id. Is the address that of taxi_zone_lookup.csv?
+            line 3 of the taxi zones: the location id is there twice. Is the address that of taxi_zone_lookup.csv?
+            "
         );
     }
 }

@@ -6,5 +6,5 @@ mod settings;
 mod tools;
 
 pub use parameters::{ColourList, MonthList, ParameterError, Parameters};
-pub use settings::{NewColumn, Options, Settings, SettingsError};
+pub use settings::{NewColumn, Options, Secret, Settings, SettingsError};
 pub use tools::Tools;

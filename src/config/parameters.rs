@@ -105,10 +105,7 @@ impl Parameters {
     /// The files these parameters name, colour by colour, earliest first.
     pub fn files(&self, this_month: Month) -> Result<Vec<TripFile>, ParameterError> {
         let months = self.months(this_month)?;
-        let colours = self
-            .colour
-            .as_ref()
-            .map_or(&[Colour::Green][..], |list| &list.0);
+        let colours = self.colour.as_ref().map_or(&[Colour::Green][..], |list| &list.0);
         let mut files = Vec::new();
         for &colour in colours {
             for month in months.iter() {
@@ -130,9 +127,7 @@ impl Parameters {
         let given = || named.iter().filter(|(_, given, _)| *given);
         if given().any(|(_, _, way)| given().any(|(_, _, other)| other != way)) {
             let names: Vec<&str> = given().map(|(name, ..)| *name).collect();
-            return Err(ParameterError::Mixed {
-                given: names.join(", "),
-            });
+            return Err(ParameterError::Mixed { given: names.join(", ") });
         }
         if let Some(lag) = self.lag_months {
             return Ok(Months::lagging(this_month, lag));
@@ -140,16 +135,10 @@ impl Parameters {
         match (self.from, self.to) {
             (Some(from), Some(to)) => return Ok(Months::range(from, to)?),
             (Some(_), None) => {
-                return Err(ParameterError::HalfRange {
-                    given: "from",
-                    missing: "to",
-                });
+                return Err(ParameterError::HalfRange { given: "from", missing: "to" });
             }
             (None, Some(_)) => {
-                return Err(ParameterError::HalfRange {
-                    given: "to",
-                    missing: "from",
-                });
+                return Err(ParameterError::HalfRange { given: "to", missing: "from" });
             }
             (None, None) => {}
         }
@@ -184,11 +173,7 @@ impl ColourList {
                 once.push(colour);
             }
         }
-        if once.is_empty() {
-            Err(ParameterError::NoColour)
-        } else {
-            Ok(Self(once))
-        }
+        if once.is_empty() { Err(ParameterError::NoColour) } else { Ok(Self(once)) }
     }
 }
 
@@ -269,14 +254,8 @@ mod tests {
 
     fn files(json: &str) -> Result<String, String> {
         let parameters: Parameters = serde_json::from_str(json).map_err(|e| e.to_string())?;
-        let files = parameters
-            .files(Month::new(2026, 11).unwrap())
-            .map_err(|e| e.to_string())?;
-        Ok(files
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join(", "))
+        let files = parameters.files(Month::new(2026, 11).unwrap()).map_err(|e| e.to_string())?;
+        Ok(files.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
     }
 
     #[test]
@@ -300,10 +279,7 @@ mod tests {
         let all = "yellow 2020-01, yellow 2020-02, green 2020-01, green 2020-02";
         assert_eq!(files("{\"color\": [\"yellow\", \"green\"]}").unwrap(), all);
         assert_eq!(files("{\"colour\": \"yellow,green,yellow\"}").unwrap(), all);
-        assert_eq!(
-            files("{\"color\": \"yellow\", \"months\": [1]}").unwrap(),
-            "yellow 2020-01"
-        );
+        assert_eq!(files("{\"color\": \"yellow\", \"months\": [1]}").unwrap(), "yellow 2020-01");
     }
 
     #[test]
@@ -324,7 +300,19 @@ mod tests {
             ]
             .map(|json| files(json).unwrap_err())
             .join("\n"),
-            @""
+            @r"
+            year, from, to are given together: name the months either by year and months, or by from and to, or by lag_months
+            months, lag_months are given together: name the months either by year and months, or by from and to, or by lag_months
+            'from' is given without 'to': a range needs both ends
+            the months 2020-02 to 2020-01 run backwards: put the earlier one first
+            there is no month 13: months go from 1 to 12
+            the list of months is empty: name one at least
+            the list of colours is empty: name one at least at line 1 column 14
+            there are no green trips for 2012-05: green records begin in 2013-08
+            there are no green trips for 2027-01 yet: it is now 2026-11
+            there is no year 1999 of trip records: they begin in 2009
+            unknown field `month`, expected one of `color`, `colour`, `year`, `months`, `from`, `to`, `lag_months` at line 1 column 8
+            "
         );
     }
 }

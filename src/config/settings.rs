@@ -82,9 +82,50 @@ pub struct Options {
     #[arg(long, value_name = "N", env = "TAXI_CONNECTIONS_PER_HOST")]
     pub connections_per_host: Option<usize>,
 
+    /// The Postgres to load into: postgres://user:password@host/database [default: PGHOST and its
+    /// kin]. Others see a flag in the process list: the environment is the place for a password
+    #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
+    pub database_url: Option<Secret>,
+
+    /// The schema in it [default: nyc_taxi]
+    #[arg(long, value_name = "NAME", env = "TAXI_SCHEMA")]
+    pub schema: Option<String>,
+
+    /// The table to load into [default: yellow_trips, green_trips, ...]
+    #[arg(long, value_name = "NAME", env = "TAXI_TABLE")]
+    pub table: Option<String>,
+
+    /// How many months are loaded at once [default: 2]
+    #[arg(long, value_name = "N", env = "TAXI_JOBS")]
+    pub jobs: Option<usize>,
+
     /// The file of settings [default: taxi.toml, where there is one]
     #[arg(long, value_name = "FILE", env = "TAXI_CONFIG")]
     pub config: Option<PathBuf>,
+}
+
+/// A text that is never shown.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("********")
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
 }
 
 /// What a column that the schema does not know means.
@@ -118,6 +159,10 @@ struct File {
     #[serde(deserialize_with = "duration")]
     stall_timeout: Option<Duration>,
     connections_per_host: Option<usize>,
+    database_url: Option<Secret>,
+    schema: Option<String>,
+    table: Option<String>,
+    jobs: Option<usize>,
     rules: BTreeMap<String, LevelName>,
 }
 
@@ -140,9 +185,7 @@ where
 
 fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     let text = String::deserialize(deserializer)?;
-    humantime::parse_duration(&text)
-        .map(Some)
-        .map_err(serde::de::Error::custom)
+    humantime::parse_duration(&text).map(Some).map_err(serde::de::Error::custom)
 }
 
 /// The settings in force: flags, then the environment, then `taxi.toml`, then these defaults.
@@ -172,6 +215,14 @@ pub struct Settings {
     pub threads: Option<usize>,
     /// How tasks are tried again.
     pub policy: Policy,
+    /// The Postgres to load into; none for the one that `PGHOST` and its kin name.
+    pub database_url: Option<Secret>,
+    /// The schema in it.
+    pub schema: String,
+    /// The table to load into; none for one each colour.
+    pub table: Option<String>,
+    /// How many months are loaded at once.
+    pub jobs: usize,
 }
 
 /// Why the settings cannot be used.
@@ -228,28 +279,14 @@ impl Settings {
             }
         }
         let lake = options.lake.clone().or(file.lake);
-        let emulator = std::env::var("STORAGE_EMULATOR_HOST")
-            .ok()
-            .filter(|host| !host.is_empty());
+        let emulator = std::env::var("STORAGE_EMULATOR_HOST").ok().filter(|host| !host.is_empty());
         let policy = Policy::default();
         let http = HttpSettings::default();
         Ok(Self {
-            source: options
-                .source
-                .clone()
-                .or(file.source)
-                .unwrap_or(Source::Web),
-            zones: options
-                .zones
-                .clone()
-                .or(file.zones)
-                .unwrap_or_else(|| "web".to_owned()),
+            source: options.source.clone().or(file.source).unwrap_or(Source::Web),
+            zones: options.zones.clone().or(file.zones).unwrap_or_else(|| "web".to_owned()),
             lake: lake.unwrap_or_else(|| LakeAddress::Folder("data".into())),
-            spool: options
-                .spool
-                .clone()
-                .or(file.spool)
-                .unwrap_or_else(|| "data/spool".into()),
+            spool: options.spool.clone().or(file.spool).unwrap_or_else(|| "data/spool".into()),
             gcs: GcsSettings {
                 credentials: options.credentials.clone().or(file.credentials),
                 emulator,
@@ -267,18 +304,16 @@ impl Settings {
             },
             force: options.force,
             keep_raw: options.keep_raw || file.keep_raw,
-            on_new_column: options
-                .on_new_column
-                .or(file.on_new_column)
-                .unwrap_or_default(),
+            on_new_column: options.on_new_column.or(file.on_new_column).unwrap_or_default(),
             rules,
             threads: options.threads.or(file.threads),
+            database_url: options.database_url.clone().or(file.database_url),
+            schema: options.schema.clone().or(file.schema).unwrap_or_else(|| "nyc_taxi".to_owned()),
+            table: options.table.clone().or(file.table),
+            jobs: options.jobs.or(file.jobs).unwrap_or(2).max(1),
             policy: Policy {
                 retries: options.retries.or(file.retries).unwrap_or(policy.retries),
-                first_delay: options
-                    .retry_delay
-                    .or(file.retry_delay)
-                    .unwrap_or(policy.first_delay),
+                first_delay: options.retry_delay.or(file.retry_delay).unwrap_or(policy.first_delay),
                 ..policy
             },
         })
@@ -294,16 +329,11 @@ fn read(named: Option<&Path>) -> Result<File, SettingsError> {
             return Ok(File::default());
         }
         Err(source) => {
-            return Err(SettingsError::Read {
-                path: path.to_owned(),
-                source,
-            });
+            return Err(SettingsError::Read { path: path.to_owned(), source });
         }
     };
-    toml::from_str(&text).map_err(|source| SettingsError::Parse {
-        path: path.to_owned(),
-        source: Box::new(source),
-    })
+    toml::from_str(&text)
+        .map_err(|source| SettingsError::Parse { path: path.to_owned(), source: Box::new(source) })
 }
 
 #[cfg(test)]
@@ -314,10 +344,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("taxi.toml");
         std::fs::write(&path, toml).unwrap();
-        let options = Options {
-            config: Some(path),
-            ..options
-        };
+        let options = Options { config: Some(path), ..options };
         Settings::resolve(&options).map_err(|error| error.to_string())
     }
 
@@ -326,10 +353,7 @@ mod tests {
         let toml = "lake = 'gs://b/p'\nretries = 1\nretry_delay = '10ms'\n[rules]\nnegative_fare = 'reject'";
         let file = resolve(toml, Options::default()).unwrap();
         assert_eq!(file.lake.to_string(), "gs://b/p");
-        assert_eq!(
-            (file.policy.retries, file.policy.first_delay),
-            (1, Duration::from_millis(10))
-        );
+        assert_eq!((file.policy.retries, file.policy.first_delay), (1, Duration::from_millis(10)));
         assert_eq!(file.source, Source::Web);
         assert_ne!(file.rules, Rules::default());
         let options = Options {

@@ -4,15 +4,16 @@ use async_trait::async_trait;
 
 use crate::clean::{CleanError, Cleaned, Job, clean, clean_zones};
 use crate::flow::Progress;
-use crate::lake::{Lake, LakeError, Publication, Published, Quarantine};
+use crate::lake::{Lake, LakeError, Publication, Published, Quarantine, Trips};
 use crate::schema;
 use crate::source::{
     FetchError, Fetched, Fetcher, Held, Outcome, RawError, RawFile, RawStore, Source, Spool,
     SpoolError, Wanted,
 };
 use crate::trip::{Format, Item, Month, SourceFacts, TripFile};
+use crate::warehouse::postgres::{PostgresError, Target, Warehouse};
 
-use super::{NewColumn, Settings};
+use super::{NewColumn, Secret, Settings};
 
 /// What the flows work with, made from the settings.
 #[derive(Debug)]
@@ -40,12 +41,7 @@ impl Tools {
         let lake = settings.lake.open(&settings.gcs)?;
         let fetcher = Fetcher::new(&settings.http)?;
         let spool = Spool::new(&settings.spool);
-        Ok(Self {
-            settings,
-            fetcher,
-            lake,
-            spool,
-        })
+        Ok(Self { settings, fetcher, lake, spool })
     }
 
     /// The settings they were made from.
@@ -66,6 +62,19 @@ impl Tools {
     ) -> Result<Option<Held>, SpoolError> {
         let lake = self.settings.lake.to_string();
         self.spool.hold(item.into(), &lake, progress).await
+    }
+
+    /// The Postgres that the settings name; asks nobody yet.
+    pub fn postgres(&self) -> Result<Warehouse, PostgresError> {
+        let url = self.settings.database_url.as_ref().map(Secret::reveal);
+        let (schema, table) = (self.settings.schema.clone(), self.settings.table.clone());
+        Warehouse::new(Target::resolve(url)?, schema, table)
+    }
+
+    /// The trips of a month, as the lake has them.
+    pub async fn trips(&self, file: TripFile) -> Result<Option<Trips>, LakeError> {
+        let name = format!("{}.{}.parquet", file.stem(), std::process::id());
+        self.lake.trips(file, &self.settings.spool.join(name)).await
     }
 
     /// Whether a month as published was made by this schema and these rules.
@@ -92,9 +101,7 @@ impl Tools {
                 .filter(|month| self.is_current(month) && !self.settings.force)
                 .map(|month| &month.provenance.source),
         };
-        self.fetcher
-            .fetch(&wanted, held, &RawInLake(&self.lake), progress)
-            .await
+        self.fetcher.fetch(&wanted, held, &RawInLake(&self.lake), progress).await
     }
 
     /// Fetches the zones, unless they are what the lake has.
@@ -110,9 +117,7 @@ impl Tools {
             expected: true,
             known: before.filter(|_| !self.settings.force),
         };
-        self.fetcher
-            .fetch(&wanted, held, &RawInLake(&self.lake), progress)
-            .await
+        self.fetcher.fetch(&wanted, held, &RawInLake(&self.lake), progress).await
     }
 
     /// Cleans the fetched zones: the file of them, and how many.
@@ -128,10 +133,7 @@ impl Tools {
 
     /// The rows of a month that were set aside, as the lake has them.
     pub async fn quarantine(&self, file: TripFile) -> Result<Option<Quarantine>, LakeError> {
-        let local = self
-            .settings
-            .spool
-            .join(format!("quarantine.{}", std::process::id()));
+        let local = self.settings.spool.join(format!("quarantine.{}", std::process::id()));
         self.lake.quarantine(file, &local).await
     }
 
@@ -174,10 +176,8 @@ impl Tools {
         held: &Held,
         progress: &Progress,
     ) -> Result<u64, LakeError> {
-        let raw: Option<(&Path, Format)> = self
-            .settings
-            .keep_raw
-            .then_some((fetched.path.as_path(), fetched.format));
+        let raw: Option<(&Path, Format)> =
+            self.settings.keep_raw.then_some((fetched.path.as_path(), fetched.format));
         let month = Publication {
             file,
             provenance: &cleaned.provenance,
@@ -196,14 +196,7 @@ struct RawInLake<'a>(&'a Lake);
 impl RawStore for RawInLake<'_> {
     async fn bring(&self, keys: &[String], to: &Path) -> Result<Option<RawFile>, RawError> {
         let to = PathBuf::from(to);
-        let brought = self
-            .0
-            .bring(keys, &to)
-            .await
-            .map_err(|error| Box::new(error) as RawError)?;
-        Ok(brought.map(|(key, etag)| RawFile {
-            address: self.0.url(&key),
-            etag,
-        }))
+        let brought = self.0.bring(keys, &to).await.map_err(|error| Box::new(error) as RawError)?;
+        Ok(brought.map(|(key, etag)| RawFile { address: self.0.url(&key), etag }))
     }
 }

@@ -23,10 +23,7 @@ impl Listener for LogLines {
             Event::TaskStarted(task) => tracing::info!("{task}: started"),
             Event::TaskProgress { .. } => {}
             Event::TaskRetrying { task, error, wait } => {
-                tracing::warn!(
-                    "{task}: {error}; trying again in {:.1} s",
-                    wait.as_secs_f64()
-                );
+                tracing::warn!("{task}: {error}; trying again in {:.1} s", wait.as_secs_f64());
             }
             Event::TaskDone { task, took } => {
                 tracing::info!("{task}: done in {:.2} s", took.as_secs_f64());
@@ -40,6 +37,11 @@ impl Listener for LogLines {
                     thousands(month.rows_read.unwrap_or_default()),
                     thousands(month.rows_kept.unwrap_or_default()),
                     thousands(month.rows_quarantined.unwrap_or_default()),
+                ),
+                State::Loaded => tracing::info!(
+                    "{}: {} rows loaded",
+                    month.file(),
+                    thousands(month.rows_loaded.unwrap_or_default())
                 ),
                 State::Unchanged => tracing::info!("{}: unchanged", month.file()),
                 State::NotPublished => tracing::info!("{}: not published yet", month.file()),
@@ -65,10 +67,7 @@ impl fmt::Debug for Terminal {
 impl Default for Terminal {
     fn default() -> Self {
         let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10));
-        Self {
-            bars,
-            running: Mutex::default(),
-        }
+        Self { bars, running: Mutex::default() }
     }
 }
 
@@ -79,11 +78,7 @@ impl Terminal {
     }
 
     fn finish(&self, task: &TaskName) {
-        let bar = self
-            .running
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(task);
+        let bar = self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(task);
         if let Some(bar) = bar {
             bar.finish_and_clear();
             self.bars.remove(&bar);
@@ -105,10 +100,7 @@ impl Listener for Terminal {
                 bar.set_style(style("{prefix:24} {spinner} {bytes:>11}"));
                 bar.set_prefix(task.to_string());
                 bar.enable_steady_tick(Duration::from_millis(120));
-                self.running
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .insert(*task, bar);
+                self.running.lock().unwrap_or_else(PoisonError::into_inner).insert(*task, bar);
             }
             Event::TaskProgress { task, done, total } => {
                 let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
@@ -123,10 +115,7 @@ impl Listener for Terminal {
                 }
             }
             Event::TaskRetrying { task, error, wait } => {
-                self.line(&format!(
-                    "{task}: {error}; trying again in {:.1} s",
-                    wait.as_secs_f64()
-                ));
+                self.line(&format!("{task}: {error}; trying again in {:.1} s", wait.as_secs_f64()));
             }
             Event::TaskDone { task, .. } => self.finish(task),
             Event::TaskFailed { task, error } => {

@@ -67,17 +67,9 @@ impl Progress {
         let now = self.0.started.elapsed().as_millis() as u64;
         let told = self.0.told.load(Relaxed);
         if now >= told + INTERVAL.as_millis() as u64
-            && self
-                .0
-                .told
-                .compare_exchange(told, now, Relaxed, Relaxed)
-                .is_ok()
+            && self.0.told.compare_exchange(told, now, Relaxed, Relaxed).is_ok()
         {
-            let event = Event::TaskProgress {
-                task,
-                done,
-                total: self.0.total.load(Relaxed),
-            };
+            let event = Event::TaskProgress { task, done, total: self.0.total.load(Relaxed) };
             for listener in self.0.listeners.iter() {
                 listener.hear(&event);
             }

@@ -10,6 +10,8 @@ use crate::trip::{Colour, Counts, Month, TripFile};
 pub enum State {
     /// It was fetched, cleaned and published.
     Published,
+    /// It was loaded into the warehouse.
+    Loaded,
     /// It was there already, from the same bytes, schema and rules.
     Unchanged,
     /// The source does not have it yet.
@@ -23,6 +25,7 @@ impl State {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Published => "published",
+            Self::Loaded => "loaded",
             Self::Unchanged => "unchanged",
             Self::NotPublished => "not published yet",
             Self::Failed => "failed",
@@ -55,6 +58,12 @@ pub struct MonthReport {
     pub lake: Option<String>,
     /// Where the rows set aside are.
     pub quarantine: Option<String>,
+    /// Where in the warehouse it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warehouse: Option<String>,
+    /// Rows in the warehouse, counted by its server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows_loaded: Option<u64>,
     /// The size of the published file in bytes.
     pub bytes: Option<u64>,
     /// How long it took.
@@ -78,6 +87,8 @@ impl MonthReport {
             source: None,
             lake: None,
             quarantine: None,
+            warehouse: None,
+            rows_loaded: None,
             bytes: None,
             seconds: 0.0,
             error: None,

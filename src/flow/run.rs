@@ -40,9 +40,7 @@ pub struct Run {
 
 impl fmt::Debug for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Run")
-            .field("policy", &self.policy)
-            .finish_non_exhaustive()
+        f.debug_struct("Run").field("policy", &self.policy).finish_non_exhaustive()
     }
 }
 
@@ -53,11 +51,7 @@ impl Run {
         cancelled: CancellationToken,
         policy: Policy,
     ) -> Self {
-        Self {
-            listeners: listeners.into(),
-            cancelled,
-            policy,
-        }
+        Self { listeners: listeners.into(), cancelled, policy }
     }
 
     /// Tells every listener.
@@ -69,10 +63,7 @@ impl Run {
 
     /// Warns of something.
     pub fn warn(&self, item: impl Into<Item>, text: &str) {
-        self.tell(&Event::Warning {
-            item: item.into(),
-            text,
-        });
+        self.tell(&Event::Warning { item: item.into(), text });
     }
 
     /// Whether the run was told to stop.
@@ -98,17 +89,11 @@ impl Run {
         W: Fn(Progress) -> F,
         F: Future<Output = Result<T, E>>,
     {
-        let task = TaskName {
-            name,
-            item: item.into(),
-        };
+        let task = TaskName { name, item: item.into() };
         let started = Instant::now();
         self.tell(&Event::TaskStarted(task));
-        let progress = Progress::new(
-            Some(task),
-            Arc::clone(&self.listeners),
-            self.cancelled.clone(),
-        );
+        let progress =
+            Progress::new(Some(task), Arc::clone(&self.listeners), self.cancelled.clone());
         let cancelled = self.cancelled.clone();
         let delays = ExponentialBuilder::default()
             .with_jitter()
@@ -135,10 +120,7 @@ impl Run {
             .notify(|error, wait| self.tell(&Event::TaskRetrying { task, error, wait }))
             .await;
         match &result {
-            Ok(_) => self.tell(&Event::TaskDone {
-                task,
-                took: started.elapsed(),
-            }),
+            Ok(_) => self.tell(&Event::TaskDone { task, took: started.elapsed() }),
             Err(error) => self.tell(&Event::TaskFailed { task, error }),
         }
         result
@@ -192,11 +174,7 @@ mod tests {
         let tried = AtomicUsize::new(0);
         let result = run
             .task("fetch", file(), async |_| {
-                if tried.fetch_add(1, Relaxed) < failures {
-                    Err(Failed(retry))
-                } else {
-                    Ok(())
-                }
+                if tried.fetch_add(1, Relaxed) < failures { Err(Failed(retry)) } else { Ok(()) }
             })
             .await;
         let waits = waits.0.lock().unwrap().clone();
@@ -221,20 +199,14 @@ mod tests {
     #[tokio::test]
     async fn a_cancelled_run_does_not_wait() {
         let cancelled = CancellationToken::new();
-        let policy = Policy {
-            first_delay: Duration::from_secs(3600),
-            ..Policy::default()
-        };
+        let policy = Policy { first_delay: Duration::from_secs(3600), ..Policy::default() };
         let run = Run::new(vec![], cancelled.clone(), policy);
         let tried = AtomicUsize::new(0);
         let started = Instant::now();
         let result = run
             .task("fetch", file(), async |_| {
-                let retry = if tried.fetch_add(1, Relaxed) == 0 {
-                    Retry::Backoff
-                } else {
-                    Retry::Never
-                };
+                let retry =
+                    if tried.fetch_add(1, Relaxed) == 0 { Retry::Backoff } else { Retry::Never };
                 cancelled.cancel();
                 Err::<(), _>(Failed(retry))
             })

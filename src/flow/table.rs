@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{CellAlignment, ContentArrangement, Table};
+use comfy_table::{CellAlignment, ContentArrangement, Table, TableComponent};
 
 use super::MonthReport;
 
@@ -9,10 +9,13 @@ use super::MonthReport;
 pub fn month_table(months: &[MonthReport], width: Option<u16>) -> String {
     let mut table = Table::new();
     table.load_preset(UTF8_HORIZONTAL_ONLY);
+    // One line for one month: no rules between them.
+    table.remove_style(TableComponent::HorizontalLines);
+    table.remove_style(TableComponent::MiddleIntersections);
+    table.remove_style(TableComponent::LeftBorderIntersections);
+    table.remove_style(TableComponent::RightBorderIntersections);
     if let Some(width) = width {
-        table
-            .set_width(width)
-            .set_content_arrangement(ContentArrangement::Dynamic);
+        table.set_width(width).set_content_arrangement(ContentArrangement::Dynamic);
     }
     table.set_header([
         "month",
@@ -44,20 +47,36 @@ pub fn month_table(months: &[MonthReport], width: Option<u16>) -> String {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    let lines: Vec<String> = table
-        .lines()
-        .map(|line| line.trim_end().to_owned())
-        .collect();
+    let mut lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+    lines.push(sum(months));
+    for month in months {
+        if let Some(error) = &month.error {
+            lines.push(format!(" {}: {error}", month.file()));
+        }
+    }
     lines.join("\n")
+}
+
+/// The rows of all months together: what was read is what was kept and what was set aside.
+fn sum(months: &[MonthReport]) -> String {
+    let all = |of: fn(&MonthReport) -> Option<u64>| thousands(months.iter().filter_map(of).sum());
+    let mut sum = format!(
+        " {} rows read = {} kept + {} set aside",
+        all(|month| month.rows_read),
+        all(|month| month.rows_kept),
+        all(|month| month.rows_quarantined)
+    );
+    if months.iter().any(|month| month.rows_loaded.is_some()) {
+        sum += &format!("; {} loaded", all(|month| month.rows_loaded));
+    }
+    sum
 }
 
 fn by_rule(rows: &BTreeMap<String, u64>) -> String {
     if rows.is_empty() {
         return "-".to_owned();
     }
-    let lines = rows
-        .iter()
-        .map(|(rule, rows)| format!("{rule} {}", thousands(*rows)));
+    let lines = rows.iter().map(|(rule, rows)| format!("{rule} {}", thousands(*rows)));
     lines.collect::<Vec<_>>().join("\n")
 }
 
@@ -125,10 +144,23 @@ mod tests {
         let mut published = MonthReport::new(month(4), State::Published).counted(&counts);
         published.bytes = Some(613_411);
         published.seconds = 0.34;
+        let mut failed = MonthReport::new(month(6), State::Failed);
+        failed.error = Some("http://h/x.csv answers 410: the file is gone for good".to_owned());
         let table = month_table(
-            &[published, MonthReport::new(month(5), State::NotPublished)],
+            &[published, MonthReport::new(month(5), State::NotPublished), failed],
             None,
         );
-        insta::assert_snapshot!(table, @"");
+        insta::assert_snapshot!(table, @r"
+        ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+         month           state                 read     kept   set aside   reasons                    flagged            seconds       size
+        ════════════════════════════════════════════════════════════════════════════════════════════════════════════════════════════════════
+         green 2020-04   published           35,644   35,612          32   dropoff_before_pickup 12   negative_fare 97       0.3   613.4 kB
+                                                                           pickup_outside_month 20
+         green 2020-05   not published yet        -        -           -   -                          -                      0.0          -
+         green 2020-06   failed                   -        -           -   -                          -                      0.0          -
+        ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+         35,644 rows read = 35,612 kept + 32 set aside
+         green 2020-06: http://h/x.csv answers 410: the file is gone for good
+        ");
     }
 }

@@ -54,21 +54,13 @@ impl LakeAddress {
                     .map_err(|source| LakeError::io("make", root, source))?;
                 let store = LocalFileSystem::new_with_prefix(root)
                     .map_err(|source| address.failed(source))?;
-                Ok(Lake {
-                    address,
-                    store: Arc::new(store),
-                    multipart: None,
-                })
+                Ok(Lake { address, store: Arc::new(store), multipart: None })
             }
             Self::Gcs { bucket, .. } => {
                 let builder = settings.builder().with_bucket_name(bucket);
                 let store = builder.build().map_err(|source| address.failed(source))?;
                 let store = Arc::new(store);
-                Ok(Lake {
-                    address,
-                    store: Arc::clone(&store) as _,
-                    multipart: Some(store),
-                })
+                Ok(Lake { address, store: Arc::clone(&store) as _, multipart: Some(store) })
             }
         }
     }
@@ -95,11 +87,8 @@ impl GcsSettings {
         match (&self.emulator, &self.credentials) {
             (Some(host), _) => {
                 let host = host.trim_end_matches('/');
-                let url = if host.contains("://") {
-                    host.to_owned()
-                } else {
-                    format!("http://{host}")
-                };
+                let url =
+                    if host.contains("://") { host.to_owned() } else { format!("http://{host}") };
                 builder
                     .with_client_options(options.with_allow_http(true))
                     .with_base_url(&url)
@@ -125,10 +114,7 @@ impl FromStr for LakeAddress {
             if bucket.is_empty() || prefix.contains("//") {
                 return Err(unknown());
             }
-            return Ok(Self::Gcs {
-                bucket: bucket.to_owned(),
-                prefix,
-            });
+            return Ok(Self::Gcs { bucket: bucket.to_owned(), prefix });
         }
         if let Some(path) = text.strip_prefix("file://") {
             return if path.starts_with('/') {

@@ -61,11 +61,7 @@ pub enum LakeError {
 
 impl LakeError {
     pub(super) fn io(doing: &'static str, path: &Path, source: io::Error) -> Self {
-        Self::Io {
-            doing,
-            path: path.to_owned(),
-            source,
-        }
+        Self::Io { doing, path: path.to_owned(), source }
     }
 
     pub(super) fn store(address: String, source: object_store::Error) -> Self {
@@ -82,10 +78,7 @@ impl Failure for LakeError {
     fn retry(&self) -> Retry {
         match self {
             // What object_store has no name for is a status of 5xx or 429 or a broken connection.
-            Self::Store {
-                source: object_store::Error::Generic { .. },
-                ..
-            } => Retry::Backoff,
+            Self::Store { source: object_store::Error::Generic { .. }, .. } => Retry::Backoff,
             _ => Retry::Never,
         }
     }

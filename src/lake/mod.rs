@@ -24,7 +24,7 @@ pub use address::{GcsSettings, LakeAddress};
 pub use error::LakeError;
 pub use publish::Publication;
 pub use quarantine::Quarantine;
-pub use read::Published;
+pub use read::{Published, Trips};
 
 /// A lake: a bucket of Google Cloud Storage with a prefix, or a local folder.
 #[derive(Clone)]

@@ -72,19 +72,12 @@ impl Lake {
         let size = size(month.trips)?;
         progress.begin(size);
         if let Some((path, format)) = month.raw {
-            self.put(
-                path,
-                &month.file.raw_key(format),
-                &notes,
-                &Progress::unwatched(),
-            )
-            .await?;
+            self.put(path, &month.file.raw_key(format), &notes, &Progress::unwatched()).await?;
         }
         if let (Some(key), Some(path)) = (quarantine, month.quarantine) {
             self.put(path, key, &notes, &Progress::unwatched()).await?;
         }
-        self.put(month.trips, &month.file.lake_key(), &notes, progress)
-            .await?;
+        self.put(month.trips, &month.file.lake_key(), &notes, progress).await?;
 
         // Another run that replaced the same version may have removed it just now.
         if let (Some(key), Some(path)) = (quarantine, month.quarantine)
@@ -107,8 +100,7 @@ impl Lake {
         folder: &Path,
         progress: &Progress,
     ) -> Result<(), LakeError> {
-        self.put(path, Self::ZONES, &Notes::in_folder(folder), progress)
-            .await
+        self.put(path, Self::ZONES, &Notes::in_folder(folder), progress).await
     }
 
     /// Clears what a killed run left in the lake: its uploads, and a quarantine that no trips
@@ -122,10 +114,7 @@ impl Lake {
             self.abort(key, upload).await;
         }
         if let Some(key) = &note.quarantine {
-            let current = self
-                .published(file)
-                .await?
-                .and_then(|month| month.provenance.quarantine);
+            let current = self.published(file).await?.and_then(|month| month.provenance.quarantine);
             if current.as_ref() != Some(key) {
                 self.remove(key).await?;
             }
@@ -151,7 +140,5 @@ impl Lake {
 
 pub(super) fn size(path: &Path) -> Result<u64, LakeError> {
     let metadata = std::fs::metadata(path);
-    metadata
-        .map(|metadata| metadata.len())
-        .map_err(|source| LakeError::io("read", path, source))
+    metadata.map(|metadata| metadata.len()).map_err(|source| LakeError::io("read", path, source))
 }

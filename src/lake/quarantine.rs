@@ -1,9 +1,8 @@
-use std::fs::File;
 use std::path::Path;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 use parquet::errors::ParquetError;
 
 use crate::trip::TripFile;
@@ -24,9 +23,7 @@ pub struct Quarantine {
 
 impl std::fmt::Debug for Quarantine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Quarantine")
-            .field("address", &self.address)
-            .finish_non_exhaustive()
+        f.debug_struct("Quarantine").field("address", &self.address).finish_non_exhaustive()
     }
 }
 
@@ -43,45 +40,18 @@ impl Lake {
         };
         let Some(key) = month.provenance.quarantine.clone() else {
             let address = self.url(&file.lake_key());
-            return Ok(Some(Quarantine {
-                month,
-                address,
-                header: Vec::new(),
-                batches: None,
-            }));
+            return Ok(Some(Quarantine { month, address, header: Vec::new(), batches: None }));
         };
         let address = self.url(&key);
-        let opened = if let Some(path) = self.local(&key) {
-            File::open(&path).map_err(|source| LakeError::io("read", &path, source))?
-        } else {
-            if let Some(folder) = local.parent() {
-                let made = std::fs::create_dir_all(folder);
-                made.map_err(|source| LakeError::io("make", folder, source))?;
-            }
-            self.bring(std::slice::from_ref(&key), local).await?;
-            let opened =
-                File::open(local).map_err(|source| LakeError::io("read", local, source))?;
-            // The open file is enough.
-            let _ = std::fs::remove_file(local);
-            opened
-        };
-        let damaged = |source| LakeError::Damaged {
-            address: address.clone(),
-            source,
-        };
-        let builder = ParquetRecordBatchReaderBuilder::try_new(opened).map_err(damaged)?;
+        let builder = self.open(&key, local).await?;
         let entries = builder.metadata().file_metadata().key_value_metadata();
         let header = entries
             .and_then(|entries| entries.iter().find(|entry| entry.key == HEADER_KEY))
             .and_then(|entry| serde_json::from_str(entry.value.as_deref()?).ok())
             .unwrap_or_default();
+        let damaged = |source| LakeError::Damaged { address: address.clone(), source };
         let batches = Some(builder.build().map_err(damaged)?);
-        Ok(Some(Quarantine {
-            month,
-            address,
-            header,
-            batches,
-        }))
+        Ok(Some(Quarantine { month, address, header, batches }))
     }
 }
 
@@ -90,13 +60,8 @@ impl Quarantine {
     pub fn rows(&mut self) -> impl Iterator<Item = Result<QuarantinedRow, LakeError>> + '_ {
         let address = self.address.clone();
         self.batches.iter_mut().flatten().flat_map(move |batch| {
-            let rows = batch
-                .map_err(ParquetError::from)
-                .and_then(|batch| rows(&batch));
-            let damaged = |source| LakeError::Damaged {
-                address: address.clone(),
-                source,
-            };
+            let rows = batch.map_err(ParquetError::from).and_then(|batch| rows(&batch));
+            let damaged = |source| LakeError::Damaged { address: address.clone(), source };
             match rows {
                 Ok(rows) => rows.into_iter().map(Ok).collect(),
                 Err(source) => vec![Err(damaged(source))],
@@ -113,23 +78,11 @@ fn rows(batch: &RecordBatch) -> Result<Vec<QuarantinedRow>, ParquetError> {
     };
     let missing =
         |name: &str| ParquetError::General(format!("the column '{name}' has another type"));
-    let lines = column(LINE)?
-        .as_primitive_opt::<Int64Type>()
-        .ok_or_else(|| missing(LINE))?;
-    let reasons = column(REASONS)?
-        .as_list_opt::<i32>()
-        .ok_or_else(|| missing(REASONS))?;
-    let fields = column(FIELDS)?
-        .as_list_opt::<i32>()
-        .ok_or_else(|| missing(FIELDS))?;
+    let lines = column(LINE)?.as_primitive_opt::<Int64Type>().ok_or_else(|| missing(LINE))?;
+    let reasons = column(REASONS)?.as_list_opt::<i32>().ok_or_else(|| missing(REASONS))?;
+    let fields = column(FIELDS)?.as_list_opt::<i32>().ok_or_else(|| missing(FIELDS))?;
     let texts = |array: &dyn Array| -> Option<Vec<Option<String>>> {
-        Some(
-            array
-                .as_string_opt::<i32>()?
-                .iter()
-                .map(|text| text.map(str::to_owned))
-                .collect(),
-        )
+        Some(array.as_string_opt::<i32>()?.iter().map(|text| text.map(str::to_owned)).collect())
     };
     (0..batch.num_rows())
         .map(|row| {

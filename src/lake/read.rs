@@ -1,8 +1,10 @@
+use std::fs::File;
 use std::path::Path;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
 use object_store::{GetOptions, GetRange, ObjectStoreExt};
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use serde::de::DeserializeOwned;
@@ -15,6 +17,9 @@ use super::{Lake, LakeError};
 /// How much of an object's end is read first: the footer of all but the largest months.
 const FOOTER: u64 = 64 << 10;
 
+/// How many rows of a month are in memory at once.
+const BATCH: usize = 1 << 13;
+
 /// A month as it is in the lake.
 #[derive(Debug, Clone)]
 pub struct Published {
@@ -22,6 +27,17 @@ pub struct Published {
     pub provenance: Provenance,
     /// The size of the object of its trips in bytes.
     pub bytes: u64,
+}
+
+/// The trips of a month, read in batches.
+#[derive(Debug)]
+pub struct Trips {
+    /// The month as published.
+    pub month: Published,
+    /// The address of the object.
+    pub address: String,
+    /// Its rows, with the columns of the colour's schema.
+    pub batches: ParquetRecordBatchReader,
 }
 
 impl Lake {
@@ -60,20 +76,14 @@ impl Lake {
             serde_json::from_str(found.value.as_deref()?).ok()
         });
         if said.is_none() {
-            tracing::warn!(
-                "{} does not say where it comes from: it is replaced",
-                self.url(key)
-            );
+            tracing::warn!("{} does not say where it comes from: it is replaced", self.url(key));
         }
         Ok(said.map(|said| (said, bytes)))
     }
 
     /// The last bytes of an object and its size; none where there is none.
     async fn tail(&self, key: &str, length: u64) -> Result<Option<(Bytes, u64)>, LakeError> {
-        let options = GetOptions {
-            range: Some(GetRange::Suffix(length)),
-            ..GetOptions::default()
-        };
+        let options = GetOptions { range: Some(GetRange::Suffix(length)), ..GetOptions::default() };
         let failed = |source| LakeError::store(self.url(key), source);
         match self.store.get_opts(&self.key(key), options).await {
             Ok(result) => {
@@ -89,6 +99,43 @@ impl Lake {
                 }
             }
         }
+    }
+
+    /// The trips of a month as the lake has them, read in batches; none where it does not have
+    /// the month. From a bucket they come by way of the file `local`, which does not stay.
+    pub async fn trips(&self, file: TripFile, local: &Path) -> Result<Option<Trips>, LakeError> {
+        let Some(month) = self.published(file).await? else {
+            return Ok(None);
+        };
+        let key = file.lake_key();
+        let builder = self.open(&key, local).await?;
+        let damaged = |source| LakeError::Damaged { address: self.url(&key), source };
+        let batches = builder.with_batch_size(BATCH).build().map_err(damaged)?;
+        Ok(Some(Trips { month, address: self.url(&key), batches }))
+    }
+
+    /// Opens a Parquet object. One of a bucket is brought to the file `local` first, which is
+    /// removed at once: that it is open is enough.
+    pub(super) async fn open(
+        &self,
+        key: &str,
+        local: &Path,
+    ) -> Result<ParquetRecordBatchReaderBuilder<File>, LakeError> {
+        let opened = if let Some(path) = self.local(key) {
+            File::open(&path).map_err(|source| LakeError::io("read", &path, source))?
+        } else {
+            if let Some(folder) = local.parent() {
+                let made = std::fs::create_dir_all(folder);
+                made.map_err(|source| LakeError::io("make", folder, source))?;
+            }
+            self.bring(&[key.to_owned()], local).await?;
+            let opened =
+                File::open(local).map_err(|source| LakeError::io("read", local, source))?;
+            let _ = std::fs::remove_file(local);
+            opened
+        };
+        let damaged = |source| LakeError::Damaged { address: self.url(key), source };
+        ParquetRecordBatchReaderBuilder::try_new(opened).map_err(damaged)
     }
 
     /// Brings the first of these keys that exists to a local file; its key and entity tag.
@@ -109,9 +156,7 @@ impl Lake {
             let mut file = tokio::fs::File::create(to).await.map_err(writing)?;
             let mut stream = result.into_stream();
             while let Some(bytes) = stream.next().await {
-                file.write_all(&bytes.map_err(failed)?)
-                    .await
-                    .map_err(writing)?;
+                file.write_all(&bytes.map_err(failed)?).await.map_err(writing)?;
             }
             file.flush().await.map_err(writing)?;
             return Ok(Some((key.clone(), etag)));

@@ -36,8 +36,7 @@ impl Lake {
         let length = size(path)?;
         match &self.multipart {
             Some(store) if length > PART => {
-                self.put_parts(store.as_ref(), path, length, key, notes, progress)
-                    .await
+                self.put_parts(store.as_ref(), path, length, key, notes, progress).await
             }
             _ => {
                 let bytes = tokio::fs::read(path).await;
@@ -82,11 +81,9 @@ impl Lake {
         .try_collect::<Vec<_>>();
         let parts = interruptible(parts, progress).await.flatten();
         let completed = match parts {
-            Ok(parts) => store
-                .complete_multipart(&object, &upload, parts)
-                .await
-                .map(drop)
-                .map_err(failed),
+            Ok(parts) => {
+                store.complete_multipart(&object, &upload, parts).await.map(drop).map_err(failed)
+            }
             Err(error) => Err(error),
         };
         if completed.is_err() {
@@ -121,14 +118,9 @@ async fn interruptible<F: Future>(work: F, progress: &Progress) -> Result<F::Out
 async fn part(path: &Path, offset: u64) -> Result<Bytes, LakeError> {
     let reading = |source| LakeError::io("read", path, source);
     let mut file = tokio::fs::File::open(path).await.map_err(reading)?;
-    file.seek(std::io::SeekFrom::Start(offset))
-        .await
-        .map_err(reading)?;
+    file.seek(std::io::SeekFrom::Start(offset)).await.map_err(reading)?;
     let mut bytes = Vec::with_capacity(PART as usize);
-    file.take(PART)
-        .read_to_end(&mut bytes)
-        .await
-        .map_err(reading)?;
+    file.take(PART).read_to_end(&mut bytes).await.map_err(reading)?;
     Ok(bytes.into())
 }
 

@@ -79,13 +79,7 @@ const fn column(
     aliases: &'static [&'static str],
     about: &'static str,
 ) -> Column {
-    Column {
-        name,
-        kind,
-        colours,
-        aliases,
-        about,
-    }
+    Column { name, kind, colours, aliases, about }
 }
 
 /// Every column of every colour. A colour's schema is its rows of this table, in this order.

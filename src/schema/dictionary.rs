@@ -27,20 +27,15 @@ pub struct Entry {
 
 /// The columns of a colour, described.
 pub fn dictionary(colour: Colour) -> Vec<Entry> {
-    columns(colour)
-        .into_iter()
-        .map(|column| entry(colour, column))
-        .collect()
+    columns(colour).into_iter().map(|column| entry(colour, column)).collect()
 }
 
 fn entry(colour: Colour, column: &'static Column) -> Entry {
     let mut names: Vec<&str> = Vec::new();
     let mut spans: Vec<(Month, Option<Month>)> = Vec::new();
     for vintage in VINTAGES.iter().filter(|vintage| vintage.colour == colour) {
-        let mut found = vintage
-            .columns()
-            .filter(|name| column.is_called(&name.to_lowercase()))
-            .peekable();
+        let mut found =
+            vintage.columns().filter(|name| column.is_called(&name.to_lowercase())).peekable();
         if found.peek().is_some() {
             match spans.last_mut() {
                 Some((_, to)) if to.map(Month::next) == Some(vintage.from) => *to = vintage.to,
@@ -93,19 +88,8 @@ pub fn page() -> String {
             page,
             "\n## {colour}\n\n| column | type | in the files of | called there | meaning |\n|---|---|---|---|---|\n"
         );
-        for Entry {
-            column,
-            r#type,
-            months,
-            names,
-            about,
-            ..
-        } in dictionary(colour)
-        {
-            let _ = writeln!(
-                page,
-                "| `{column}` | {type} | {months} | {names} | {about} |"
-            );
+        for Entry { column, r#type, months, names, about, .. } in dictionary(colour) {
+            let _ = writeln!(page, "| `{column}` | {type} | {months} | {names} | {about} |");
         }
     }
     page
@@ -118,13 +102,8 @@ mod tests {
     #[test]
     fn months_that_follow_one_another_are_one_span() {
         let all = dictionary(Colour::Yellow);
-        let months = |name: &str| {
-            all.iter()
-                .find(|entry| entry.column == name)
-                .unwrap()
-                .months
-                .clone()
-        };
+        let months =
+            |name: &str| all.iter().find(|entry| entry.column == name).unwrap().months.clone();
         assert_eq!(months("vendor_id"), "2009-01 on");
         assert_eq!(months("pickup_longitude"), "2009-01 to 2016-06");
         assert_eq!(months("cbd_congestion_fee"), "2025-01 on");
@@ -134,10 +113,7 @@ mod tests {
     fn every_column_is_in_some_file() {
         for colour in Colour::ALL {
             for entry in dictionary(colour) {
-                assert!(
-                    !entry.months.is_empty() && !entry.about.is_empty(),
-                    "{entry:?}"
-                );
+                assert!(!entry.months.is_empty() && !entry.about.is_empty(), "{entry:?}");
             }
         }
     }

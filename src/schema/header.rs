@@ -83,16 +83,10 @@ impl Mapping {
         let known = columns(file.colour);
         let mut targets: Vec<Target> = Vec::with_capacity(names.len());
         let mut unknown = Vec::new();
-        let keys: Vec<String> = names
-            .iter()
-            .map(|name| name.trim().to_lowercase())
-            .collect();
+        let keys: Vec<String> = names.iter().map(|name| name.trim().to_lowercase()).collect();
         for (at, (name, key)) in names.iter().zip(&keys).enumerate() {
             if keys[..at].contains(key) && !key.is_empty() {
-                return Err(HeaderError::Twice {
-                    file,
-                    name: name.trim().to_owned(),
-                });
+                return Err(HeaderError::Twice { file, name: name.trim().to_owned() });
             }
             let target = match known.iter().position(|column| column.is_called(key)) {
                 Some(index) if targets.contains(&Target::Column(index)) => {
@@ -135,19 +129,15 @@ fn other_colour(colour: Colour, keys: &[String]) -> Option<(String, String)> {
         ("vendor_name", Colour::Yellow),
         ("hvfhs_license_num", Colour::Fhvhv),
     ];
-    let sign = SIGNS
-        .iter()
-        .find(|(name, owner)| *owner != colour && keys.iter().any(|k| k == name));
+    let sign =
+        SIGNS.iter().find(|(name, owner)| *owner != colour && keys.iter().any(|k| k == name));
     if let Some((name, owner)) = sign {
         return Some((owner.to_string(), (*name).to_owned()));
     }
     let foreign: Vec<&str> = keys
         .iter()
         .filter(|key| {
-            let mut owners = COLUMNS
-                .iter()
-                .filter(|column| column.is_called(key))
-                .peekable();
+            let mut owners = COLUMNS.iter().filter(|column| column.is_called(key)).peekable();
             owners.peek().is_some() && owners.all(|column| !column.colours.contains(&colour))
         })
         .map(String::as_str)
@@ -155,16 +145,10 @@ fn other_colour(colour: Colour, keys: &[String]) -> Option<(String, String)> {
     if foreign.len() < 2 {
         return None;
     }
-    let of = Colour::ALL
-        .into_iter()
-        .filter(|other| *other != colour)
-        .max_by_key(|other| {
-            let all = columns(*other);
-            foreign
-                .iter()
-                .filter(|key| all.iter().any(|column| column.is_called(key)))
-                .count()
-        })?;
+    let of = Colour::ALL.into_iter().filter(|other| *other != colour).max_by_key(|other| {
+        let all = columns(*other);
+        foreign.iter().filter(|key| all.iter().any(|column| column.is_called(key))).count()
+    })?;
     Some((of.to_string(), first_few(foreign.into_iter())))
 }
 
@@ -176,11 +160,7 @@ fn first_few<'a>(names: impl Iterator<Item = &'a str>) -> String {
     if text.chars().count() > 200 {
         text = text.chars().take(200).collect::<String>() + "…";
     }
-    if more > 0 {
-        format!("{text}, and {more} more")
-    } else {
-        text
-    }
+    if more > 0 { format!("{text}, and {more} more") } else { text }
 }
 
 #[cfg(test)]
@@ -199,9 +179,7 @@ mod tests {
     }
 
     fn error(colour: Colour, header: &str) -> String {
-        Mapping::of(file(colour), &names(header))
-            .unwrap_err()
-            .to_string()
+        Mapping::of(file(colour), &names(header)).unwrap_err().to_string()
     }
 
     #[test]
@@ -234,11 +212,8 @@ mod tests {
 
     #[test]
     fn an_unknown_column_is_named() {
-        let mapping = Mapping::of(
-            file(Colour::Green),
-            &names("lpep_pickup_datetime, Moon_phase "),
-        )
-        .unwrap();
+        let mapping =
+            Mapping::of(file(Colour::Green), &names("lpep_pickup_datetime, Moon_phase ")).unwrap();
         assert_eq!(mapping.unknown, ["Moon_phase"]);
         assert_eq!(mapping.targets[1], Target::Unknown);
     }

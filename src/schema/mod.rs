@@ -25,10 +25,7 @@ pub const PICKUP: &str = "pickup_datetime";
 
 /// The columns of a colour, in their order in files and tables.
 pub fn columns(colour: Colour) -> Vec<&'static Column> {
-    COLUMNS
-        .iter()
-        .filter(|column| column.colours.contains(&colour))
-        .collect()
+    COLUMNS.iter().filter(|column| column.colours.contains(&colour)).collect()
 }
 
 /// The schema of a colour's published files.
@@ -72,11 +69,7 @@ mod tests {
                 .into_iter()
                 .flat_map(|column| std::iter::once(&column.name).chain(column.aliases))
                 .collect();
-            assert_eq!(
-                names.iter().filter(|name| ***name == PICKUP).count(),
-                1,
-                "{colour}"
-            );
+            assert_eq!(names.iter().filter(|name| ***name == PICKUP).count(), 1, "{colour}");
             let all = names.len();
             names.sort_unstable();
             names.dedup();

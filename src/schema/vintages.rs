@@ -34,12 +34,7 @@ const fn csv(
         Some((year, month)) => Some(Month::known(year, month)),
         None => None,
     };
-    Vintage {
-        colour,
-        from: Month::known(from.0, from.1),
-        to,
-        header,
-    }
+    Vintage { colour, from: Month::known(from.0, from.1), to, header }
 }
 
 /// Every edition, as the heads of the published files show it. The Parquet editions of old

@@ -61,9 +61,7 @@ impl Source {
             Self::DataTalks => DATATALKS,
             Self::Sample => return Ok(in_folder(Self::SAMPLE_FOLDER, file)),
             Self::Raw => {
-                return Ok(Address::Raw(
-                    Format::ALL.map(|format| file.raw_key(format)).into(),
-                ));
+                return Ok(Address::Raw(Format::ALL.map(|format| file.raw_key(format)).into()));
             }
             Self::Template(template) => template,
         };
@@ -93,9 +91,7 @@ impl Source {
             let unknown = |_| UnknownSource(address.to_owned());
             return Url::parse(address).map(Address::Web).map_err(unknown);
         }
-        Ok(Address::Local(vec![PathBuf::from(
-            address.strip_prefix("file://").unwrap_or(address),
-        )]))
+        Ok(Address::Local(vec![PathBuf::from(address.strip_prefix("file://").unwrap_or(address))]))
     }
 
     /// Whether a month that the source does not have should be there: within the source's
@@ -132,9 +128,7 @@ fn in_folder(folder: impl Into<PathBuf>, file: TripFile) -> Address {
     let folder = folder.into();
     let names = Format::ALL.map(|format| format!("{}.{}", file.stem(), format.ending()));
     let beside = names.iter().map(|name| folder.join(name));
-    let below = names
-        .iter()
-        .map(|name| folder.join(file.colour.as_str()).join(name));
+    let below = names.iter().map(|name| folder.join(file.colour.as_str()).join(name));
     Address::Local(beside.chain(below).collect())
 }
 
@@ -224,38 +218,18 @@ mod tests {
     #[test]
     fn a_folder_and_a_template_are_places_too() {
         let file = month(Colour::Green, "2020-01");
-        assert_eq!(
-            address("trips/", file),
-            "trips/green_tripdata_2020-01.csv.gz"
-        );
-        assert_eq!(
-            address("/x/{year}/{colour}-{month}.csv", file),
-            "/x/2020/green-01.csv"
-        );
-        assert_eq!(
-            address("file:///x/{year}-{month}.csv", file),
-            "/x/2020-01.csv"
-        );
-        assert_eq!(
-            address("http://h:1/{color}/{year}-{month}", file),
-            "http://h:1/green/2020-01"
-        );
+        assert_eq!(address("trips/", file), "trips/green_tripdata_2020-01.csv.gz");
+        assert_eq!(address("/x/{year}/{colour}-{month}.csv", file), "/x/2020/green-01.csv");
+        assert_eq!(address("file:///x/{year}-{month}.csv", file), "/x/2020-01.csv");
+        assert_eq!(address("http://h:1/{color}/{year}-{month}", file), "http://h:1/green/2020-01");
     }
 
     #[test]
     fn what_is_no_source_is_refused_with_a_sentence() {
-        for text in [
-            "",
-            "wbe",
-            "ftp://h/{year}-{month}",
-            "http://h/same-file.csv",
-            "s3://b/{year}{month}",
-        ] {
-            assert_eq!(
-                text.parse::<Source>(),
-                Err(UnknownSource(text.to_owned())),
-                "{text}"
-            );
+        for text in
+            ["", "wbe", "ftp://h/{year}-{month}", "http://h/same-file.csv", "s3://b/{year}{month}"]
+        {
+            assert_eq!(text.parse::<Source>(), Err(UnknownSource(text.to_owned())), "{text}");
         }
     }
 
@@ -268,10 +242,7 @@ mod tests {
         assert!(should(Source::DataTalks, month(Colour::Green, "2021-07")));
         assert!(!should(Source::DataTalks, month(Colour::Green, "2021-08")));
         assert!(!should(Source::Tlc, month(Colour::Green, "2013-12")));
-        assert!(!should(
-            Source::Template("x".into()),
-            month(Colour::Green, "2020-01")
-        ));
+        assert!(!should(Source::Template("x".into()), month(Colour::Green, "2020-01")));
     }
 
     #[test]

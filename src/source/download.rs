@@ -41,10 +41,7 @@ struct Files {
 
 impl Files {
     fn of(held: &Held) -> Self {
-        Self {
-            bytes: held.path("download"),
-            note: held.path("download.json"),
-        }
+        Self { bytes: held.path("download"), note: held.path("download.json") }
     }
 
     /// What an earlier run left of this address: the note and how many bytes.
@@ -95,16 +92,8 @@ impl Fetcher {
         } else if let Some(modified) = modified {
             request = request.header(IF_MODIFIED_SINCE, modified);
         }
-        if let Some((
-            Note {
-                etag: Some(etag), ..
-            },
-            size,
-        )) = part
-        {
-            request = request
-                .header(RANGE, format!("bytes={size}-"))
-                .header(IF_RANGE, etag);
+        if let Some((Note { etag: Some(etag), .. }, size)) = part {
+            request = request.header(RANGE, format!("bytes={size}-")).header(IF_RANGE, etag);
         }
         let sent = tokio::select! {
             sent = request.send() => sent,
@@ -116,10 +105,7 @@ impl Fetcher {
             StatusCode::NOT_MODIFIED => match (known, whole) {
                 (Some(_), _) => Ok(Outcome::Unchanged),
                 (None, Some((note, size))) => from_spool(&files, note, *size),
-                (None, None) => Err(FetchError::Refused {
-                    address,
-                    status: 304,
-                }),
+                (None, None) => Err(FetchError::Refused { address, status: 304 }),
             },
             StatusCode::OK => {
                 Body::new(address, files, &response, 0, Hashing::default())
@@ -129,11 +115,7 @@ impl Fetcher {
             StatusCode::PARTIAL_CONTENT => {
                 let Some((_, size)) = part.filter(|(_, size)| starts_at(&response, *size)) else {
                     files.forget();
-                    return Err(FetchError::Server {
-                        address,
-                        status: 206,
-                        wait: None,
-                    });
+                    return Err(FetchError::Server { address, status: 206, wait: None });
                 };
                 tracing::info!("{address}: going on from byte {size}");
                 let hashing = hash_left(&files, *size).await?;
@@ -143,11 +125,7 @@ impl Fetcher {
             }
             StatusCode::RANGE_NOT_SATISFIABLE => {
                 files.forget();
-                Err(FetchError::Server {
-                    address,
-                    status: 416,
-                    wait: None,
-                })
+                Err(FetchError::Server { address, status: 416, wait: None })
             }
             status => no_file(address, status, &response, wanted.expected),
         }
@@ -165,29 +143,11 @@ fn no_file(
     let code = status.as_u16();
     match code {
         404 | 403 if !expected => Ok(Outcome::NotPublished),
-        404 => Err(FetchError::Missing {
-            address,
-            status: code,
-        }),
-        403 | 429 => Err(FetchError::Throttled {
-            address,
-            status: code,
-            wait,
-        }),
-        408 | 425 => Err(FetchError::Server {
-            address,
-            status: code,
-            wait,
-        }),
-        _ if status.is_server_error() => Err(FetchError::Server {
-            address,
-            status: code,
-            wait,
-        }),
-        _ => Err(FetchError::Refused {
-            address,
-            status: code,
-        }),
+        404 => Err(FetchError::Missing { address, status: code }),
+        403 | 429 => Err(FetchError::Throttled { address, status: code, wait }),
+        408 | 425 => Err(FetchError::Server { address, status: code, wait }),
+        _ if status.is_server_error() => Err(FetchError::Server { address, status: code, wait }),
+        _ => Err(FetchError::Refused { address, status: code }),
     }
 }
 
@@ -217,15 +177,7 @@ impl Body {
         let ends_clearly = announced.is_some()
             || response.version() >= Version::HTTP_2
             || headers.contains_key(TRANSFER_ENCODING);
-        Self {
-            address,
-            files,
-            note,
-            announced,
-            ends_clearly,
-            got,
-            hashing,
-        }
+        Self { address, files, note, announced, ends_clearly, got, hashing }
     }
 
     async fn receive(
@@ -289,11 +241,7 @@ impl Body {
             Err(_) => return Ok(()),
         };
         if free < needed {
-            return Err(FetchError::NoSpace {
-                path: held.folder().to_owned(),
-                free,
-                needed,
-            });
+            return Err(FetchError::NoSpace { path: held.folder().to_owned(), free, needed });
         }
         Ok(())
     }
@@ -301,10 +249,7 @@ impl Body {
     fn check_format(&self, first: &[u8]) -> Result<Format, FetchError> {
         Format::sniff(first).map_err(|found| {
             self.files.forget();
-            FetchError::NotATripFile {
-                address: self.address.clone(),
-                found,
-            }
+            FetchError::NotATripFile { address: self.address.clone(), found }
         })
     }
 
@@ -327,9 +272,7 @@ impl Body {
         let format = self.check_format(&first[..read])?;
         if format == Format::Csv && !self.ends_clearly {
             self.files.forget();
-            return Err(FetchError::EndUnknown {
-                address: self.address,
-            });
+            return Err(FetchError::EndUnknown { address: self.address });
         }
         let sha256 = self.hashing.finish();
         self.note.sha256 = Some(sha256.clone());
@@ -341,11 +284,7 @@ impl Body {
             size: self.got,
             sha256,
         };
-        Ok(Outcome::Fetched(Fetched {
-            path: self.files.bytes,
-            format,
-            facts,
-        }))
+        Ok(Outcome::Fetched(Fetched { path: self.files.bytes, format, facts }))
     }
 }
 
@@ -366,17 +305,11 @@ fn from_spool(files: &Files, note: &Note, size: u64) -> Result<Outcome, FetchErr
                 size,
                 sha256,
             };
-            Ok(Outcome::Fetched(Fetched {
-                path: files.bytes.clone(),
-                format,
-                facts,
-            }))
+            Ok(Outcome::Fetched(Fetched { path: files.bytes.clone(), format, facts }))
         }
         _ => {
             files.forget();
-            Err(FetchError::SpoolSpoiled {
-                path: files.bytes.clone(),
-            })
+            Err(FetchError::SpoolSpoiled { path: files.bytes.clone() })
         }
     }
 }
@@ -402,10 +335,7 @@ async fn hash_left(files: &Files, size: u64) -> Result<Hashing, FetchError> {
 }
 
 fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
-    headers
-        .get(name)
-        .and_then(|value| value.to_str().ok())
-        .map(str::to_owned)
+    headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
 }
 
 /// A weak tag does not promise the same bytes, so it cannot join two halves.
@@ -425,10 +355,7 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     if let Ok(seconds) = text.trim().parse() {
         return Some(Duration::from_secs(seconds));
     }
-    httpdate::parse_http_date(text.trim())
-        .ok()?
-        .duration_since(now)
-        .ok()
+    httpdate::parse_http_date(text.trim()).ok()?.duration_since(now).ok()
 }
 
 #[cfg(test)]
@@ -444,10 +371,7 @@ mod tests {
             retry_after(&headers, now)
         };
         assert_eq!(asked("120"), Some(Duration::from_secs(120)));
-        assert_eq!(
-            asked("Sun, 06 Nov 1994 08:50:07 GMT"),
-            Some(Duration::from_secs(30))
-        );
+        assert_eq!(asked("Sun, 06 Nov 1994 08:50:07 GMT"), Some(Duration::from_secs(30)));
         assert_eq!(asked("Sun, 06 Nov 1994 08:00:00 GMT"), None);
         assert_eq!(asked("soon"), None);
     }

@@ -131,8 +131,7 @@ pub enum FetchError {
 }
 
 fn after(wait: Option<Duration>) -> String {
-    wait.map(|wait| format!(" (and to wait {} s)", wait.as_secs()))
-        .unwrap_or_default()
+    wait.map(|wait| format!(" (and to wait {} s)", wait.as_secs())).unwrap_or_default()
 }
 
 fn meaning(status: u16) -> &'static str {
@@ -146,11 +145,7 @@ fn meaning(status: u16) -> &'static str {
 
 impl FetchError {
     pub(super) fn io(doing: &'static str, path: &Path, source: io::Error) -> Self {
-        Self::Io {
-            doing,
-            path: path.to_owned(),
-            source,
-        }
+        Self::Io { doing, path: path.to_owned(), source }
     }
 
     pub(super) fn connection(address: &str, source: reqwest::Error) -> Self {
@@ -165,11 +160,7 @@ impl FetchError {
             "the connection broke"
         };
         let cause = innermost(&source);
-        Self::Connection {
-            address: address.to_owned(),
-            what: format!("{what} ({cause})"),
-            source,
-        }
+        Self::Connection { address: address.to_owned(), what: format!("{what} ({cause})"), source }
     }
 }
 

@@ -107,11 +107,7 @@ impl Fetcher {
             .build()
             .map_err(FetchError::Client)?;
         let connections_per_host = settings.connections_per_host.max(1);
-        Ok(Self {
-            client,
-            connections_per_host,
-            hosts: Mutex::default(),
-        })
+        Ok(Self { client, connections_per_host, hosts: Mutex::default() })
     }
 
     /// Brings a file to the place held for it.
@@ -159,9 +155,8 @@ impl Fetcher {
 
 /// The first of these files that exists, used where it is.
 async fn local(paths: &[PathBuf], wanted: &Wanted<'_>) -> Result<Outcome, FetchError> {
-    let Some((path, metadata)) = paths
-        .iter()
-        .find_map(|path| Some((path, std::fs::metadata(path).ok()?)))
+    let Some((path, metadata)) =
+        paths.iter().find_map(|path| Some((path, std::fs::metadata(path).ok()?)))
     else {
         // A folder that is not there is a slip of the pen, not a month to come.
         let folder = paths.first().and_then(|path| path.parent());
@@ -169,11 +164,7 @@ async fn local(paths: &[PathBuf], wanted: &Wanted<'_>) -> Result<Outcome, FetchE
             Some(folder) => match std::fs::read_dir(folder) {
                 Ok(_) if wanted.expected => {
                     let missing = std::io::ErrorKind::NotFound.into();
-                    Err(FetchError::io(
-                        "read",
-                        paths.first().unwrap_or(&folder.into()),
-                        missing,
-                    ))
+                    Err(FetchError::io("read", paths.first().unwrap_or(&folder.into()), missing))
                 }
                 Ok(_) => Ok(Outcome::NotPublished),
                 Err(source) => Err(FetchError::io("read", folder, source)),
@@ -181,15 +172,8 @@ async fn local(paths: &[PathBuf], wanted: &Wanted<'_>) -> Result<Outcome, FetchE
             None => Ok(Outcome::NotPublished),
         };
     };
-    let age = metadata
-        .modified()
-        .ok()
-        .and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
-    let etag = format!(
-        "\"{:x}-{:x}\"",
-        metadata.len(),
-        age.unwrap_or_default().as_nanos()
-    );
+    let age = metadata.modified().ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
+    let etag = format!("\"{:x}-{:x}\"", metadata.len(), age.unwrap_or_default().as_nanos());
     let address = path.display().to_string();
     if wanted
         .known
@@ -220,20 +204,8 @@ async fn measured(
         Ok(measured) => measured.map_err(|source| FetchError::io("read", &path, source))?,
         Err(_) => return Err(FetchError::Interrupted),
     };
-    let format = Format::sniff(&first).map_err(|found| FetchError::NotATripFile {
-        address: address.clone(),
-        found,
-    })?;
-    let facts = SourceFacts {
-        address,
-        etag,
-        last_modified: None,
-        size,
-        sha256,
-    };
-    Ok(Outcome::Fetched(Fetched {
-        path,
-        format,
-        facts,
-    }))
+    let format = Format::sniff(&first)
+        .map_err(|found| FetchError::NotATripFile { address: address.clone(), found })?;
+    let facts = SourceFacts { address, etag, last_modified: None, size, sha256 };
+    Ok(Outcome::Fetched(Fetched { path, format, facts }))
 }

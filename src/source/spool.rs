@@ -49,13 +49,8 @@ impl Spool {
         progress: &Progress,
     ) -> Result<Option<Held>, SpoolError> {
         let key = crate::trip::Digest::of(lake.as_bytes());
-        let folder = self
-            .root
-            .join(format!("{}.{}", item.stem(), &key.short()[..8]));
-        let failed = |source| SpoolError {
-            path: folder.clone(),
-            source,
-        };
+        let folder = self.root.join(format!("{}.{}", item.stem(), &key.short()[..8]));
+        let failed = |source| SpoolError { path: folder.clone(), source };
         let mut told = false;
         loop {
             // Made anew each time: the run that had it removes it.

@@ -51,17 +51,10 @@ impl Colour {
     /// than `this_month`.
     pub fn check(self, month: Month, this_month: Month) -> Result<(), MonthError> {
         if month < self.first_month() {
-            return Err(MonthError::BeforeFirst {
-                colour: self,
-                month,
-            });
+            return Err(MonthError::BeforeFirst { colour: self, month });
         }
         if month > this_month {
-            return Err(MonthError::Future {
-                colour: self,
-                month,
-                this_month,
-            });
+            return Err(MonthError::Future { colour: self, month, this_month });
         }
         Ok(())
     }

@@ -29,12 +29,7 @@ impl TripFile {
 
     /// The key of its quarantined rows, which carries the digest of their content.
     pub fn quarantine_key(self, content: &Digest) -> String {
-        format!(
-            "quarantine/{}/{}.{}.parquet",
-            self.colour,
-            self.stem(),
-            content.short()
-        )
+        format!("quarantine/{}/{}.{}.parquet", self.colour, self.stem(), content.short())
     }
 
     /// The key of its bytes as fetched.
@@ -71,13 +66,7 @@ mod tests {
             file.quarantine_key(&Digest::of(b"")),
             "quarantine/green/green_tripdata_2020-01.e3b0c44298fc1c14.parquet"
         );
-        assert_eq!(
-            file.raw_key(Format::CsvGz),
-            "raw/green/green_tripdata_2020-01.csv.gz"
-        );
-        assert_eq!(
-            file.fill("http://h/{colour}/{year}/{month}.csv"),
-            "http://h/green/2020/01.csv"
-        );
+        assert_eq!(file.raw_key(Format::CsvGz), "raw/green/green_tripdata_2020-01.csv.gz");
+        assert_eq!(file.fill("http://h/{colour}/{year}/{month}.csv"), "http://h/green/2020/01.csv");
     }
 }

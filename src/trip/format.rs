@@ -24,13 +24,9 @@ impl Format {
 
     /// What bytes are by how they begin; as an error, what they seem to be instead.
     pub fn sniff(first: &[u8]) -> Result<Self, &'static str> {
-        let text = first
-            .strip_prefix(b"\xef\xbb\xbf")
-            .unwrap_or(first)
-            .trim_ascii_start();
+        let text = first.strip_prefix(b"\xef\xbb\xbf").unwrap_or(first).trim_ascii_start();
         let begins = |mark: &str| {
-            text.get(..mark.len())
-                .is_some_and(|start| start.eq_ignore_ascii_case(mark.as_bytes()))
+            text.get(..mark.len()).is_some_and(|start| start.eq_ignore_ascii_case(mark.as_bytes()))
         };
         match first {
             [] => Err("empty"),

@@ -73,19 +73,13 @@ impl Month {
         if !(1..=12).contains(&month) {
             return Err(MonthError::NoSuchMonth(month));
         }
-        Ok(Self {
-            year: year as u16,
-            month: month as u8,
-        })
+        Ok(Self { year: year as u16, month: month as u8 })
     }
 
     /// The month it is now on this machine.
     pub fn current() -> Self {
         let today = chrono::Local::now().date_naive();
-        Self {
-            year: today.year().clamp(2009, 9999) as u16,
-            month: today.month() as u8,
-        }
+        Self { year: today.year().clamp(2009, 9999) as u16, month: today.month() as u8 }
     }
 
     /// The year, `2020`.
@@ -102,15 +96,9 @@ impl Month {
     #[must_use]
     pub const fn next(self) -> Self {
         if self.month == 12 {
-            Self {
-                year: self.year + 1,
-                month: 1,
-            }
+            Self { year: self.year + 1, month: 1 }
         } else {
-            Self {
-                year: self.year,
-                month: self.month + 1,
-            }
+            Self { year: self.year, month: self.month + 1 }
         }
     }
 
@@ -118,10 +106,7 @@ impl Month {
     #[must_use]
     pub const fn back(self, count: u16) -> Self {
         let index = (self.year as u32 * 12 + self.month as u32 - 1).saturating_sub(count as u32);
-        Self {
-            year: (index / 12) as u16,
-            month: (index % 12 + 1) as u8,
-        }
+        Self { year: (index / 12) as u16, month: (index % 12 + 1) as u8 }
     }
 
     /// The first instant of the month in microseconds since 1970, wall-clock time.
@@ -153,10 +138,7 @@ impl FromStr for Month {
         if year.len() != 4 || month.len() != 2 {
             return Err(bad());
         }
-        Self::new(
-            year.parse().map_err(|_| bad())?,
-            month.parse().map_err(|_| bad())?,
-        )
+        Self::new(year.parse().map_err(|_| bad())?, month.parse().map_err(|_| bad())?)
     }
 }
 
@@ -192,17 +174,11 @@ impl Months {
 
     /// These months of one year.
     pub fn of_year(year: u32, numbers: &[u32]) -> Result<Self, MonthError> {
-        let mut months = numbers
-            .iter()
-            .map(|&n| Month::new(year, n))
-            .collect::<Result<Vec<_>, _>>()?;
+        let mut months =
+            numbers.iter().map(|&n| Month::new(year, n)).collect::<Result<Vec<_>, _>>()?;
         months.sort_unstable();
         months.dedup();
-        if months.is_empty() {
-            Err(MonthError::Empty)
-        } else {
-            Ok(Self(months))
-        }
+        if months.is_empty() { Err(MonthError::Empty) } else { Ok(Self(months)) }
     }
 
     /// The month `lag` before `this_month`, alone.
@@ -230,11 +206,7 @@ impl Months {
                 }
             }
         }
-        if numbers.is_empty() {
-            Err(MonthError::Empty)
-        } else {
-            Ok(numbers)
-        }
+        if numbers.is_empty() { Err(MonthError::Empty) } else { Ok(numbers) }
     }
 
     /// The months, earliest first.
@@ -255,10 +227,7 @@ mod tests {
         assert_eq!(month, Month::known(2020, 1));
         assert_eq!(month.to_string(), "2020-01");
         for bad in ["2020", "2020-1", "20-01", "2020-xx", ""] {
-            assert_eq!(
-                bad.parse::<Month>(),
-                Err(MonthError::NotAMonth(bad.to_owned()))
-            );
+            assert_eq!(bad.parse::<Month>(), Err(MonthError::NotAMonth(bad.to_owned())));
         }
         assert_eq!("2020-13".parse::<Month>(), Err(MonthError::NoSuchMonth(13)));
     }
@@ -266,19 +235,10 @@ mod tests {
     #[test]
     fn a_list_of_months_may_mix_ranges_and_numbers() {
         assert_eq!(Months::numbers("1-3, 7"), Ok(vec![1, 2, 3, 7]));
-        assert_eq!(
-            Months::numbers("x"),
-            Err(MonthError::NotAList("x".to_owned()))
-        );
+        assert_eq!(Months::numbers("x"), Err(MonthError::NotAList("x".to_owned())));
         assert_eq!(Months::numbers(","), Err(MonthError::Empty));
-        assert_eq!(
-            Months::numbers("3-1"),
-            Err(MonthError::Backwards("3".into(), "1".into()))
-        );
-        assert_eq!(
-            Months::numbers("1-99999999"),
-            Err(MonthError::NoSuchMonth(99_999_999))
-        );
+        assert_eq!(Months::numbers("3-1"), Err(MonthError::Backwards("3".into(), "1".into())));
+        assert_eq!(Months::numbers("1-99999999"), Err(MonthError::NoSuchMonth(99_999_999)));
     }
 
     #[test]

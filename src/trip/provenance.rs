@@ -79,10 +79,7 @@ impl Counts {
         self.rows_read += part.rows_read;
         self.rows_kept += part.rows_kept;
         self.rows_quarantined += part.rows_quarantined;
-        for (sum, parts) in [
-            (&mut self.reasons, &part.reasons),
-            (&mut self.flags, &part.flags),
-        ] {
+        for (sum, parts) in [(&mut self.reasons, &part.reasons), (&mut self.flags, &part.flags)] {
             for (rule, rows) in parts {
                 *sum.entry(rule.clone()).or_default() += rows;
             }

@@ -29,13 +29,8 @@ impl Taxi {
             ("TAXI_STALL_TIMEOUT", "2s"),
             ("NO_COLOR", "1"),
         ];
-        let settings = settings
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .into();
-        Self {
-            folder: tempfile::tempdir().unwrap(),
-            settings,
-        }
+        let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        Self { folder: tempfile::tempdir().unwrap(), settings }
     }
 
     /// Sets a variable of the environment for all runs: `set("TAXI_LAKE", "gs://b/p")`.
@@ -62,12 +57,7 @@ impl Taxi {
                 if path.is_dir() {
                     walk(&path, root, found);
                 } else {
-                    found.push(
-                        path.strip_prefix(root)
-                            .unwrap()
-                            .to_string_lossy()
-                            .into_owned(),
-                    );
+                    found.push(path.strip_prefix(root).unwrap().to_string_lossy().into_owned());
                 }
             }
         }
@@ -110,21 +100,9 @@ impl Taxi {
 
 /// The arguments of a run of `etl-web-to-gcs` for one month.
 pub fn month_args(colour: &str, month: &str, source: &str) -> Vec<String> {
-    let args = [
-        "run",
-        "etl-web-to-gcs",
-        "--colour",
-        colour,
-        "--from",
-        month,
-        "--to",
-        month,
-    ];
+    let args = ["run", "etl-web-to-gcs", "--colour", colour, "--from", month, "--to", month];
     let rest = ["--source", source, "--output", "json"];
-    args.iter()
-        .chain(&rest)
-        .map(|&arg| arg.to_owned())
-        .collect()
+    args.iter().chain(&rest).map(|&arg| arg.to_owned()).collect()
 }
 
 impl From<Output> for Ran {
@@ -151,10 +129,7 @@ impl Ran {
 
     /// The state of the first month.
     pub fn state(&self) -> String {
-        self.first()["state"]
-            .as_str()
-            .unwrap_or_else(|| panic!("{}", self.stderr))
-            .to_owned()
+        self.first()["state"].as_str().unwrap_or_else(|| panic!("{}", self.stderr)).to_owned()
     }
 
     /// Rows by rule, from `reasons` or `flags` of the first month.

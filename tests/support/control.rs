@@ -35,9 +35,7 @@ impl Log {
 
     pub fn clear(&self) {
         self.0.requests.lock().unwrap().clear();
-        self.0
-            .most
-            .store(self.0.now.load(Ordering::SeqCst), Ordering::SeqCst);
+        self.0.most.store(self.0.now.load(Ordering::SeqCst), Ordering::SeqCst);
     }
 }
 
@@ -58,10 +56,7 @@ pub struct Faults<M, F> {
 
 impl<M, F> Default for Faults<M, F> {
     fn default() -> Self {
-        Self {
-            once: VecDeque::new(),
-            always: Vec::new(),
-        }
+        Self { once: VecDeque::new(), always: Vec::new() }
     }
 }
 

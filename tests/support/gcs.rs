@@ -38,10 +38,7 @@ pub struct GcsServer {
 impl GcsServer {
     /// Starts on a free port and waits until it answers.
     pub async fn start() -> Self {
-        assert!(
-            Path::new(BINARY).exists(),
-            "{BINARY} is missing: run 'make services'"
-        );
+        assert!(Path::new(BINARY).exists(), "{BINARY} is missing: run 'make services'");
         let mut said = String::new();
         for _ in 0..5 {
             match Self::try_start().await {
@@ -79,21 +76,11 @@ impl GcsServer {
             let _ = ready.send(if up { Ok(()) } else { Err(said) });
             lines.for_each(drop);
         });
-        let server = Self {
-            url: format!("http://127.0.0.1:{port}"),
-            child,
-            stdin,
-        };
+        let server = Self { url: format!("http://127.0.0.1:{port}"), child, stdin };
         let started = tokio::time::timeout(Duration::from_secs(10), started).await;
-        started
-            .map_err(|_| "it is silent")?
-            .map_err(|_| "it has ended")??;
-        let health = Upstream::new(&server.url)
-            .json(Method::GET, "/_internal/healthcheck")
-            .await;
-        health
-            .map(|_| server)
-            .map_err(|answer| format!("its health check says {answer:?}"))
+        started.map_err(|_| "it is silent")?.map_err(|_| "it has ended")??;
+        let health = Upstream::new(&server.url).json(Method::GET, "/_internal/healthcheck").await;
+        health.map(|_| server).map_err(|answer| format!("its health check says {answer:?}"))
     }
 
     /// `http://127.0.0.1:PORT`
@@ -117,11 +104,7 @@ impl Drop for GcsServer {
 #[derive(Clone, Debug)]
 pub enum GcsFault {
     /// Answers this and makes no call.
-    Status {
-        code: u16,
-        headers: Vec<(String, String)>,
-        body: Bytes,
-    },
+    Status { code: u16, headers: Vec<(String, String)>, body: Bytes },
     /// Breaks the connection by an RST and makes no call.
     Reset,
     /// Never answers and makes no call.
@@ -135,21 +118,13 @@ pub enum GcsFault {
 impl GcsFault {
     /// A plain status without a body.
     pub fn status(code: u16) -> Self {
-        Self::Status {
-            code,
-            headers: Vec::new(),
-            body: Bytes::new(),
-        }
+        Self::Status { code, headers: Vec::new(), body: Bytes::new() }
     }
 
     /// 429 with a Retry-After in seconds.
     pub fn too_many(retry_after: u64) -> Self {
         let headers = vec![header("retry-after", retry_after.to_string())];
-        Self::Status {
-            code: 429,
-            headers,
-            body: Bytes::new(),
-        }
+        Self::Status { code: 429, headers, body: Bytes::new() }
     }
 }
 
@@ -199,11 +174,7 @@ impl GcsProxy {
         let state = Arc::clone(&shared);
         let serve = move |connection| serve(Arc::clone(&state), connection);
         let proxy = Server::start(port, serve).await?;
-        Ok(Self {
-            proxy,
-            shared,
-            server: None,
-        })
+        Ok(Self { proxy, shared, server: None })
     }
 
     /// `http://127.0.0.1:PORT`, for STORAGE_EMULATOR_HOST.
@@ -212,26 +183,18 @@ impl GcsProxy {
     }
 
     pub async fn make_bucket(&self, name: &str) {
-        Upstream::new(&self.shared.upstream.url)
-            .make_bucket(name)
-            .await;
+        Upstream::new(&self.shared.upstream.url).make_bucket(name).await;
     }
 
     /// Queues a fault: each call that matches uses one up.
     pub fn fault(&self, method: &str, part: &str, fault: GcsFault) {
-        let call = Call {
-            method: method.to_owned(),
-            part: part.to_owned(),
-        };
+        let call = Call { method: method.to_owned(), part: part.to_owned() };
         self.shared.faults.lock().unwrap().once(call, fault);
     }
 
     /// A fault of all calls that match, on top of which queued ones come.
     pub fn always(&self, method: &str, part: &str, fault: GcsFault) {
-        let call = Call {
-            method: method.to_owned(),
-            part: part.to_owned(),
-        };
+        let call = Call { method: method.to_owned(), part: part.to_owned() };
         self.shared.faults.lock().unwrap().always(call, fault);
     }
 
@@ -248,14 +211,7 @@ impl GcsProxy {
 
     /// The ids of the multipart uploads that are neither completed nor aborted.
     pub fn uploads(&self) -> Vec<String> {
-        self.shared
-            .xml
-            .uploads
-            .lock()
-            .unwrap()
-            .keys()
-            .cloned()
-            .collect()
+        self.shared.xml.uploads.lock().unwrap().keys().cloned().collect()
     }
 
     pub fn requests(&self) -> Vec<Request> {
@@ -264,10 +220,7 @@ impl GcsProxy {
 
     /// How many calls came that match, those that met a fault among them.
     pub fn count(&self, method: &str, part: &str) -> usize {
-        self.requests()
-            .iter()
-            .filter(|request| request.matches(method, part))
-            .count()
+        self.requests().iter().filter(|request| request.matches(method, part)).count()
     }
 
     /// The most calls that were in flight at one time.
@@ -288,16 +241,8 @@ async fn serve(shared: Arc<Shared>, mut connection: Connection) -> io::Result<()
         let (mut instead, mut lose_answer) = (None, false);
         for fault in faults {
             match fault {
-                GcsFault::Status {
-                    code,
-                    headers,
-                    body,
-                } => {
-                    instead = Some(Answer {
-                        status: code,
-                        headers,
-                        body,
-                    });
+                GcsFault::Status { code, headers, body } => {
+                    instead = Some(Answer { status: code, headers, body });
                 }
                 GcsFault::Reset => return connection.reset().await,
                 GcsFault::Stall => return connection.stall().await,

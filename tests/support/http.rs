@@ -136,8 +136,7 @@ impl Connection {
 
     /// Sends a chunk of a chunked body; an empty one ends the body.
     pub async fn chunk(&mut self, data: &[u8]) -> io::Result<()> {
-        self.write(format!("{:x}\r\n", data.len()).as_bytes())
-            .await?;
+        self.write(format!("{:x}\r\n", data.len()).as_bytes()).await?;
         self.write(data).await?;
         self.write(b"\r\n").await
     }
@@ -186,11 +185,7 @@ pub struct Answer {
 
 impl Answer {
     pub fn new(status: u16, body: impl Into<Bytes>) -> Self {
-        Self {
-            status,
-            headers: Vec::new(),
-            body: body.into(),
-        }
+        Self { status, headers: Vec::new(), body: body.into() }
     }
 
     #[must_use]
@@ -222,9 +217,7 @@ impl Server {
         let (stop, stopped) = oneshot::channel();
         let (bound, address) = oneshot::channel();
         let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.expect("a runtime can be built").block_on(async {
                 let listener = match TcpListener::bind(("127.0.0.1", port)).await {
                     Ok(listener) => listener,
@@ -238,11 +231,7 @@ impl Server {
             });
         });
         let address = address.await.map_err(io::Error::other)??;
-        Ok(Self {
-            address,
-            stop: Some(stop),
-            thread: Some(thread),
-        })
+        Ok(Self { address, stop: Some(stop), thread: Some(thread) })
     }
 
     /// `http://127.0.0.1:PORT`, without a slash at the end.
@@ -268,9 +257,7 @@ where
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         let _ = stream.set_nodelay(true);
-        connections.spawn(serve(Connection {
-            stream: BufReader::new(stream),
-        }));
+        connections.spawn(serve(Connection { stream: BufReader::new(stream) }));
         while connections.try_join_next().is_some() {}
     }
 }
@@ -297,8 +284,5 @@ pub fn encode(text: &str) -> String {
 }
 
 fn invalid(what: &str) -> io::Error {
-    io::Error::new(
-        io::ErrorKind::InvalidData,
-        format!("{what} that is not HTTP"),
-    )
+    io::Error::new(io::ErrorKind::InvalidData, format!("{what} that is not HTTP"))
 }

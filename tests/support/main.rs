@@ -54,11 +54,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             println!("{}", web.url());
             tokio::signal::ctrl_c().await?;
         }
-        Command::Gcs {
-            port,
-            upstream,
-            bucket,
-        } => {
+        Command::Gcs { port, upstream, bucket } => {
             let proxy = match upstream {
                 Some(url) => GcsProxy::before(port, &url).await?,
                 None => GcsProxy::start_on(port).await?,

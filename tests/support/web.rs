@@ -39,11 +39,7 @@ impl Web {
             let (state, log) = shared.clone();
             serve(state, log, connection)
         });
-        Ok(Self {
-            server: server.await?,
-            state,
-            log,
-        })
+        Ok(Self { server: server.await?, state, log })
     }
 
     /// `http://127.0.0.1:PORT`
@@ -54,11 +50,7 @@ impl Web {
     /// Serves these bytes, last modified now.
     pub fn put(&self, path: &str, body: impl Into<Bytes>) {
         let stored = (body.into(), SystemTime::now());
-        self.state
-            .lock()
-            .unwrap()
-            .files
-            .insert(absolute(path), stored);
+        self.state.lock().unwrap().files.insert(absolute(path), stored);
     }
 
     /// Takes back what was put or redirected there; a folder's file shows again.
@@ -70,11 +62,7 @@ impl Web {
 
     /// Answers 302 with `to`, a path or a URL.
     pub fn redirect(&self, from: &str, to: &str) {
-        self.state
-            .lock()
-            .unwrap()
-            .redirects
-            .insert(absolute(from), to.to_owned());
+        self.state.lock().unwrap().redirects.insert(absolute(from), to.to_owned());
     }
 
     /// Serves the files below a folder, straight from disk.
@@ -84,20 +72,12 @@ impl Web {
 
     /// Queues a fault: each request for the path uses one up.
     pub fn fault(&self, path: &str, fault: Fault) {
-        self.state
-            .lock()
-            .unwrap()
-            .faults
-            .once(absolute(path), fault);
+        self.state.lock().unwrap().faults.once(absolute(path), fault);
     }
 
     /// A fault of all requests for the path, on top of which queued ones come.
     pub fn always(&self, path: &str, fault: Fault) {
-        self.state
-            .lock()
-            .unwrap()
-            .faults
-            .always(absolute(path), fault);
+        self.state.lock().unwrap().faults.always(absolute(path), fault);
     }
 
     /// Forgets all faults.
@@ -111,10 +91,7 @@ impl Web {
 
     /// How many requests came with this method (empty: any) and this in path or query.
     pub fn count(&self, method: &str, part: &str) -> usize {
-        self.requests()
-            .iter()
-            .filter(|request| request.matches(method, part))
-            .count()
+        self.requests().iter().filter(|request| request.matches(method, part)).count()
     }
 
     /// The most requests that were in flight at one time.
@@ -153,9 +130,7 @@ impl State {
             return Some(File::memory(bytes.clone(), *modified));
         }
         let inside = Path::new(path.trim_start_matches('/'));
-        let plain = inside
-            .components()
-            .all(|part| matches!(part, Component::Normal(_)));
+        let plain = inside.components().all(|part| matches!(part, Component::Normal(_)));
         File::disk(self.folder.as_ref().filter(|_| plain)?.join(inside))
     }
 }
@@ -172,12 +147,7 @@ impl From<Answer> for Reply {
     fn from(answer: Answer) -> Self {
         let length = answer.body.len() as u64;
         let source = Box::new(Cursor::new(answer.body));
-        Self {
-            status: answer.status,
-            headers: answer.headers,
-            length,
-            source,
-        }
+        Self { status: answer.status, headers: answer.headers, length, source }
     }
 }
 
@@ -204,10 +174,7 @@ async fn reply(state: &Mutex<State>, request: &Request, plan: &Plan) -> io::Resu
     }
     let (redirect, file) = {
         let state = state.lock().unwrap();
-        (
-            state.redirects.get(&request.path).cloned(),
-            state.find(&request.path),
-        )
+        (state.redirects.get(&request.path).cloned(), state.find(&request.path))
     };
     if let Some(to) = redirect {
         return Ok(Answer::new(302, "").with("location", to).into());
@@ -216,29 +183,16 @@ async fn reply(state: &Mutex<State>, request: &Request, plan: &Plan) -> io::Resu
         return Ok(Answer::new(404, "not found\n").into());
     };
     let etag = Some(&file.etag).filter(|_| !plan.no_etag);
-    let mut headers = vec![
-        header("last-modified", &file.modified),
-        header("accept-ranges", "bytes"),
-    ];
+    let mut headers =
+        vec![header("last-modified", &file.modified), header("accept-ranges", "bytes")];
     headers.extend(etag.map(|etag| header("etag", etag)));
-    let known = |tags: &str| {
-        tags.split(',')
-            .any(|tag| Some(tag.trim()) == etag.map(String::as_str))
-    };
+    let known =
+        |tags: &str| tags.split(',').any(|tag| Some(tag.trim()) == etag.map(String::as_str));
     if request.header("if-none-match").is_some_and(known) {
-        return Ok(Answer {
-            status: 304,
-            headers,
-            body: Bytes::new(),
-        }
-        .into());
+        return Ok(Answer { status: 304, headers, body: Bytes::new() }.into());
     }
-    let same = request
-        .header("if-range")
-        .is_none_or(|tag| known(tag) || tag == file.modified);
-    let wanted = request
-        .header("range")
-        .filter(|_| same && !plan.ignore_range);
+    let same = request.header("if-range").is_none_or(|tag| known(tag) || tag == file.modified);
+    let wanted = request.header("range").filter(|_| same && !plan.ignore_range);
     let (status, start, end) = match wanted.and_then(|range| parse_range(range, file.length)) {
         None => (200, 0, file.length),
         Some((start, end)) if start < end => {
@@ -252,12 +206,7 @@ async fn reply(state: &Mutex<State>, request: &Request, plan: &Plan) -> io::Resu
         }
     };
     headers.push(header("content-type", "application/octet-stream"));
-    Ok(Reply {
-        status,
-        headers,
-        length: end - start,
-        source: file.read_from(start).await?,
-    })
+    Ok(Reply { status, headers, length: end - start, source: file.read_from(start).await? })
 }
 
 /// Sends an answer as planned. Gives the connection back when more may follow on it.
@@ -273,12 +222,12 @@ async fn send(
     if cut.is_none() || left > 0 {
         match plan.framing {
             _ if reply.status == 304 => {}
-            Framing::Length => reply
-                .headers
-                .push(header("content-length", reply.length.to_string())),
-            Framing::Declared(length) => reply
-                .headers
-                .push(header("content-length", length.to_string())),
+            Framing::Length => {
+                reply.headers.push(header("content-length", reply.length.to_string()))
+            }
+            Framing::Declared(length) => {
+                reply.headers.push(header("content-length", length.to_string()))
+            }
             Framing::Chunks => reply.headers.push(header("transfer-encoding", "chunked")),
             Framing::Close => reply.headers.push(header("connection", "close")),
         }
@@ -287,9 +236,7 @@ async fn send(
             return Ok(Some(connection).filter(|_| plan.framing != Framing::Close));
         }
     }
-    let piece = plan
-        .bytes_per_second
-        .map_or(256 << 10, |pace| (pace / 20).clamp(1, 256 << 10));
+    let piece = plan.bytes_per_second.map_or(256 << 10, |pace| (pace / 20).clamp(1, 256 << 10));
     let mut buffer = vec![0; piece as usize];
     while left > 0 {
         let room = buffer.len().min(left as usize);

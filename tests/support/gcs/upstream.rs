@@ -17,20 +17,14 @@ pub(super) struct Upstream {
 
 impl Upstream {
     pub(super) fn new(url: &str) -> Self {
-        let client = Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none());
+        let client = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
         let url = url.trim_end_matches('/').to_owned();
-        Self {
-            url,
-            client: client.build().expect("a client can be built"),
-        }
+        Self { url, client: client.build().expect("a client can be built") }
     }
 
     /// A JSON API call without a body.
     pub(super) async fn json(&self, method: Method, target: &str) -> Result<Value, Answer> {
-        self.send(method, target, "application/json", Body::default())
-            .await
+        self.send(method, target, "application/json", Body::default()).await
     }
 
     /// A JSON API call: its answer, or an XML API error of the same meaning.
@@ -45,23 +39,12 @@ impl Upstream {
         let response = request.header("content-type", kind).body(body).send().await;
         let response = response.map_err(|error| unreachable(&error))?;
         let status = response.status().as_u16();
-        let raw = response
-            .bytes()
-            .await
-            .map_err(|error| unreachable(&error))?;
+        let raw = response.bytes().await.map_err(|error| unreachable(&error))?;
         match status {
             200..300 => Ok(serde_json::from_slice(&raw).unwrap_or_default()),
-            404 => Err(error(
-                404,
-                "NoSuchKey",
-                "The specified bucket or key does not exist.",
-            )),
+            404 => Err(error(404, "NoSuchKey", "The specified bucket or key does not exist.")),
             412 => Err(precondition_failed()),
-            _ => Err(error(
-                status,
-                "InternalError",
-                &String::from_utf8_lossy(&raw),
-            )),
+            _ => Err(error(status, "InternalError", &String::from_utf8_lossy(&raw))),
         }
     }
 
@@ -70,44 +53,24 @@ impl Upstream {
         let method = Method::try_from(request.method.as_str());
         let method = method.map_err(|_| error(405, "MethodNotAllowed", &request.method))?;
         let mut headers = request.headers.clone();
-        for name in [
-            "host",
-            "connection",
-            "content-length",
-            "transfer-encoding",
-            "expect",
-        ] {
+        for name in ["host", "connection", "content-length", "transfer-encoding", "expect"] {
             headers.remove(name);
         }
-        let call = self
-            .client
-            .request(method, format!("{}{}", self.url, request.target));
-        let response = call
-            .headers(headers)
-            .body(body)
-            .send()
-            .await
-            .map_err(|error| unreachable(&error))?;
+        let call = self.client.request(method, format!("{}{}", self.url, request.target));
+        let response =
+            call.headers(headers).body(body).send().await.map_err(|error| unreachable(&error))?;
         // The server's listing says 500 where there is no bucket, which clients try again.
         let bucket_only = !request.path.trim_matches('/').contains('/');
         if response.status() == 500 && bucket_only {
-            return Err(error(
-                404,
-                "NoSuchBucket",
-                "The specified bucket does not exist.",
-            ));
+            return Err(error(404, "NoSuchBucket", "The specified bucket does not exist."));
         }
         Ok(response)
     }
 
     pub(super) async fn make_bucket(&self, name: &str) {
         let bucket = json!({ "name": name }).to_string();
-        let made = self.send(
-            Method::POST,
-            "/storage/v1/b?project=test",
-            "application/json",
-            bucket,
-        );
+        let made =
+            self.send(Method::POST, "/storage/v1/b?project=test", "application/json", bucket);
         made.await.expect("the bucket can be made");
     }
 }
@@ -147,9 +110,8 @@ pub(super) async fn relay(
 }
 
 fn pass(headers: &HeaderMap) -> Vec<(String, String)> {
-    let own = headers
-        .iter()
-        .filter(|(name, _)| *name != "connection" && *name != "transfer-encoding");
+    let own =
+        headers.iter().filter(|(name, _)| *name != "connection" && *name != "transfer-encoding");
     own.map(|(name, value)| header(name.as_str(), String::from_utf8_lossy(value.as_bytes())))
         .collect()
 }

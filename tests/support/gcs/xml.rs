@@ -72,10 +72,7 @@ impl Xml {
     ) -> Option<Answer> {
         let path = call.path.trim_start_matches('/');
         let (bucket, key) = path.split_once('/').unwrap_or((path, ""));
-        if matches!(
-            bucket,
-            "storage" | "upload" | "download" | "batch" | "_internal"
-        ) {
+        if matches!(bucket, "storage" | "upload" | "download" | "batch" | "_internal") {
             return None;
         }
         let (begins, id) = (call.param("uploads").is_some(), call.param("uploadId"));
@@ -87,10 +84,7 @@ impl Xml {
             ("POST", _, Some(id)) => self.complete(to, &id, body).await,
             ("DELETE", _, Some(id)) => self.abort(&id),
             ("PUT", _, None) => match call.header("x-goog-copy-source") {
-                Some(from) => {
-                    self.copy(to, from, (bucket, key), call.header(PRECONDITION))
-                        .await
-                }
+                Some(from) => self.copy(to, from, (bucket, key), call.header(PRECONDITION)).await,
                 None => put(to, bucket, key, &call.headers, vec![body.clone()])
                     .await
                     .map(|object| described(200, &object, "")),
@@ -132,16 +126,9 @@ impl Xml {
         let mut hash = DefaultHasher::new();
         hash.write(data);
         let etag = format!("\"{:016x}\"", hash.finish());
-        let part = Part {
-            etag: etag.clone(),
-            data: data.clone(),
-        };
+        let part = Part { etag: etag.clone(), data: data.clone() };
         let mut uploads = self.uploads.lock().unwrap();
-        uploads
-            .get_mut(id)
-            .ok_or_else(no_such_upload)?
-            .parts
-            .insert(number, part);
+        uploads.get_mut(id).ok_or_else(no_such_upload)?.parts.insert(number, part);
         Ok(Answer::new(200, "").with("etag", etag))
     }
 
@@ -150,12 +137,7 @@ impl Xml {
             let uploads = self.uploads.lock().unwrap();
             let upload = uploads.get(id).ok_or_else(no_such_upload)?;
             let data = self.assemble(upload, &String::from_utf8_lossy(body))?;
-            (
-                upload.bucket.clone(),
-                upload.key.clone(),
-                upload.headers.clone(),
-                data,
-            )
+            (upload.bucket.clone(), upload.key.clone(), upload.headers.clone(), data)
         };
         let object = put(to, &bucket, &key, &headers, data).await?;
         self.uploads.lock().unwrap().remove(id);
@@ -185,16 +167,11 @@ impl Xml {
             parts.push((number, part));
         }
         let Some((_, all_but_last)) = parts.split_last() else {
-            return Err(error(
-                400,
-                "MalformedCompleteMultipartUploadRequest",
-                "No parts.",
-            ));
+            return Err(error(400, "MalformedCompleteMultipartUploadRequest", "No parts."));
         };
         let smallest = self.smallest_part.load(Ordering::SeqCst);
-        if let Some((number, part)) = all_but_last
-            .iter()
-            .find(|(_, part)| part.data.len() < smallest)
+        if let Some((number, part)) =
+            all_but_last.iter().find(|(_, part)| part.data.len() < smallest)
         {
             let message = format!("Part {number} has {} bytes.", part.data.len());
             return Err(error(400, "EntityTooSmall", &message));
@@ -203,11 +180,7 @@ impl Xml {
     }
 
     fn abort(&self, id: &str) -> Result<Answer, Answer> {
-        self.uploads
-            .lock()
-            .unwrap()
-            .remove(id)
-            .ok_or_else(no_such_upload)?;
+        self.uploads.lock().unwrap().remove(id).ok_or_else(no_such_upload)?;
         Ok(Answer::new(204, ""))
     }
 
@@ -254,9 +227,7 @@ impl Xml {
         let source = source.ok_or_else(|| error(400, "InvalidArgument", "No copy source."))?;
         let source = object_path(source.0, source.1);
         let call = format!("/storage/v1/{source}/rewriteTo/{target}");
-        let copied = to
-            .send(Method::POST, &call, "application/json", "{}")
-            .await?;
+        let copied = to.send(Method::POST, &call, "application/json", "{}").await?;
         let object = &copied["resource"];
         let (etag, updated) = (etag(object), text(object, "updated"));
         let result = format!(
@@ -281,16 +252,9 @@ async fn put(
         .iter()
         .filter_map(|(name, field)| Some(((*field).to_owned(), value(name)?.into())))
         .collect();
-    let custom = headers
-        .keys()
-        .filter_map(|name| name.as_str().strip_prefix("x-goog-meta-"));
+    let custom = headers.keys().filter_map(|name| name.as_str().strip_prefix("x-goog-meta-"));
     let custom: Map<String, Value> = custom
-        .filter_map(|name| {
-            Some((
-                name.to_owned(),
-                value(&format!("x-goog-meta-{name}"))?.into(),
-            ))
-        })
+        .filter_map(|name| Some((name.to_owned(), value(&format!("x-goog-meta-{name}"))?.into())))
         .collect();
     object.insert("metadata".to_owned(), custom.into());
     let kind = value("content-type").unwrap_or("application/octet-stream");
@@ -301,9 +265,7 @@ async fn put(
     );
     let end = format!("\r\n--{BOUNDARY}--\r\n");
     let pieces = [vec![start.into()], data, vec![end.into()]].concat();
-    let body = Body::wrap_stream(stream::iter(
-        pieces.into_iter().map(Ok::<Bytes, std::io::Error>),
-    ));
+    let body = Body::wrap_stream(stream::iter(pieces.into_iter().map(Ok::<Bytes, std::io::Error>)));
     let condition = value(PRECONDITION).map(|wanted| format!("&ifGenerationMatch={wanted}"));
     let call = format!(
         "/upload/storage/v1/b/{}/o?uploadType=multipart&name={}{}",
@@ -311,22 +273,12 @@ async fn put(
         encode(key),
         condition.unwrap_or_default()
     );
-    to.send(
-        Method::POST,
-        &call,
-        &format!("multipart/related; boundary={BOUNDARY}"),
-        body,
-    )
-    .await
+    to.send(Method::POST, &call, &format!("multipart/related; boundary={BOUNDARY}"), body).await
 }
 
 /// An answer with the headers that tell of an object.
 fn described(status: u16, object: &Value, body: &str) -> Answer {
-    let answer = if body.is_empty() {
-        Answer::new(status, "")
-    } else {
-        document(status, body)
-    };
+    let answer = if body.is_empty() { Answer::new(status, "") } else { document(status, body) };
     answer
         .with("etag", etag(object))
         .with("x-goog-generation", text(object, "generation"))
@@ -354,10 +306,7 @@ fn document(status: u16, body: &str) -> Answer {
 /// An error in the shape of the XML API.
 pub(super) fn error(status: u16, code: &str, message: &str) -> Answer {
     let message = escape(message);
-    document(
-        status,
-        &format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>"),
-    )
+    document(status, &format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>"))
 }
 
 pub(super) fn precondition_failed() -> Answer {
@@ -375,7 +324,5 @@ fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

@@ -71,11 +71,7 @@ pub fn date(seconds: i64) -> (i64, u8, u8) {
     let shifted = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted + 2) / 5 + 1;
     let month = (shifted + 2) % 12 + 1;
-    (
-        year_of_era + era * 400 + i64::from(month <= 2),
-        month as u8,
-        day as u8,
-    )
+    (year_of_era + era * 400 + i64::from(month <= 2), month as u8, day as u8)
 }
 
 #[cfg(test)]
@@ -93,10 +89,7 @@ mod tests {
     #[test]
     fn a_month_ends_where_the_next_one_starts() {
         assert_eq!(Month::new(2019, 1).start(), 1_546_300_800);
-        assert_eq!(
-            Month::new(2020, 2).end() - Month::new(2020, 2).start(),
-            29 * DAY
-        );
+        assert_eq!(Month::new(2020, 2).end() - Month::new(2020, 2).start(), 29 * DAY);
         assert_eq!(Month::new(2019, 12).end(), Month::new(2020, 1).start());
     }
 }

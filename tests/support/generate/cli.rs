@@ -42,9 +42,7 @@ pub struct Args {
 
 fn dirt(text: &str) -> Result<(Dirt, usize), String> {
     let (dirt, times) = text.split_once('=').ok_or("write it as negative_fare=5")?;
-    let times = times
-        .parse()
-        .map_err(|_| format!("{times:?} is no count"))?;
+    let times = times.parse().map_err(|_| format!("{times:?} is no count"))?;
     Ok((dirt.parse()?, times))
 }
 

@@ -24,13 +24,8 @@ pub fn write<W: Write + Send, T>(
     let (sender, chunks) = sync_channel(4);
     let gzip = layout.form == Form::CsvGz;
     thread::scope(|scope| {
-        let writer = scope.spawn(move || {
-            if gzip {
-                deflate(&chunks, out)
-            } else {
-                copy(&chunks, out)
-            }
-        });
+        let writer =
+            scope.spawn(move || if gzip { deflate(&chunks, out) } else { copy(&chunks, out) });
         let mut lines = Lines::new(layout, sender);
         let result = fill(&mut lines);
         lines.flush();
@@ -96,8 +91,7 @@ impl<'a> Lines<'a> {
     }
 
     fn end(&mut self) {
-        self.buffer
-            .extend_from_slice(self.vintage.line_end.as_bytes());
+        self.buffer.extend_from_slice(self.vintage.line_end.as_bytes());
         self.next += 1;
     }
 

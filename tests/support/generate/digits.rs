@@ -35,11 +35,7 @@ pub fn time(out: &mut Vec<u8>, seconds: i64) {
     out.push(b'-');
     two(out, day);
     let second = seconds.rem_euclid(DAY);
-    for (mark, part) in [
-        (b' ', second / 3600),
-        (b':', second / 60 % 60),
-        (b':', second % 60),
-    ] {
+    for (mark, part) in [(b' ', second / 3600), (b':', second / 60 % 60), (b':', second % 60)] {
         out.push(mark);
         two(out, part as u8);
     }

@@ -53,76 +53,24 @@ pub enum Fate {
 use Fate::*;
 
 const NAMES: &[(Dirt, &str, Fate)] = &[
-    (
-        Dirt::WrongFieldCount,
-        "wrong_field_count",
-        Rejected("wrong_field_count"),
-    ),
-    (
-        Dirt::TooFewFields,
-        "too_few_fields",
-        Rejected("wrong_field_count"),
-    ),
-    (
-        Dirt::TooManyFields,
-        "too_many_fields",
-        Rejected("wrong_field_count"),
-    ),
-    (
-        Dirt::LongLine(0),
-        "long_line",
-        Rejected("wrong_field_count"),
-    ),
-    (
-        Dirt::UnclosedQuote,
-        "unclosed_quote",
-        Rejected("wrong_field_count"),
-    ),
+    (Dirt::WrongFieldCount, "wrong_field_count", Rejected("wrong_field_count")),
+    (Dirt::TooFewFields, "too_few_fields", Rejected("wrong_field_count")),
+    (Dirt::TooManyFields, "too_many_fields", Rejected("wrong_field_count")),
+    (Dirt::LongLine(0), "long_line", Rejected("wrong_field_count")),
+    (Dirt::UnclosedQuote, "unclosed_quote", Rejected("wrong_field_count")),
     (Dirt::StrayQuote, "stray_quote", Rejected("unreadable")),
     (Dirt::Unreadable, "unreadable", Rejected("unreadable")),
     (Dirt::NoPickup, "no_pickup", Rejected("no_pickup")),
-    (
-        Dirt::PickupOutsideMonth,
-        "pickup_outside_month",
-        Rejected("pickup_outside_month"),
-    ),
-    (
-        Dirt::DropoffBeforePickup,
-        "dropoff_before_pickup",
-        Rejected("dropoff_before_pickup"),
-    ),
-    (
-        Dirt::DistanceImpossible,
-        "distance_impossible",
-        Rejected("distance_impossible"),
-    ),
-    (
-        Dirt::NegativeFare,
-        "negative_fare",
-        Flagged("negative_fare"),
-    ),
+    (Dirt::PickupOutsideMonth, "pickup_outside_month", Rejected("pickup_outside_month")),
+    (Dirt::DropoffBeforePickup, "dropoff_before_pickup", Rejected("dropoff_before_pickup")),
+    (Dirt::DistanceImpossible, "distance_impossible", Rejected("distance_impossible")),
+    (Dirt::NegativeFare, "negative_fare", Flagged("negative_fare")),
     (Dirt::Refund, "refund", Flagged("negative_fare")),
-    (
-        Dirt::DurationOver24h,
-        "duration_over_24h",
-        Flagged("duration_over_24h"),
-    ),
-    (
-        Dirt::Year3019Dropoff,
-        "year_3019_dropoff",
-        Flagged("duration_over_24h"),
-    ),
+    (Dirt::DurationOver24h, "duration_over_24h", Flagged("duration_over_24h")),
+    (Dirt::Year3019Dropoff, "year_3019_dropoff", Flagged("duration_over_24h")),
     (Dirt::UnknownCode, "unknown_code", Flagged("unknown_code")),
-    (
-        Dirt::UnknownLocation,
-        "unknown_location",
-        Flagged("unknown_location"),
-    ),
-    (
-        Dirt::PassengerCountOver9,
-        "passenger_count_over_9",
-        Flagged("passenger_count_over_9"),
-    ),
+    (Dirt::UnknownLocation, "unknown_location", Flagged("unknown_location")),
+    (Dirt::PassengerCountOver9, "passenger_count_over_9", Flagged("passenger_count_over_9")),
     (Dirt::MeterlessRow, "meterless_row", Kept),
     (Dirt::ExactDuplicate, "exact_duplicate", Kept),
     (Dirt::BlankLine, "blank_line", Kept),
@@ -153,15 +101,8 @@ use Change::*;
 
 impl Dirt {
     fn entry(self) -> &'static (Self, &'static str, Fate) {
-        let plain = if let Self::LongLine(_) = self {
-            Self::LongLine(0)
-        } else {
-            self
-        };
-        NAMES
-            .iter()
-            .find(|(dirt, _, _)| *dirt == plain)
-            .expect("every kind of dirt has a name")
+        let plain = if let Self::LongLine(_) = self { Self::LongLine(0) } else { self };
+        NAMES.iter().find(|(dirt, _, _)| *dirt == plain).expect("every kind of dirt has a name")
     }
 
     pub fn all() -> impl Iterator<Item = Self> {
@@ -181,38 +122,18 @@ impl Dirt {
         let csv = layout.form != Form::Parquet;
         let only_csv = |changes: Vec<Change>| if csv { changes } else { Vec::new() };
         let only_if = |column, changes: Vec<Change>| {
-            if layout.has(column) {
-                changes
-            } else {
-                Vec::new()
-            }
+            if layout.has(column) { changes } else { Vec::new() }
         };
         let set = |column, values: &[i64]| -> Vec<Change> {
-            only_if(
-                column,
-                values
-                    .iter()
-                    .map(|it| Set(column, Value::Whole(*it)))
-                    .collect(),
-            )
+            only_if(column, values.iter().map(|it| Set(column, Value::Whole(*it))).collect())
         };
         let cents = |column, values: &[i64]| -> Vec<Change> {
-            only_if(
-                column,
-                values
-                    .iter()
-                    .map(|it| Set(column, Value::Cents(*it)))
-                    .collect(),
-            )
+            only_if(column, values.iter().map(|it| Set(column, Value::Cents(*it))).collect())
         };
         let write = |kind, value, text: &str| -> Vec<Change> {
             let columns = layout.columns().filter(|column| column.kind() == kind);
             let written = columns.filter(|column| kind != Kind::Code || is_number(layout, *column));
-            only_csv(
-                written
-                    .map(|column| Write(column, value, text.to_owned()))
-                    .collect(),
-            )
+            only_csv(written.map(|column| Write(column, value, text.to_owned())).collect())
         };
         // A number in a quoted file stands in quotes as well.
         let mark = match layout.vintage {
@@ -228,11 +149,10 @@ impl Dirt {
             Self::TooManyFields => only_csv(vec![AddField("1".into()), AddField("1,2".into())]),
             Self::LongLine(bytes) => only_csv(vec![AddField("x".repeat(bytes.max(1)))]),
             Self::UnclosedQuote => write(Kind::Code, Value::Null, "\"1"),
-            Self::StrayQuote => [
-                write(Kind::Code, Value::Null, "1\""),
-                write(Kind::Amount, Value::Null, "2\".5"),
-            ]
-            .concat(),
+            Self::StrayQuote => {
+                [write(Kind::Code, Value::Null, "1\""), write(Kind::Amount, Value::Null, "2\".5")]
+                    .concat()
+            }
             Self::Unreadable => unreadable(layout, mark),
             Self::NoPickup => vec![Set(PickupDatetime, Value::Null)],
             Self::PickupOutsideMonth => vec![
@@ -242,10 +162,9 @@ impl Dirt {
                 PickupAt(seconds(2008, 12, 31) + DAY - 1),
                 PickupAt(seconds(2088, 1, 24) + 900),
             ],
-            Self::DropoffBeforePickup => only_if(
-                DropoffDatetime,
-                [-1, -3600, -40 * DAY].map(DropoffAfter).to_vec(),
-            ),
+            Self::DropoffBeforePickup => {
+                only_if(DropoffDatetime, [-1, -3600, -40 * DAY].map(DropoffAfter).to_vec())
+            }
             Self::DistanceImpossible => {
                 let miles = [-1, -150, 100_001, 24_415_203];
                 [cents(TripDistance, &miles), cents(TripMiles, &miles)].concat()
@@ -258,15 +177,13 @@ impl Dirt {
                 .into_iter()
                 .flat_map(|column| only_if(column, vec![RefundBefore]))
                 .collect(),
-            Self::DurationOver24h => only_if(
-                DropoffDatetime,
-                [DAY + 1, DAY + 3600, 30 * DAY].map(DropoffAfter).to_vec(),
-            ),
+            Self::DurationOver24h => {
+                only_if(DropoffDatetime, [DAY + 1, DAY + 3600, 30 * DAY].map(DropoffAfter).to_vec())
+            }
             Self::Year3019Dropoff if layout.nanoseconds => Vec::new(),
-            Self::Year3019Dropoff => only_if(
-                DropoffDatetime,
-                vec![DropoffAt(seconds(3019, 2, 3) + 62_500)],
-            ),
+            Self::Year3019Dropoff => {
+                only_if(DropoffDatetime, vec![DropoffAt(seconds(3019, 2, 3) + 62_500)])
+            }
             Self::UnknownCode => [
                 (VendorId, &[5, 9][..]),
                 (RateCode, &[0, 7, 98]),
@@ -288,11 +205,8 @@ impl Dirt {
             Self::IntegerAsFloat => write(Kind::Code, Value::Whole(1), &format!("{mark}1.0{mark}")),
             Self::PaddedNumber => write(Kind::Code, Value::Whole(1), &format!("{mark} 1 {mark}")),
             Self::QuotedNewline => {
-                let written = Write(
-                    DispatchingBaseNum,
-                    Value::Text("B02817"),
-                    "\"B02817\n\"".to_owned(),
-                );
+                let written =
+                    Write(DispatchingBaseNum, Value::Text("B02817"), "\"B02817\n\"".to_owned());
                 only_csv(only_if(DispatchingBaseNum, vec![written]))
             }
         }
@@ -355,10 +269,7 @@ impl FromStr for Dirt {
             Some(dirt) if length.is_empty() => Ok(dirt),
             _ => {
                 let names: Vec<_> = NAMES.iter().map(|(_, name, _)| *name).collect();
-                Err(format!(
-                    "{text:?} is no kind of dirt; there are {}",
-                    names.join(", ")
-                ))
+                Err(format!("{text:?} is no kind of dirt; there are {}", names.join(", ")))
             }
         }
     }
@@ -367,15 +278,7 @@ impl FromStr for Dirt {
 /// The changes of one kind of dirt, for a file that can have it.
 pub fn changes_or_refuse(dirt: Dirt, layout: &Layout) -> Vec<Change> {
     let changes = dirt.changes(layout);
-    let Layout {
-        colour,
-        month,
-        form,
-        ..
-    } = layout;
-    assert!(
-        !changes.is_empty(),
-        "{dirt} can't be in {colour} {month} as {form}"
-    );
+    let Layout { colour, month, form, .. } = layout;
+    assert!(!changes.is_empty(), "{dirt} can't be in {colour} {month} as {form}");
     changes
 }

@@ -56,11 +56,7 @@ impl Hired {
             _ => random.pick(BASES),
         };
         let to_the_minute = month < Month::new(2017, 6);
-        let pickup = if to_the_minute {
-            pickup - pickup % 60
-        } else {
-            pickup
-        };
+        let pickup = if to_the_minute { pickup - pickup % 60 } else { pickup };
         // How many in a thousand rows have a drop-off, and how many know a zone.
         let (dropoffs, zones) = match month {
             month if month < Month::new(2017, 1) => (0, 450),
@@ -91,11 +87,7 @@ impl Hired {
         let seconds = random.between(180, 3600);
         let uber = random.permille(740);
         let license = if uber { "HV0003" } else { "HV0005" };
-        let base = if uber {
-            random.pick(HIGH_VOLUME_BASES)
-        } else {
-            "B02510"
-        };
+        let base = if uber { random.pick(HIGH_VOLUME_BASES) } else { "B02510" };
         row[HvfhsLicenseNum] = Text(license);
         row[DispatchingBaseNum] = Text(base);
         row[PickupDatetime] = Time(pickup);
@@ -115,11 +107,7 @@ impl Hired {
         let fare = 300 + miles * 2 + seconds / 3;
         row[OriginatingBaseNum] = if uber { Text(base) } else { Null };
         row[RequestDatetime] = Time(pickup - random.between(120, 900));
-        row[OnSceneDatetime] = if uber {
-            Time(pickup - random.between(0, 119))
-        } else {
-            Null
-        };
+        row[OnSceneDatetime] = if uber { Time(pickup - random.between(0, 119)) } else { Null };
         row[TripMiles] = Cents(miles);
         row[TripTime] = Whole(seconds);
         for (column, cents) in [
@@ -127,20 +115,10 @@ impl Hired {
             (Tolls, if random.permille(40) { 612 } else { 0 }),
             (Bcf, fare * 25 / 1000),
             (SalesTax, fare * 8875 / 100_000),
-            (
-                CongestionSurcharge,
-                if random.permille(350) { 275 } else { 0 },
-            ),
+            (CongestionSurcharge, if random.permille(350) { 275 } else { 0 }),
             (AirportFee, if random.permille(70) { 250 } else { 0 }),
             (CbdCongestionFee, if random.permille(300) { 150 } else { 0 }),
-            (
-                Tips,
-                if random.permille(160) {
-                    fare * random.between(10, 25) / 100
-                } else {
-                    0
-                },
-            ),
+            (Tips, if random.permille(160) { fare * random.between(10, 25) / 100 } else { 0 }),
             (DriverPay, fare * 3 / 4),
         ] {
             row[column] = Cents(cents);

@@ -44,38 +44,13 @@ const FHVHV: &str = "hvfhs_license_num,dispatching_base_num,originating_base_num
 const PARQUET: &[(Colour, Month, &str, &[&str])] = &[
     (Yellow, FIRST, vintage::YELLOW_2009, &[]),
     (Yellow, Month::new(2010, 1), vintage::YELLOW_2010, &[]),
-    (
-        Yellow,
-        Month::new(2010, 2),
-        vintage::YELLOW_2010,
-        &["__index_level_0__"],
-    ),
+    (Yellow, Month::new(2010, 2), vintage::YELLOW_2010, &["__index_level_0__"]),
     (Yellow, Month::new(2010, 4), vintage::YELLOW_2010, &[]),
-    (
-        Yellow,
-        Month::new(2011, 1),
-        vintage::YELLOW_2019,
-        &["airport_fee"],
-    ),
-    (
-        Yellow,
-        Month::new(2023, 2),
-        vintage::YELLOW_2019,
-        &["Airport_fee"],
-    ),
-    (
-        Yellow,
-        Month::new(2025, 1),
-        vintage::YELLOW_2019,
-        &["Airport_fee", "cbd_congestion_fee"],
-    ),
+    (Yellow, Month::new(2011, 1), vintage::YELLOW_2019, &["airport_fee"]),
+    (Yellow, Month::new(2023, 2), vintage::YELLOW_2019, &["Airport_fee"]),
+    (Yellow, Month::new(2025, 1), vintage::YELLOW_2019, &["Airport_fee", "cbd_congestion_fee"]),
     (Green, Month::new(2013, 8), vintage::GREEN_2019, &[]),
-    (
-        Green,
-        Month::new(2025, 1),
-        vintage::GREEN_2019,
-        &["cbd_congestion_fee"],
-    ),
+    (Green, Month::new(2025, 1), vintage::GREEN_2019, &["cbd_congestion_fee"]),
     (Fhv, Month::new(2015, 1), vintage::FHV_2019_NEWER, &[]),
     (Fhvhv, Month::new(2019, 2), FHVHV, &[]),
     (Fhvhv, Month::new(2025, 1), FHVHV, &["cbd_congestion_fee"]),
@@ -83,13 +58,7 @@ const PARQUET: &[(Colour, Month, &str, &[&str])] = &[
 
 impl Layout {
     pub fn of(recipe: &Recipe) -> Self {
-        let Recipe {
-            colour,
-            month,
-            form,
-            nanoseconds,
-            ..
-        } = *recipe;
+        let Recipe { colour, month, form, nanoseconds, .. } = *recipe;
         let csv = form != Form::Parquet;
         assert!(!(csv && nanoseconds), "nanoseconds are for Parquet files");
         let vintage = csv.then(|| Vintage::of(colour, month, recipe.newer_edition));
@@ -100,22 +69,12 @@ impl Layout {
                 .filter(|column| fields.iter().all(|(_, known)| *known != Some(*column)));
             fields.push((name, column));
         }
-        Self {
-            colour,
-            month,
-            form,
-            nanoseconds,
-            fields,
-            vintage,
-        }
+        Self { colour, month, form, nanoseconds, fields, vintage }
     }
 
     /// The file's columns that can hold a value.
     pub fn columns(&self) -> impl Iterator<Item = Column> {
-        self.fields
-            .iter()
-            .filter_map(|(_, column)| *column)
-            .filter(|column| !self.empty(*column))
+        self.fields.iter().filter_map(|(_, column)| *column).filter(|column| !self.empty(*column))
     }
 
     pub fn has(&self, column: Column) -> bool {
@@ -139,11 +98,8 @@ impl Layout {
 }
 
 fn parquet(colour: Colour, month: Month) -> (&'static str, &'static [&'static str]) {
-    PARQUET
-        .iter()
-        .rfind(|(of, from, _, _)| *of == colour && *from <= month)
-        .map_or_else(
-            || panic!("there is no Parquet file of {colour} {month}"),
-            |(_, _, header, more)| (*header, *more),
-        )
+    PARQUET.iter().rfind(|(of, from, _, _)| *of == colour && *from <= month).map_or_else(
+        || panic!("there is no Parquet file of {colour} {month}"),
+        |(_, _, header, more)| (*header, *more),
+    )
 }

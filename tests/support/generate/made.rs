@@ -70,16 +70,8 @@ pub struct Tally {
 
 impl Tally {
     pub fn new(layout: &Layout) -> Self {
-        let columns: Vec<_> = layout
-            .fields
-            .iter()
-            .filter_map(|(_, column)| *column)
-            .collect();
-        Self {
-            counts: vec![Count::default(); columns.len()],
-            columns,
-            made: Made::default(),
-        }
+        let columns: Vec<_> = layout.fields.iter().filter_map(|(_, column)| *column).collect();
+        Self { counts: vec![Count::default(); columns.len()], columns, made: Made::default() }
     }
 
     pub fn kept(&mut self, row: &Row) {
@@ -104,11 +96,7 @@ impl Tally {
             Fate::Rejected(rule) => {
                 self.made.rows_quarantined += 1;
                 *self.made.reasons.entry(rule.to_owned()).or_default() += 1;
-                if dirt == Dirt::UnclosedQuote {
-                    "malformed_quotes"
-                } else {
-                    rule
-                }
+                if dirt == Dirt::UnclosedQuote { "malformed_quotes" } else { rule }
             }
             Fate::Flagged(rule) => {
                 self.kept(row);
@@ -121,12 +109,7 @@ impl Tally {
             }
         };
         let (dirt, rule) = (dirt.name().to_owned(), rule.to_owned());
-        self.made.planted.push(Planted {
-            line,
-            dirt,
-            rule,
-            text,
-        });
+        self.made.planted.push(Planted { line, dirt, rule, text });
     }
 
     pub fn finish(mut self) -> Made {
@@ -139,9 +122,7 @@ impl Tally {
                 Kind::Code | Kind::Long | Kind::Text => Total::Whole(i128::from(count.whole)),
             };
             let nulls = self.made.rows_kept - count.present;
-            self.made
-                .sums
-                .insert(column.name().to_owned(), Sum { nulls, sum });
+            self.made.sums.insert(column.name().to_owned(), Sum { nulls, sum });
         }
         self.made
     }
@@ -160,12 +141,7 @@ impl Made {
         let sums: serde_json::Map<String, Json> = self
             .sums
             .iter()
-            .map(|(name, it)| {
-                (
-                    name.clone(),
-                    json!({ "nulls": it.nulls, "sum": total(it.sum) }),
-                )
-            })
+            .map(|(name, it)| (name.clone(), json!({ "nulls": it.nulls, "sum": total(it.sum) })))
             .collect();
         json!({
             "rows_read": self.rows_read,

@@ -61,11 +61,7 @@ impl Metered {
         let whole_minutes = self.text_codes && vendor == 2;
         let minutes = if whole_minutes { 60 } else { 1 };
         pickup -= pickup % minutes;
-        let distance = if random.permille(8) {
-            0
-        } else {
-            random.pick(&self.distances)
-        };
+        let distance = if random.permille(8) { 0 } else { random.pick(&self.distances) };
         let rate = match random.below(1000) {
             0..970 => 1,
             970..985 => 2,
@@ -147,11 +143,7 @@ impl Metered {
             _ => (300, 350, 70),
         };
         let metered = distance * mile / 100 + (dropoff - pickup) * 20 / 60;
-        let fare = if row[RateCode] == Whole(2) {
-            5200
-        } else {
-            start + metered / step * step
-        };
+        let fare = if row[RateCode] == Whole(2) { 5200 } else { start + metered / step * step };
         let extra = match pickup.rem_euclid(DAY) / 3600 {
             16..20 => 100,
             20..24 | 0..6 => 50,
@@ -167,11 +159,7 @@ impl Metered {
         let airport = if random.permille(80) { 175 } else { 0 };
         let cbd = if random.permille(600) { 75 } else { 0 };
         let toll = if random.permille(30) { 576 } else { 0 };
-        let tip = if credit {
-            fare * random.between(10, 28) / 100
-        } else {
-            0
-        };
+        let tip = if credit { fare * random.between(10, 28) / 100 } else { 0 };
         let total = [
             (FareAmount, fare),
             (Extra, extra),
@@ -194,23 +182,14 @@ impl Metered {
     }
 
     fn coordinates(&self, row: &mut Row, random: &mut Random) {
-        let unknown = if self.green && self.month.year == 2013 {
-            500
-        } else {
-            15
-        };
-        for [longitude, latitude] in [
-            [PickupLongitude, PickupLatitude],
-            [DropoffLongitude, DropoffLatitude],
-        ] {
+        let unknown = if self.green && self.month.year == 2013 { 500 } else { 15 };
+        for [longitude, latitude] in
+            [[PickupLongitude, PickupLatitude], [DropoffLongitude, DropoffLatitude]]
+        {
             let known = !random.permille(unknown);
             let mut degrees = |from: i64| {
                 let degrees = random.between(from, from + 120_000) as f64 / 1e6;
-                let degrees = if self.narrow {
-                    f64::from(degrees as f32)
-                } else {
-                    degrees
-                };
+                let degrees = if self.narrow { f64::from(degrees as f32) } else { degrees };
                 Degrees(if known { degrees } else { 0.0 })
             };
             row[longitude] = degrees(-74_020_000);

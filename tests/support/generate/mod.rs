@@ -116,24 +116,15 @@ impl Recipe {
     }
 
     pub fn meterless_percent(self, meterless_percent: u8) -> Self {
-        Self {
-            meterless_percent,
-            ..self
-        }
+        Self { meterless_percent, ..self }
     }
 
     pub fn nanoseconds(self) -> Self {
-        Self {
-            nanoseconds: true,
-            ..self
-        }
+        Self { nanoseconds: true, ..self }
     }
 
     pub fn newer_edition(self) -> Self {
-        Self {
-            newer_edition: true,
-            ..self
-        }
+        Self { newer_edition: true, ..self }
     }
 
     /// Writes the file. Panics where it can't, and where the recipe asks for dirt that such a
@@ -242,10 +233,7 @@ fn spoil(row: &mut Row, change: Change, before: &Row, trips: &Trips) -> Fault {
         Change::RepeatBefore => *row = *before,
         Change::RefundBefore => {
             *row = *before;
-            for column in Column::ALL
-                .iter()
-                .filter(|column| column.kind() == Kind::Amount)
-            {
+            for column in Column::ALL.iter().filter(|column| column.kind() == Kind::Amount) {
                 if let (Value::Cents(cents), false) = (row[*column], column.is_distance()) {
                     row[*column] = Value::Cents(-cents);
                 }

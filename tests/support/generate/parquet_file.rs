@@ -30,11 +30,7 @@ pub fn write<W: Write + Send, T>(
     fill: impl FnOnce(&mut dyn Sink) -> T,
 ) -> io::Result<(W, T)> {
     let fields = layout.fields.iter().map(|(name, column)| {
-        Field::new(
-            *name,
-            column.map_or(DataType::Int64, |it| layout.data_type(it)),
-            true,
-        )
+        Field::new(*name, column.map_or(DataType::Int64, |it| layout.data_type(it)), true)
     });
     let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
     let properties = WriterProperties::builder()
@@ -83,16 +79,8 @@ impl Layout {
     /// The type that the publisher gave a column in this month.
     fn data_type(&self, column: Column) -> DataType {
         let until = |year, number| self.month <= Month::new(year, number);
-        let text = if until(2024, 12) {
-            DataType::Utf8
-        } else {
-            DataType::LargeUtf8
-        };
-        let unit = if self.nanoseconds {
-            TimeUnit::Nanosecond
-        } else {
-            TimeUnit::Microsecond
-        };
+        let text = if until(2024, 12) { DataType::Utf8 } else { DataType::LargeUtf8 };
+        let unit = if self.nanoseconds { TimeUnit::Nanosecond } else { TimeUnit::Microsecond };
         let metered = matches!(self.colour, Colour::Yellow | Colour::Green);
         // Whether pandas found a value to infer a type from flips month by month.
         let typed = self.month.number % 4 == 3 || !until(2023, 12);
@@ -179,10 +167,7 @@ impl Builder {
 
     /// A value that no row has by itself, given as text.
     fn push_text(&mut self, text: &str) {
-        let number = || {
-            text.parse::<f64>()
-                .expect("what is no number does not fit the column")
-        };
+        let number = || text.parse::<f64>().expect("what is no number does not fit the column");
         match self {
             Self::Int32(it) => it.append_value(number() as i32),
             Self::Int64(it) => it.append_value(number() as i64),
@@ -251,29 +236,16 @@ struct Rows<'a> {
 
 impl<'a> Rows<'a> {
     fn new(layout: &'a Layout, schema: SchemaRef, sender: SyncSender<RecordBatch>) -> Self {
-        let builders = schema
-            .fields()
-            .iter()
-            .map(|it| Builder::new(it.data_type()))
-            .collect();
+        let builders = schema.fields().iter().map(|it| Builder::new(it.data_type())).collect();
         let last = (Row::empty(), Fault::None);
-        Self {
-            fields: &layout.fields,
-            schema,
-            builders,
-            sender,
-            written: 0,
-            last,
-        }
+        Self { fields: &layout.fields, schema, builders, sender, written: 0, last }
     }
 
     /// Hands the batch over. An encoder that has failed says so itself when it is joined.
     fn flush(&mut self) {
         let columns = self.builders.iter_mut().map(Builder::finish).collect();
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns);
-        let _ = self
-            .sender
-            .send(batch.expect("the columns are those of the schema"));
+        let _ = self.sender.send(batch.expect("the columns are those of the schema"));
     }
 }
 

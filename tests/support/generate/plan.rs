@@ -19,33 +19,18 @@ pub fn spots(recipe: &Recipe, layout: &Layout) -> Vec<Spot> {
     let mut planted = Vec::new();
     for (dirt, times) in recipe.dirt.iter().filter(|(_, times)| *times > 0) {
         let changes = changes_or_refuse(*dirt, layout);
-        planted.extend(
-            changes
-                .into_iter()
-                .cycle()
-                .take(*times)
-                .map(|change| (*dirt, change)),
-        );
+        planted.extend(changes.into_iter().cycle().take(*times).map(|change| (*dirt, change)));
     }
     random.shuffle(&mut planted);
     planted.sort_by_key(|(dirt, _)| *dirt == Dirt::UnclosedQuote);
 
     let pairs = recipe.rows / 2;
     let count = planted.len() as u64;
-    assert!(
-        count <= pairs,
-        "{count} dirty rows need {} rows, not {}",
-        count * 2,
-        recipe.rows
-    );
+    assert!(count <= pairs, "{count} dirty rows need {} rows, not {}", count * 2, recipe.rows);
     let spot = |(index, (dirt, change))| {
         let edge = |index: u64| (u128::from(index) * u128::from(pairs) / u128::from(count)) as u64;
         let (low, high) = (edge(index), edge(index + 1));
-        Spot {
-            row: (low + random.below(high - low)) * 2 + 1,
-            dirt,
-            change,
-        }
+        Spot { row: (low + random.below(high - low)) * 2 + 1, dirt, change }
     };
     (0..count).zip(planted).map(spot).collect()
 }

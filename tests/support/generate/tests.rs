@@ -33,10 +33,7 @@ fn records(bytes: &[u8]) -> Vec<(u64, Vec<String>)> {
     let text = std::str::from_utf8(bytes).unwrap();
     assert!(text.ends_with('\n'));
     let mut records = Vec::new();
-    let mut lines = (1..)
-        .zip(text.lines())
-        .skip(1)
-        .filter(|(_, line)| !line.is_empty());
+    let mut lines = (1..).zip(text.lines()).skip(1).filter(|(_, line)| !line.is_empty());
     while let Some((number, line)) = lines.next() {
         let mut record = line.to_owned();
         let open = line.contains("\"B02817") && !line.contains("\"B02817\"");
@@ -65,17 +62,9 @@ fn records_agree_with_what_is_known_of_them() {
         let name = format!("{} {}", recipe.colour, recipe.month);
         let records = records(&bytes);
         assert_eq!(made.bytes, bytes.len() as u64);
-        assert_eq!(
-            (records.len() as u64, made.rows_read),
-            (1000, 1000),
-            "{name}"
-        );
+        assert_eq!((records.len() as u64, made.rows_read), (1000, 1000), "{name}");
         assert_eq!(made.rows_kept + made.rows_quarantined, 1000, "{name}");
-        assert_eq!(
-            made.reasons.values().sum::<u64>(),
-            made.rows_quarantined,
-            "{name}"
-        );
+        assert_eq!(made.reasons.values().sum::<u64>(), made.rows_quarantined, "{name}");
         let planted: usize = recipe.dirt.iter().map(|(_, times)| times).sum();
         assert_eq!(made.planted.len(), planted, "{name}");
 
@@ -84,40 +73,26 @@ fn records_agree_with_what_is_known_of_them() {
         for it in &made.planted {
             let first = it.text.split('\n').next().unwrap();
             let line = std::str::from_utf8(lines[it.line as usize - 1]).unwrap();
-            assert_eq!(
-                line.trim_end_matches('\r'),
-                first,
-                "{name} line {}",
-                it.line
-            );
+            assert_eq!(line.trim_end_matches('\r'), first, "{name} line {}", it.line);
             let dirt = Dirt::all().find(|dirt| dirt.name() == it.dirt).unwrap();
             if let Fate::Rejected(_) = dirt.fate() {
                 rejected.push(it.line);
             }
         }
 
-        let kept: Vec<_> = records
-            .iter()
-            .filter(|(line, _)| !rejected.contains(line))
-            .collect();
+        let kept: Vec<_> = records.iter().filter(|(line, _)| !rejected.contains(line)).collect();
         assert_eq!(kept.len() as u64, made.rows_kept, "{name}");
         for (index, (_, column)) in layout.fields.iter().enumerate() {
             let Some(column) = column else { continue };
             let fields = kept.iter().map(|(_, fields)| fields[index].as_str());
             let values: Vec<_> = fields.filter(|field| !field.is_empty()).collect();
             let sum = made.sums[column.name()];
-            assert_eq!(
-                sum.nulls,
-                made.rows_kept - values.len() as u64,
-                "{name} {column:?}"
-            );
+            assert_eq!(sum.nulls, made.rows_kept - values.len() as u64, "{name} {column:?}");
             if column.kind() == Kind::Text && *column != Column::SrFlag {
                 let length = values.iter().map(|text| text.len()).sum::<usize>();
                 assert!(close(sum.sum, length as f64), "{name} {column:?}");
-            } else if let Ok(numbers) = values
-                .iter()
-                .map(|it| it.parse())
-                .collect::<Result<Vec<f64>, _>>()
+            } else if let Ok(numbers) =
+                values.iter().map(|it| it.parse()).collect::<Result<Vec<f64>, _>>()
             {
                 assert!(close(sum.sum, numbers.iter().sum()), "{name} {column:?}");
             }
@@ -134,12 +109,8 @@ fn clean_rows_break_no_rule() {
         assert!(reasons.is_empty() && flags.is_empty());
         let header = std::str::from_utf8(&bytes).unwrap().lines().next().unwrap();
         let columns: Vec<_> = header.split(',').map(Column::named).collect();
-        let month = &records(&bytes)[0]
-            .1
-            .iter()
-            .find(|it| it.contains(':'))
-            .unwrap()[..7]
-            .to_owned();
+        let month =
+            &records(&bytes)[0].1.iter().find(|it| it.contains(':')).unwrap()[..7].to_owned();
         for (line, fields) in records(&bytes) {
             assert!(fields.len() == columns.len() || fields[columns.len()..].concat().is_empty());
             let of = |column| {
@@ -150,10 +121,7 @@ fn clean_rows_break_no_rule() {
             let pickup = of(Column::PickupDatetime);
             assert!(pickup.starts_with(month.as_str()), "line {line}: {pickup}");
             let dropoff = of(Column::DropoffDatetime);
-            assert!(
-                dropoff.is_empty() || pickup <= dropoff,
-                "line {line}: {pickup} {dropoff}"
-            );
+            assert!(dropoff.is_empty() || pickup <= dropoff, "line {line}: {pickup} {dropoff}");
             assert!((0.0..=1000.0).contains(&number(Column::TripDistance)));
             assert!(number(Column::FareAmount) >= 0.0 && number(Column::PassengerCount) <= 9.0);
             for zone in [Column::PickupLocationId, Column::DropoffLocationId] {
@@ -178,9 +146,7 @@ fn gzip_holds_the_same_lines() {
     let recipe = with_every_dirt(Recipe::new(Yellow, 2016, 8).rows(20_000));
     let (plain, _) = recipe.bytes();
     let mut inflated = Vec::new();
-    GzDecoder::new(&recipe.form(Form::CsvGz).bytes().0[..])
-        .read_to_end(&mut inflated)
-        .unwrap();
+    GzDecoder::new(&recipe.form(Form::CsvGz).bytes().0[..]).read_to_end(&mut inflated).unwrap();
     assert!(plain == inflated);
 }
 
@@ -222,66 +188,33 @@ fn parquet_files_have_one_row_group_and_the_types_of_their_months() {
     }
 
     let types = |colour, year, month, names: &[&str]| -> Vec<DataType> {
-        let batch = read(
-            &Recipe::new(colour, year, month)
-                .form(Form::Parquet)
-                .bytes()
-                .0,
-        );
-        let of = |name: &&str| {
-            batch
-                .schema()
-                .field_with_name(name)
-                .unwrap()
-                .data_type()
-                .clone()
-        };
+        let batch = read(&Recipe::new(colour, year, month).form(Form::Parquet).bytes().0);
+        let of = |name: &&str| batch.schema().field_with_name(name).unwrap().data_type().clone();
         names.iter().map(of).collect()
     };
     assert_eq!(
-        types(
-            Yellow,
-            2010,
-            2,
-            &["pickup_datetime", "payment_type", "__index_level_0__"]
-        ),
+        types(Yellow, 2010, 2, &["pickup_datetime", "payment_type", "__index_level_0__"]),
         [Utf8, Utf8, Int64]
     );
     let some = ["VendorID", "passenger_count", "congestion_surcharge"];
     assert_eq!(types(Yellow, 2018, 1, &some), [Int64, Int64, Null]);
     assert_eq!(types(Yellow, 2023, 1, &some), [Int64, Float64, Float64]);
     assert_eq!(types(Yellow, 2023, 2, &some), [Int32, Int64, Float64]);
-    let some = [
-        "PULocationID",
-        "payment_type",
-        "ehail_fee",
-        "store_and_fwd_flag",
-    ];
+    let some = ["PULocationID", "payment_type", "ehail_fee", "store_and_fwd_flag"];
     assert_eq!(types(Green, 2020, 4, &some), [Int64, Float64, Null, Utf8]);
-    assert_eq!(
-        types(Green, 2025, 1, &some),
-        [Int32, Int64, Float64, LargeUtf8]
-    );
+    assert_eq!(types(Green, 2025, 1, &some), [Int32, Int64, Float64, LargeUtf8]);
 }
 
 #[test]
 fn parquet_sums_are_those_of_the_kept_rows() {
-    let recipe = Recipe::new(Yellow, 2020, 5)
-        .form(Form::Parquet)
-        .meterless_percent(4);
+    let recipe = Recipe::new(Yellow, 2020, 5).form(Form::Parquet).meterless_percent(4);
     let (bytes, made) = recipe.rows(5000).bytes();
     let batch = read(&bytes);
     let sums: BTreeMap<_, _> = made.sums.into_iter().collect();
-    let fares = batch
-        .column_by_name("fare_amount")
-        .unwrap()
-        .as_primitive::<Float64Type>();
+    let fares = batch.column_by_name("fare_amount").unwrap().as_primitive::<Float64Type>();
     assert!(close(sums["fare_amount"].sum, fares.iter().flatten().sum()));
     let passengers = batch.column_by_name("passenger_count").unwrap();
-    assert_eq!(
-        sums["passenger_count"].nulls,
-        passengers.null_count() as u64
-    );
+    assert_eq!(sums["passenger_count"].nulls, passengers.null_count() as u64);
     let pickups = batch.column_by_name("tpep_pickup_datetime").unwrap();
     let pickups = pickups.as_primitive::<TimestampMicrosecondType>();
     let sum = pickups.iter().flatten().map(i128::from).sum();
@@ -301,24 +234,17 @@ fn json_has_everything_in_it() {
 #[test]
 #[should_panic(expected = "too_few_fields can't be in yellow 2019-01 as parquet")]
 fn a_parquet_file_refuses_a_wrong_field_count() {
-    Recipe::new(Yellow, 2019, 1)
-        .form(Form::Parquet)
-        .dirt(Dirt::TooFewFields, 1)
-        .bytes();
+    Recipe::new(Yellow, 2019, 1).form(Form::Parquet).dirt(Dirt::TooFewFields, 1).bytes();
 }
 
 #[test]
 #[should_panic(expected = "negative_fare can't be in fhv 2019-01 as csv")]
 fn a_file_without_fares_refuses_a_negative_one() {
-    Recipe::new(Fhv, 2019, 1)
-        .dirt(Dirt::NegativeFare, 1)
-        .bytes();
+    Recipe::new(Fhv, 2019, 1).dirt(Dirt::NegativeFare, 1).bytes();
 }
 
 #[test]
 #[should_panic(expected = "600 dirty rows need 1200 rows, not 1000")]
 fn a_file_needs_a_clean_row_for_every_dirty_one() {
-    Recipe::new(Green, 2019, 1)
-        .dirt(Dirt::NoPickup, 600)
-        .bytes();
+    Recipe::new(Green, 2019, 1).dirt(Dirt::NoPickup, 600).bytes();
 }

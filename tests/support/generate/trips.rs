@@ -11,18 +11,13 @@ use super::random::Random;
 /// Zones as they are travelled: most trips are between a few of them.
 pub struct Places(Vec<i64>);
 
-const BUSY: &[i64] = &[
-    237, 161, 236, 162, 186, 170, 48, 230, 234, 142, 163, 79, 141, 239, 138, 132, 1, 264, 265,
-];
+const BUSY: &[i64] =
+    &[237, 161, 236, 162, 186, 170, 48, 230, 234, 142, 163, 79, 141, 239, 138, 132, 1, 264, 265];
 
 impl Places {
     pub fn new(random: &mut Random) -> Self {
         let zone = |random: &mut Random| {
-            if random.permille(600) {
-                random.pick(BUSY)
-            } else {
-                random.between(1, 265)
-            }
+            if random.permille(600) { random.pick(BUSY) } else { random.between(1, 265) }
         };
         Self((0..4096).map(|_| zone(random)).collect())
     }
@@ -62,11 +57,7 @@ impl Trips {
             end: layout.month.end(),
             rows: recipe.rows,
             meterless_permille: u64::from(recipe.meterless_percent) * 10,
-            empty: Column::ALL
-                .iter()
-                .copied()
-                .filter(|it| layout.empty(*it))
-                .collect(),
+            empty: Column::ALL.iter().copied().filter(|it| layout.empty(*it)).collect(),
         }
     }
 

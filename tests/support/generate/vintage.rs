@@ -50,42 +50,23 @@ const fn from(colour: Colour, year: u16, month: u8, header: &'static str) -> Vin
 
 /// A header that ends in LF alone, with a blank line after it.
 const fn loose(vintage: Vintage) -> Vintage {
-    Vintage {
-        header_end: "\n",
-        blank: "\r\n",
-        ..vintage
-    }
+    Vintage { header_end: "\n", blank: "\r\n", ..vintage }
 }
 
 const fn digits17(vintage: Vintage) -> Vintage {
-    Vintage {
-        manner: Manner::Digits17,
-        ..vintage
-    }
+    Vintage { manner: Manner::Digits17, ..vintage }
 }
 
 const fn surplus(vintage: Vintage) -> Vintage {
-    Vintage {
-        surplus: 2,
-        ..vintage
-    }
+    Vintage { surplus: 2, ..vintage }
 }
 
 const fn quoted(vintage: Vintage) -> Vintage {
-    Vintage {
-        quoted: true,
-        ..vintage
-    }
+    Vintage { quoted: true, ..vintage }
 }
 
 const fn newer(vintage: Vintage) -> Vintage {
-    Vintage {
-        header_end: "\n",
-        line_end: "\n",
-        manner: Manner::Pandas,
-        newer: true,
-        ..vintage
-    }
+    Vintage { header_end: "\n", line_end: "\n", manner: Manner::Pandas, newer: true, ..vintage }
 }
 
 pub const YELLOW_2009: &str = "vendor_name,Trip_Pickup_DateTime,Trip_Dropoff_DateTime,Passenger_Count,Trip_Distance,Start_Lon,Start_Lat,Rate_Code,store_and_forward,End_Lon,End_Lat,Payment_Type,Fare_Amt,surcharge,mta_tax,Tip_Amt,Tolls_Amt,Total_Amt";
@@ -120,10 +101,7 @@ pub const VINTAGES: &[Vintage] = &[
     loose(from(Yellow, 2017, 1, YELLOW_2016_07)),
     from(Yellow, 2019, 1, YELLOW_2019),
     surplus(loose(from(Green, 2013, 8, GREEN_2013))),
-    Vintage {
-        blank: "\n\r\n",
-        ..surplus(loose(from(Green, 2014, 1, GREEN_2013)))
-    },
+    Vintage { blank: "\n\r\n", ..surplus(loose(from(Green, 2014, 1, GREEN_2013))) },
     surplus(from(Green, 2015, 1, GREEN_2015)),
     from(Green, 2015, 7, GREEN_2015),
     loose(from(Green, 2016, 1, GREEN_2015)),
@@ -222,15 +200,8 @@ mod tests {
             crc.update(head);
             let first = body.split_inclusive(|byte| *byte == b'\n').next().unwrap();
             let found = std::str::from_utf8(first).unwrap().matches(',').count();
-            assert_eq!(
-                (crc.sum(), found),
-                (*checksum, *commas),
-                "{colour} {year}-{month}"
-            );
-            assert!(
-                first.len() > 10 && first.ends_with(b"\r\n"),
-                "{colour} {year}-{month}"
-            );
+            assert_eq!((crc.sum(), found), (*checksum, *commas), "{colour} {year}-{month}");
+            assert!(first.len() > 10 && first.ends_with(b"\r\n"), "{colour} {year}-{month}");
         }
     }
 }

@@ -9,11 +9,7 @@ use super::super::http::{Answer, header};
 #[derive(Clone, Debug)]
 pub enum Fault {
     /// Answers this in place of the file.
-    Status {
-        code: u16,
-        headers: Vec<(String, String)>,
-        body: Bytes,
-    },
+    Status { code: u16, headers: Vec<(String, String)>, body: Bytes },
     /// Breaks the connection with an RST.
     ResetAfter(u64),
     /// Declares the whole length and closes early.
@@ -39,32 +35,20 @@ pub enum Fault {
 impl Fault {
     /// A plain status with a line of text.
     pub fn status(code: u16) -> Self {
-        Self::Status {
-            code,
-            headers: Vec::new(),
-            body: format!("fault {code}\n").into(),
-        }
+        Self::Status { code, headers: Vec::new(), body: format!("fault {code}\n").into() }
     }
 
     /// 429 with a Retry-After in seconds.
     pub fn too_many(retry_after: u64) -> Self {
         let headers = vec![header("retry-after", retry_after.to_string())];
-        Self::Status {
-            code: 429,
-            headers,
-            body: "slow down\n".into(),
-        }
+        Self::Status { code: 429, headers, body: "slow down\n".into() }
     }
 
     /// A page with status 200 where a file should be.
     pub fn html() -> Self {
         let headers = vec![header("content-type", "text/html; charset=utf-8")];
         let body = "<!DOCTYPE html><html><body>Back soon</body></html>\n".into();
-        Self::Status {
-            code: 200,
-            headers,
-            body,
-        }
+        Self::Status { code: 200, headers, body }
     }
 }
 
@@ -98,16 +82,8 @@ pub(super) enum Cut {
 impl Plan {
     pub(super) fn apply(&mut self, fault: Fault) {
         match fault {
-            Fault::Status {
-                code,
-                headers,
-                body,
-            } => {
-                self.instead = Some(Answer {
-                    status: code,
-                    headers,
-                    body,
-                });
+            Fault::Status { code, headers, body } => {
+                self.instead = Some(Answer { status: code, headers, body });
             }
             Fault::ResetAfter(bytes) => self.cut = Some((bytes, Cut::Reset)),
             Fault::CloseAfter(bytes) => self.cut = Some((bytes, Cut::Close)),

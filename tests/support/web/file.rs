@@ -65,24 +65,16 @@ pub(super) fn parse_range(range: &str, length: u64) -> Option<(u64, u64)> {
     if first.is_empty() {
         return Some((length.saturating_sub(last.parse().ok()?), length));
     }
-    let end = if last.is_empty() {
-        length
-    } else {
-        last.parse::<u64>().ok()?.saturating_add(1)
-    };
+    let end = if last.is_empty() { length } else { last.parse::<u64>().ok()?.saturating_add(1) };
     Some((first.parse().ok()?, end.min(length)))
 }
 
 /// The form of a date that HTTP prefers, as `Sun, 06 Nov 1994 08:49:37 GMT`.
 fn http_date(time: SystemTime) -> String {
     const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-    const MONTHS: [&str; 12] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
-    let seconds = time
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs();
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let seconds = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let weekday = DAYS[(seconds / 86400 % 7) as usize];
     let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
     let leap =

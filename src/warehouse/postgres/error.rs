@@ -1,0 +1,146 @@
+use tokio_postgres::error::SqlState;
+
+use crate::flow::{Failure, Retry};
+use crate::trip::TripFile;
+
+use super::ConnectError;
+use super::names::LONGEST_TABLE;
+
+/// Why a month could not be loaded into Postgres.
+#[derive(Debug, thiserror::Error)]
+pub enum PostgresError {
+    /// No connection.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The server refuses or fails at a step.
+    #[error("Postgres, {step}: {}{}", said(source), advice(source))]
+    Query {
+        /// What was being done.
+        step: &'static str,
+        /// The server's error, or the connection's.
+        source: tokio_postgres::Error,
+    },
+    /// A table of the name that was not made by this program.
+    #[error(
+        "{table} is there already and is not ours ({why}): it was left as it is. Load into another \
+         place with --schema or --table, or rename it"
+    )]
+    NotOurs {
+        /// The table.
+        table: String,
+        /// What tells.
+        why: String,
+    },
+    /// A name too long for its partitions.
+    #[error("the table name '{0}' is too long: {LONGEST_TABLE} characters at most")]
+    LongName(String),
+    /// The server counts other rows than the lake.
+    #[error(
+        "{file}: the server counts {loaded} rows and the lake {kept}: nothing was loaded. Bring the \
+         month to the lake anew with --force"
+    )]
+    Unbalanced {
+        /// The month.
+        file: TripFile,
+        /// Rows the server counts.
+        loaded: u64,
+        /// Rows the footer promises.
+        kept: u64,
+    },
+    /// A column of a type this program does not write.
+    #[error("the column '{column}' has the type {found}, which the lake's files never have")]
+    ColumnType {
+        /// The column.
+        column: String,
+        /// Its type.
+        found: String,
+    },
+    /// The month's file cannot be read.
+    #[error("the lake's file cannot be read: {0}")]
+    Read(#[from] arrow::error::ArrowError),
+    /// Readers held the table the whole time.
+    #[error(
+        "{table} was in use for {seconds} s, so the month could not be swapped in: nothing was \
+         loaded. Is a long query or an open transaction reading it?"
+    )]
+    Busy {
+        /// The table.
+        table: String,
+        /// How long it was tried.
+        seconds: u64,
+    },
+    /// The run was told to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// What the server says, without the driver's own words.
+fn said(source: &tokio_postgres::Error) -> String {
+    match source.as_db_error() {
+        Some(error) => {
+            let detail = error.detail().map(|detail| format!(" ({detail})")).unwrap_or_default();
+            format!("{}{detail}", error.message())
+        }
+        None => source.to_string(),
+    }
+}
+
+fn advice(source: &tokio_postgres::Error) -> &'static str {
+    match source.code() {
+        Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
+            ". The role needs CREATE on the schema, or on the database where the schema is missing"
+        }
+        Some(&SqlState::DISK_FULL) => ". The server's disk is full: nothing was loaded",
+        Some(&SqlState::READ_ONLY_SQL_TRANSACTION) => {
+            ". The server or the role is read-only: name the primary server"
+        }
+        None if source.is_closed() => ". The server went away: nothing was loaded",
+        _ => "",
+    }
+}
+
+impl PostgresError {
+    pub(super) fn at(step: &'static str) -> impl FnOnce(tokio_postgres::Error) -> Self {
+        move |source| Self::Query { step, source }
+    }
+
+    pub(super) fn is_lock_timeout(&self) -> bool {
+        matches!(self, Self::Query { source, .. } if source.code() == Some(&SqlState::LOCK_NOT_AVAILABLE))
+    }
+}
+
+impl Failure for PostgresError {
+    fn retry(&self) -> Retry {
+        let passing = match self {
+            Self::Connect(error) => return error.retry(),
+            Self::Query { source, .. } => match source.code() {
+                Some(code) => passes(code),
+                // No word of the server: the connection broke.
+                None => true,
+            },
+            _ => false,
+        };
+        if passing { Retry::Backoff } else { Retry::Never }
+    }
+
+    fn is_interruption(&self) -> bool {
+        matches!(self, Self::Interrupted)
+    }
+}
+
+/// Whether what an error code stands for passes by itself
+/// (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
+pub(super) fn passes(code: &SqlState) -> bool {
+    let class = &code.code()[..2];
+    // 08 connection exceptions, 40 transaction rollbacks, 57P the operator's intervention.
+    class == "08"
+        || class == "40"
+        || [
+            SqlState::ADMIN_SHUTDOWN,
+            SqlState::CRASH_SHUTDOWN,
+            SqlState::CANNOT_CONNECT_NOW,
+            SqlState::TOO_MANY_CONNECTIONS,
+            SqlState::LOCK_NOT_AVAILABLE,
+        ]
+        .contains(code)
+}

@@ -1,0 +1,82 @@
+//! The ledger: what was loaded, from what, when.
+
+use tokio_postgres::{GenericClient, Row};
+
+use crate::trip::Provenance;
+
+use super::PostgresError;
+use super::names::{Names, first_day, literal, quoted};
+
+/// The table of the ledger.
+pub(super) const LEDGER: &str = "loads";
+
+/// Makes the ledger where it is missing.
+pub(super) async fn make(client: &impl GenericClient, schema: &str) -> Result<(), PostgresError> {
+    let sql = format!(
+        "CREATE TABLE IF NOT EXISTS {}.{LEDGER} (
+            table_name text, colour text NOT NULL, month date, rows bigint NOT NULL,
+            source text NOT NULL, etag text, source_sha256 text NOT NULL,
+            schema_digest text NOT NULL, rules_digest text NOT NULL, lake_object text,
+            loaded_at timestamptz NOT NULL DEFAULT now(), program text NOT NULL,
+            PRIMARY KEY (table_name, month))",
+        quoted(schema)
+    );
+    client.batch_execute(&sql).await.map_err(PostgresError::at("making the ledger"))
+}
+
+/// Whether the month is loaded as its footer says: the same bytes, schema, rules and rows,
+/// and its partition is there.
+pub(super) async fn agrees(
+    client: &impl GenericClient,
+    names: &Names,
+    month: &Provenance,
+) -> Result<bool, PostgresError> {
+    let sql = format!(
+        "SELECT rows, source_sha256, schema_digest, rules_digest FROM {}.{LEDGER}
+          WHERE table_name = $1 AND month = {}
+            AND EXISTS (SELECT FROM pg_inherits WHERE inhrelid = to_regclass($2)
+                                                  AND inhparent = to_regclass($3))",
+        quoted(&names.schema),
+        first_day(month.month)
+    );
+    let (partition, parent) = (names.qualified(&names.partition), names.qualified(&names.table));
+    let found: Option<Row> = client
+        .query_opt(&sql, &[&names.table, &partition, &parent])
+        .await
+        .map_err(PostgresError::at("reading the ledger"))?;
+    Ok(found.is_some_and(|row| {
+        row.get::<_, i64>(0) == month.counts.rows_kept as i64
+            && row.get::<_, String>(1) == month.source.sha256.to_string()
+            && row.get::<_, String>(2) == month.schema_digest.to_string()
+            && row.get::<_, String>(3) == month.rules_digest.to_string()
+    }))
+}
+
+/// The statement that writes a month's row.
+pub(super) fn write(names: &Names, month: &Provenance, lake_object: Option<&str>) -> String {
+    let optional = |text: Option<&str>| text.map_or_else(|| "NULL".to_owned(), literal);
+    format!(
+        "INSERT INTO {schema}.{LEDGER} (table_name, colour, month, rows, source, etag, source_sha256,
+                schema_digest, rules_digest, lake_object, loaded_at, program)
+         VALUES ({table}, {colour}, {day}, {rows}, {source}, {etag}, {sha}, {schema_digest},
+                 {rules_digest}, {lake}, clock_timestamp(), {program})
+         ON CONFLICT (table_name, month) DO UPDATE SET
+            colour = excluded.colour, rows = excluded.rows, source = excluded.source,
+            etag = excluded.etag, source_sha256 = excluded.source_sha256,
+            schema_digest = excluded.schema_digest, rules_digest = excluded.rules_digest,
+            lake_object = excluded.lake_object, loaded_at = excluded.loaded_at,
+            program = excluded.program",
+        schema = quoted(&names.schema),
+        table = literal(&names.table),
+        colour = literal(month.colour.as_str()),
+        day = first_day(month.month),
+        rows = month.counts.rows_kept,
+        source = literal(&month.source.address),
+        etag = optional(month.source.etag.as_deref()),
+        sha = literal(&month.source.sha256.to_string()),
+        schema_digest = literal(&month.schema_digest.to_string()),
+        rules_digest = literal(&month.rules_digest.to_string()),
+        lake = optional(lake_object),
+        program = literal(Provenance::PROGRAM),
+    )
+}

@@ -1,0 +1,373 @@
+//! Replaces one month in one transaction.
+
+use std::time::{Duration, Instant};
+
+use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
+use bytes::Bytes;
+use futures_util::SinkExt;
+use tokio::sync::mpsc;
+use tokio_postgres::{Client, Transaction};
+
+use crate::flow::Progress;
+use crate::schema;
+use crate::trip::{Provenance, TripFile};
+
+use super::connection::Session;
+use super::names::{LONGEST_TABLE, Names, columns_declared, declared, first_day, literal, quoted};
+use super::{PostgresError, Target, copy, index, ledger, views};
+
+/// How long a swap waits for the readers of the table before it lets them pass and tries anew.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long it tries.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// How many encoded batches wait for the line.
+const BATCHES_AHEAD: usize = 2;
+
+/// A Postgres database, and the schema in it that months are loaded into.
+#[derive(Debug, Clone)]
+pub struct Warehouse {
+    target: Target,
+    schema: String,
+    table: Option<String>,
+}
+
+/// A month to load.
+#[derive(Debug, Clone)]
+pub struct Load<'a> {
+    /// What the month says of itself.
+    pub provenance: &'a Provenance,
+    /// The address of its trips in the lake; none where it comes straight from the web.
+    pub lake_object: Option<String>,
+    /// Whether it is loaded again even if the ledger agrees.
+    pub force: bool,
+}
+
+/// What loading a month came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loaded {
+    /// It is there, with so many rows, counted by the server.
+    Replaced(u64),
+    /// It was there already.
+    Unchanged,
+}
+
+impl Load<'_> {
+    const fn file(&self) -> TripFile {
+        TripFile::new(self.provenance.colour, self.provenance.month)
+    }
+}
+
+impl Warehouse {
+    /// The months of a database in a schema, each colour in its table or all in the one named.
+    pub fn new(
+        target: Target,
+        schema: impl Into<String>,
+        table: Option<String>,
+    ) -> Result<Self, PostgresError> {
+        if let Some(long) = table.as_ref().filter(|name| name.len() > LONGEST_TABLE) {
+            return Err(PostgresError::LongName(long.clone()));
+        }
+        Ok(Self { target, schema: schema.into(), table })
+    }
+
+    /// Where a month goes, for people.
+    pub fn place(&self, file: TripFile) -> String {
+        let names = Names::of(file, &self.schema, self.table.as_deref());
+        format!("{} {}.{}", self.target.place(), names.schema, names.table)
+    }
+
+    /// Whether a month is loaded as it is in the lake.
+    pub async fn has(&self, month: &Provenance) -> Result<bool, PostgresError> {
+        let file = TripFile::new(month.colour, month.month);
+        let names = Names::of(file, &self.schema, self.table.as_deref());
+        let session = self.target.connect().await?;
+        prepare(&session.client, &names).await?;
+        ledger::agrees(&session.client, &names, month).await
+    }
+
+    /// Loads a month in place of what the table has of it. `batches` are its trips, with the
+    /// columns of the colour's schema in their order.
+    pub async fn load(
+        &self,
+        load: &Load<'_>,
+        batches: impl Iterator<Item = Result<RecordBatch, ArrowError>> + Send + 'static,
+        progress: &Progress,
+    ) -> Result<Loaded, PostgresError> {
+        let names = Names::of(load.file(), &self.schema, self.table.as_deref());
+        let mut session = self.target.connect().await?;
+        let replaced = {
+            let work = replace(&mut session, &names, load, batches, progress);
+            tokio::select! {
+                replaced = work => Some(replaced),
+                () = progress.cancelled() => None,
+            }
+        };
+        let Some(replaced) = replaced else {
+            session.cancel().await;
+            return Err(PostgresError::Interrupted);
+        };
+        let loaded = replaced?;
+        if loaded != Loaded::Unchanged {
+            // The month is in: what follows serves those who ask, and may fail without harm.
+            let analyze = format!("ANALYZE {}", names.qualified(&names.partition));
+            if let Err(error) = session.client.batch_execute(&analyze).await {
+                tracing::warn!("{}: cannot be analysed: {error}", load.file());
+            }
+            views::make(&session.client, &self.schema).await?;
+        }
+        Ok(loaded)
+    }
+}
+
+/// Makes the schema and the ledger where they are missing, and refuses a table of others.
+async fn prepare(client: &Client, names: &Names) -> Result<(), PostgresError> {
+    let quiet = "SET client_min_messages = warning";
+    client.batch_execute(quiet).await.map_err(PostgresError::at("setting up"))?;
+    // Two loads at once must not both make it.
+    let lock = "SELECT pg_advisory_lock(hashtextextended('nyc_taxi_etl.schema', 0))";
+    let unlock = "SELECT pg_advisory_unlock(hashtextextended('nyc_taxi_etl.schema', 0))";
+    client.batch_execute(lock).await.map_err(PostgresError::at("waiting for the schema"))?;
+    let made = make_schema(client, names).await;
+    client.batch_execute(unlock).await.map_err(PostgresError::at("leaving the schema"))?;
+    made?;
+    refuse_foreign(client, names).await
+}
+
+async fn make_schema(client: &Client, names: &Names) -> Result<(), PostgresError> {
+    let step = || PostgresError::at("making the schema");
+    let there = client
+        .query_opt("SELECT FROM pg_namespace WHERE nspname = $1", &[&names.schema])
+        .await
+        .map_err(step())?;
+    if there.is_none() {
+        let sql = format!("CREATE SCHEMA {}", quoted(&names.schema));
+        client.batch_execute(&sql).await.map_err(step())?;
+    }
+    let sql = "SELECT FROM pg_class WHERE oid = to_regclass($1)";
+    let ledger = names.qualified(ledger::LEDGER);
+    match client.query_opt(sql, &[&ledger]).await.map_err(step())? {
+        Some(_) => Ok(()),
+        None => ledger::make(client, &names.schema).await,
+    }
+}
+
+/// A table is ours if it is partitioned by range of the pickup time and names the colour.
+async fn refuse_foreign(client: &Client, names: &Names) -> Result<(), PostgresError> {
+    let sql = "SELECT c.relkind::text, pg_get_partkeydef(c.oid),
+                      (SELECT string_agg(attname, ', ') FROM pg_attribute a
+                        WHERE a.attrelid = c.oid AND attnum > 0 AND attname ~ '[A-Z]')
+                 FROM pg_class c WHERE c.oid = to_regclass($1)";
+    let found = client
+        .query_opt(sql, &[&names.qualified(&names.table)])
+        .await
+        .map_err(PostgresError::at("looking at the table"))?;
+    let Some(row) = found else {
+        return Ok(());
+    };
+    let why = match (row.get::<_, &str>(0), row.get::<_, Option<&str>>(1)) {
+        ("p", Some("RANGE (pickup_datetime)")) => return Ok(()),
+        ("p", key) => format!("it is partitioned by {}", key.unwrap_or("something else")),
+        ("r", _) => match row.get::<_, Option<&str>>(2) {
+            Some(raw) => format!("it is a plain table with columns such as {raw}"),
+            None => "it is a plain table, not partitioned by month".to_owned(),
+        },
+        _ => "it is no table".to_owned(),
+    };
+    Err(PostgresError::NotOurs { table: format!("{}.{}", names.schema, names.table), why })
+}
+
+async fn replace(
+    session: &mut Session,
+    names: &Names,
+    load: &Load<'_>,
+    batches: impl Iterator<Item = Result<RecordBatch, ArrowError>> + Send + 'static,
+    progress: &Progress,
+) -> Result<Loaded, PostgresError> {
+    prepare(&session.client, names).await?;
+    if !load.force && ledger::agrees(&session.client, names, load.provenance).await? {
+        return Ok(Loaded::Unchanged);
+    }
+    let indexes = index::statements(&session.client, names).await?;
+
+    let mut transaction =
+        session.client.transaction().await.map_err(PostgresError::at("beginning"))?;
+    let month = literal(&names.qualified(&names.partition));
+    let lock = format!("SELECT pg_advisory_xact_lock(hashtextextended({month}, 0))");
+    execute(&transaction, "waiting for another load of the month", &lock).await?;
+    // The other load may have done it all.
+    if !load.force && ledger::agrees(&transaction, names, load.provenance).await? {
+        return Ok(Loaded::Unchanged);
+    }
+
+    let file = load.file();
+    let (first, last) = (first_day(file.month), first_day(file.month.next()));
+    let create = format!(
+        "CREATE TABLE {} ({}, CONSTRAINT month CHECK (pickup_datetime >= {first} AND pickup_datetime < {last}))",
+        names.qualified(&names.new),
+        columns_declared(file.colour)
+    );
+    execute(&transaction, "making the month's table", &create).await?;
+    let loaded = fill(&transaction, names, batches, progress).await?;
+    let kept = load.provenance.counts.rows_kept;
+    if loaded != kept {
+        return Err(PostgresError::Unbalanced { file, loaded, kept });
+    }
+    for sql in &indexes {
+        execute(&transaction, "making the month's indexes", sql).await?;
+    }
+
+    swap_in(&mut transaction, names, file).await?;
+    let row = ledger::write(names, load.provenance, load.lake_object.as_deref());
+    execute(&transaction, "writing the ledger", &row).await?;
+    transaction.commit().await.map_err(PostgresError::at("committing"))?;
+    Ok(Loaded::Replaced(loaded))
+}
+
+async fn execute(
+    transaction: &Transaction<'_>,
+    step: &'static str,
+    sql: &str,
+) -> Result<(), PostgresError> {
+    transaction.batch_execute(sql).await.map_err(PostgresError::at(step))
+}
+
+/// Copies the batches into the month's table; how many rows the server took. One thread reads
+/// and encodes while the line and the server are busy with what it made before.
+async fn fill(
+    transaction: &Transaction<'_>,
+    names: &Names,
+    batches: impl Iterator<Item = Result<RecordBatch, ArrowError>> + Send + 'static,
+    progress: &Progress,
+) -> Result<u64, PostgresError> {
+    let copying = || PostgresError::at("copying the rows");
+    let copy = format!("COPY {} FROM STDIN (FORMAT binary, FREEZE)", names.qualified(&names.new));
+    let sink = transaction.copy_in::<_, Bytes>(&copy).await.map_err(copying())?;
+    let mut sink = std::pin::pin!(sink);
+    let (encoded, mut ready) = mpsc::channel(BATCHES_AHEAD);
+    let encoding = tokio::task::spawn_blocking(move || {
+        for batch in batches {
+            let rows = batch.map_err(PostgresError::from).and_then(|batch| copy::rows(&batch));
+            let failed = rows.is_err();
+            if encoded.blocking_send(rows).is_err() || failed {
+                return;
+            }
+        }
+    });
+    sink.feed(Bytes::from_static(copy::HEADER)).await.map_err(copying())?;
+    while let Some(rows) = ready.recv().await {
+        let rows = rows?;
+        progress.advance(rows.len() as u64);
+        sink.send(rows).await.map_err(copying())?;
+    }
+    if let Err(stopped) = encoding.await
+        && let Ok(panic) = stopped.try_into_panic()
+    {
+        std::panic::resume_unwind(panic);
+    }
+    sink.feed(Bytes::from_static(copy::TRAILER)).await.map_err(copying())?;
+    sink.finish().await.map_err(copying())
+}
+
+/// Puts the filled table in the place of the old partition. All that locks the table others
+/// read is here, last and short: where readers hold it, the swap alone is tried again.
+async fn swap_in(
+    transaction: &mut Transaction<'_>,
+    names: &Names,
+    file: TripFile,
+) -> Result<(), PostgresError> {
+    let began = Instant::now();
+    let mut pause = Duration::from_millis(50);
+    loop {
+        let attempt = transaction.savepoint("swap").await;
+        let attempt = attempt.map_err(PostgresError::at("swapping the month in"))?;
+        match swap(&attempt, names, file).await {
+            Ok(()) => {
+                return attempt.commit().await.map_err(PostgresError::at("swapping the month in"));
+            }
+            Err(error) if error.is_lock_timeout() && began.elapsed() < PATIENCE => {
+                attempt.rollback().await.map_err(PostgresError::at("letting readers pass"))?;
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_secs(5));
+            }
+            Err(error) if error.is_lock_timeout() => {
+                return Err(PostgresError::Busy {
+                    table: format!("{}.{}", names.schema, names.table),
+                    seconds: began.elapsed().as_secs(),
+                });
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+async fn swap(
+    transaction: &Transaction<'_>,
+    names: &Names,
+    file: TripFile,
+) -> Result<(), PostgresError> {
+    let parent = names.qualified(&names.table);
+    let (first, last) = (first_day(file.month), first_day(file.month.next()));
+    // Loads of other months pass one after the other here.
+    let lock = format!(
+        "SET LOCAL lock_timeout = {}; SELECT pg_advisory_xact_lock(hashtextextended({}, 0))",
+        LOCK_TIMEOUT.as_millis(),
+        literal(&parent)
+    );
+    execute(transaction, "waiting for the table", &lock).await?;
+
+    let there = transaction
+        .query_opt("SELECT FROM pg_class WHERE oid = to_regclass($1)", &[&parent])
+        .await
+        .map_err(PostgresError::at("looking at the table"))?;
+    if there.is_none() {
+        let create = format!(
+            "CREATE TABLE {parent} ({}) PARTITION BY RANGE (pickup_datetime); {}",
+            columns_declared(file.colour),
+            index::on_parent(names)
+        );
+        execute(transaction, "making the table", &create).await?;
+        let comments = views::comments(names, file.colour);
+        execute(transaction, "describing the table", &comments).await?;
+    }
+    add_columns(transaction, names, file).await?;
+
+    let partition = names.qualified(&names.partition);
+    let swap = format!(
+        "DROP TABLE IF EXISTS {partition};
+         ALTER TABLE {new} RENAME TO {name};
+         ALTER TABLE {parent} ATTACH PARTITION {partition} FOR VALUES FROM ({first}) TO ({last});
+         SET LOCAL lock_timeout = 0",
+        new = names.qualified(&names.new),
+        name = quoted(&names.partition),
+    );
+    execute(transaction, "swapping the month in", &swap).await
+}
+
+/// Adds the columns that the schema has gained since the table was made.
+async fn add_columns(
+    transaction: &Transaction<'_>,
+    names: &Names,
+    file: TripFile,
+) -> Result<(), PostgresError> {
+    let sql = "SELECT attname FROM pg_attribute
+                WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped";
+    let parent = names.qualified(&names.table);
+    let rows = transaction
+        .query(sql, &[&parent])
+        .await
+        .map_err(PostgresError::at("looking at the table's columns"))?;
+    let known: Vec<&str> = rows.iter().map(|row| row.get(0)).collect();
+    let new: Vec<String> = schema::columns(file.colour)
+        .into_iter()
+        .filter(|column| !known.contains(&column.name))
+        .map(|column| format!("ADD COLUMN {}", declared(column)))
+        .collect();
+    if new.is_empty() {
+        return Ok(());
+    }
+    let sql = format!("ALTER TABLE {parent} {}", new.join(", "));
+    execute(transaction, "adding columns", &sql).await
+}

@@ -1,0 +1,15 @@
+//! Postgres: months as partitions, filled by binary COPY and swapped in by one transaction.
+
+mod connection;
+mod copy;
+mod error;
+mod index;
+mod ledger;
+mod load;
+mod names;
+mod tls;
+mod views;
+
+pub use connection::{ConnectError, Target};
+pub use error::PostgresError;
+pub use load::{Load, Loaded, Warehouse};
