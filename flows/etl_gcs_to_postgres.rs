@@ -7,7 +7,7 @@ use nyc_taxi_etl::config::Tools;
 use nyc_taxi_etl::flow::{Event, Failure, MonthReport, Progress, Retry, Run, RunReport, State};
 use nyc_taxi_etl::lake::LakeError;
 use nyc_taxi_etl::trip::TripFile;
-use nyc_taxi_etl::warehouse::postgres::{Load, Loaded, PostgresError, Warehouse};
+use nyc_taxi_etl::warehouse::postgres::{Load, Loaded, PostgresError, Proven, Warehouse};
 
 /// The name of the flow.
 pub(crate) const NAME: &str = "etl-gcs-to-postgres";
@@ -82,11 +82,15 @@ async fn month(
         })?;
         let provenance = trips.month.provenance;
         let load = Load {
-            provenance: &provenance,
-            lake_object: Some(trips.address.clone()),
+            file,
+            known: Some(&provenance),
+            lake_object: Some(&trips.address),
             force: tools.settings().force,
         };
-        let loaded = warehouse.load(&load, trips.batches, &progress).await?;
+        // The lake has proven it already.
+        let proven = Proven { provenance: provenance.clone(), quarantine: None };
+        let proof = std::future::ready(Ok::<_, PostgresError>(proven));
+        let loaded = warehouse.load(load, Box::new(trips.batches), proof, &progress).await?;
         let state = match loaded {
             Loaded::Replaced(_) => State::Loaded,
             Loaded::Unchanged => State::Unchanged,

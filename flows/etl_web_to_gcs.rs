@@ -51,7 +51,8 @@ async fn month(run: &Run, tools: &Tools, file: TripFile) -> Result<MonthReport, 
     let before = tools.lake().published(file).await?;
 
     let fetched = run.task("fetch", file, async |progress: Progress| {
-        tools.fetch(file, before.as_ref(), &held, &progress).await
+        let known = before.as_ref().map(|month| &month.provenance);
+        tools.fetch(file, known, &held, &progress).await
     });
     let fetched = match (fetched.await?, &before) {
         (Outcome::Fetched(fetched), _) => fetched,

@@ -17,7 +17,7 @@ pub(super) fn arrays(frame: DataFrame, schema: &Schema) -> Result<Vec<ArrayRef>,
         .zip(schema.fields())
         .map(|(column, field)| {
             let data_type = match field.data_type() {
-                DataType::Utf8 => DataType::Utf8View,
+                DataType::Utf8 | DataType::Utf8View => DataType::Utf8View,
                 other => other.clone(),
             };
             import(export_array_to_c(column), data_type)

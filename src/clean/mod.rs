@@ -2,9 +2,9 @@
 //! the rules with Polars, and writes what is kept and what is set aside, in bounded memory.
 //!
 //! A reading thread inflates and cuts; workers each take a part, read, judge and encode it;
-//! the caller's thread writes the encoded parts in the order of the file. At most
-//! [`parts_in_flight`] are in memory. Equal bytes and rules give equal files, whatever the
-//! number of workers.
+//! the caller's thread writes the encoded parts in the order of the file. A few parts more than
+//! there are workers are in memory at once. Equal bytes and rules give equal files, whatever
+//! the number of workers.
 
 mod batch;
 mod bridge;
@@ -12,6 +12,7 @@ mod error;
 mod fields;
 mod input;
 mod judge;
+mod line;
 mod output;
 mod pipeline;
 mod records;
@@ -22,7 +23,7 @@ mod typed;
 mod zones;
 
 pub use error::CleanError;
-pub use pipeline::{Cleaned, Job, clean};
+pub use pipeline::{Cleaned, Job, Streamed, clean, stream};
 pub use rules::{Changeable, Level, RULES, Rule, RuleError, Rules};
 pub use zones::clean_zones;
 

@@ -18,6 +18,7 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 use polars::prelude::DataFrame;
 
+use super::line::Encode;
 use super::{CleanError, Rejects, bridge};
 use crate::trip::{Digest, Provenance, quarantine};
 
@@ -30,7 +31,7 @@ pub(super) struct TripsWriter {
     path: PathBuf,
 }
 
-/// Encodes row groups.
+/// Encodes trips as row groups.
 #[derive(Debug)]
 pub(super) struct Encoder {
     schema: Arc<Schema>,
@@ -100,12 +101,10 @@ impl TripsWriter {
     }
 }
 
-impl Encoder {
-    /// Encodes trips as a row group; none where there are none.
-    pub(super) fn encode(
-        &self,
-        trips: DataFrame,
-    ) -> Result<Option<Vec<ArrowColumnChunk>>, CleanError> {
+impl Encode for Encoder {
+    type Encoded = Vec<ArrowColumnChunk>;
+
+    fn encode(&self, trips: DataFrame) -> Result<Option<Self::Encoded>, CleanError> {
         if trips.height() == 0 {
             return Ok(None);
         }
@@ -120,6 +119,28 @@ impl Encoder {
             writer.close()
         });
         Ok(Some(encoded.collect::<Result<Vec<_>, _>>()?))
+    }
+}
+
+/// Hands trips on as arrow batches, texts as views.
+#[derive(Debug)]
+pub(super) struct Batching(Arc<Schema>);
+
+impl Batching {
+    pub(super) fn new(schema: &Schema) -> Self {
+        Self(viewed(schema))
+    }
+}
+
+impl Encode for Batching {
+    type Encoded = RecordBatch;
+
+    fn encode(&self, trips: DataFrame) -> Result<Option<RecordBatch>, CleanError> {
+        if trips.height() == 0 {
+            return Ok(None);
+        }
+        let arrays = bridge::arrays(trips, &self.0)?;
+        Ok(Some(RecordBatch::try_new(Arc::clone(&self.0), arrays)?))
     }
 }
 

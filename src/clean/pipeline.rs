@@ -1,19 +1,14 @@
-//! The stages of cleaning and what runs between them.
+//! A month from its bytes to trips and rows set aside, and the proof that none is lost.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Mutex;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use arrow::array::RecordBatch;
-use parquet::arrow::arrow_writer::ArrowColumnChunk;
 
-use super::input::{Input, Part, Rest};
-use super::judge::{Judge, Judged};
-use super::output::{Encoder, QuarantineWriter, TripsWriter};
-use super::rows::{self, BatchReader};
-use super::text::{self, TextReader};
-use super::{CleanError, Rejects, Rules};
+use super::input::Input;
+use super::judge::Judge;
+use super::line::{Encode, Line};
+use super::output::{Batching, QuarantineWriter, TripsWriter};
+use super::{CleanError, Rules};
 use crate::flow::Progress;
 use crate::schema::{self, HeaderError, Mapping};
 use crate::trip::{Counts, Format, Provenance, SourceFacts, TripFile};
@@ -53,199 +48,120 @@ pub struct Cleaned {
     pub quarantine: Option<PathBuf>,
 }
 
-/// A part, read, judged and encoded.
-struct Done {
-    counts: Counts,
-    trips: Option<Vec<ArrowColumnChunk>>,
-    rejects: RecordBatch,
-    buffer: Vec<u8>,
+/// A month whose trips were handed on as they were cleaned.
+#[derive(Debug)]
+pub struct Streamed {
+    /// What the month says of itself.
+    pub provenance: Provenance,
+    /// The file of the rows set aside; none where there are none.
+    pub quarantine: Option<PathBuf>,
 }
 
-/// How many parts may be in memory at once.
-const fn parts_in_flight(workers: usize) -> usize {
-    workers + 2
-}
-
-/// Cleans a month. Blocks; stops between parts when the run is told to.
+/// Cleans a month into two files. Blocks; stops between parts when the run is told to.
 pub fn clean(job: &Job, progress: &Progress) -> Result<Cleaned, CleanError> {
-    let file = job.file;
-    let input = Input::open(file, &job.input, job.format, progress)?;
-    let mapping = Mapping::of(file, &input.names)?;
-    if job.refuse_new_columns && !mapping.unknown.is_empty() {
-        let names = mapping.unknown.join(", ");
-        return Err(HeaderError::Unknown { file, names }.into());
-    }
+    let opened = Opened::new(job, progress)?;
+    let trips = job.folder.join(format!("{}.trips.parquet", job.file.stem()));
+    let schema = schema::arrow_schema(job.file.colour);
+    let (mut writer, encoder) = TripsWriter::create(&trips, &schema)?;
+    let cleaned = opened.run(job, &encoder, progress, |groups| writer.append(groups))?;
+    let kept = writer.close(&cleaned.provenance)?;
+    cleaned.prove(job.file, kept)?;
+    Ok(Cleaned { provenance: cleaned.provenance, trips, quarantine: cleaned.quarantine })
+}
 
-    let trips = job.folder.join(format!("{}.trips.parquet", file.stem()));
-    let quarantine = job.folder.join(format!("{}.quarantine.parquet", file.stem()));
-    let arrow_schema = schema::arrow_schema(file.colour);
-    let (mut writer, encoder) = TripsWriter::create(&trips, &arrow_schema)?;
-    let mut quarantine = QuarantineWriter::new(quarantine, input.names);
-    let mut counts = Counts::default();
-
-    let workers = job.workers.unwrap_or_else(cores).clamp(1, MOST_WORKERS);
-    let line = Line {
-        judge: Judge::new(file, schema::columns(file.colour), &job.rules),
-        encoder,
-        mapping: &mapping,
-        file,
-    };
-    line.run(input.rest, workers, progress, |done| {
-        counts.add(&done.counts);
-        quarantine.append(&done.rejects)?;
-        done.trips.map_or(Ok(()), |trips| writer.append(trips))
+/// Cleans a month and hands its trips to `take` in batches, in the order of the file; the rows
+/// set aside go to a file. The trips are proven only when this returns. Blocks; stops between
+/// parts when the run is told to, or `take` fails.
+pub fn stream(
+    job: &Job,
+    progress: &Progress,
+    mut take: impl FnMut(RecordBatch) -> Result<(), CleanError>,
+) -> Result<Streamed, CleanError> {
+    let opened = Opened::new(job, progress)?;
+    let encoder = Batching::new(&schema::arrow_schema(job.file.colour));
+    let mut kept = 0;
+    let cleaned = opened.run(job, &encoder, progress, |batch: RecordBatch| {
+        kept += batch.num_rows() as u64;
+        take(batch)
     })?;
+    cleaned.prove(job.file, kept)?;
+    Ok(Streamed { provenance: cleaned.provenance, quarantine: cleaned.quarantine })
+}
 
-    let (quarantine, quarantined) = quarantine.close()?;
-    let provenance = Provenance {
-        colour: file.colour,
-        month: file.month,
-        source: job.source.clone(),
-        counts,
-        unknown_columns: mapping.unknown,
-        quarantine: quarantine.as_ref().map(|(_, digest)| file.quarantine_key(digest)),
-        schema_digest: schema::digest(file.colour),
-        rules_digest: job.rules.digest(),
-        program: Provenance::PROGRAM.to_owned(),
-    };
-    let kept = writer.close(&provenance)?;
-    let counts = &provenance.counts;
-    if !counts.balance() || kept != counts.rows_kept || quarantined != counts.rows_quarantined {
-        return Err(CleanError::Unbalanced { file, read: counts.rows_read, kept, quarantined });
+/// A file whose header is known to be that of such a month.
+struct Opened {
+    input: Input,
+    mapping: Mapping,
+}
+
+/// What came of a run through the line.
+struct Through {
+    provenance: Provenance,
+    quarantine: Option<PathBuf>,
+    quarantined: u64,
+}
+
+impl Opened {
+    fn new(job: &Job, progress: &Progress) -> Result<Self, CleanError> {
+        let file = job.file;
+        let input = Input::open(file, &job.input, job.format, progress)?;
+        let mapping = Mapping::of(file, &input.names)?;
+        if job.refuse_new_columns && !mapping.unknown.is_empty() {
+            let names = mapping.unknown.join(", ");
+            return Err(HeaderError::Unknown { file, names }.into());
+        }
+        Ok(Self { input, mapping })
     }
-    Ok(Cleaned { provenance, trips, quarantine: quarantine.map(|(path, _)| path) })
+
+    fn run<E: Encode>(
+        self,
+        job: &Job,
+        encoder: &E,
+        progress: &Progress,
+        mut write: impl FnMut(E::Encoded) -> Result<(), CleanError>,
+    ) -> Result<Through, CleanError> {
+        let file = job.file;
+        let quarantine = job.folder.join(format!("{}.quarantine.parquet", file.stem()));
+        let mut quarantine = QuarantineWriter::new(quarantine, self.input.names);
+        let mut counts = Counts::default();
+        let workers = job.workers.unwrap_or_else(cores).clamp(1, MOST_WORKERS);
+        let judge = Judge::new(file, schema::columns(file.colour), &job.rules);
+        let line = Line { judge, encoder, mapping: &self.mapping, file };
+        line.run(self.input.rest, workers, progress, |done| {
+            counts.add(&done.counts);
+            quarantine.append(&done.rejects)?;
+            done.trips.map_or(Ok(()), &mut write)
+        })?;
+        let (quarantine, quarantined) = quarantine.close()?;
+        let provenance = Provenance {
+            colour: file.colour,
+            month: file.month,
+            source: job.source.clone(),
+            counts,
+            unknown_columns: self.mapping.unknown,
+            quarantine: quarantine.as_ref().map(|(_, digest)| file.quarantine_key(digest)),
+            schema_digest: schema::digest(file.colour),
+            rules_digest: job.rules.digest(),
+            program: Provenance::PROGRAM.to_owned(),
+        };
+        Ok(Through { provenance, quarantine: quarantine.map(|(path, _)| path), quarantined })
+    }
+}
+
+impl Through {
+    /// Every row read is in one of the two places, and in one only.
+    fn prove(&self, file: TripFile, kept: u64) -> Result<(), CleanError> {
+        let counts = &self.provenance.counts;
+        let quarantined = self.quarantined;
+        if counts.balance() && kept == counts.rows_kept && quarantined == counts.rows_quarantined {
+            return Ok(());
+        }
+        Err(CleanError::Unbalanced { file, read: counts.rows_read, kept, quarantined })
+    }
 }
 
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(2, usize::from)
-}
-
-/// The assembly line of one month.
-struct Line<'a> {
-    judge: Judge,
-    encoder: Encoder,
-    mapping: &'a Mapping,
-    file: TripFile,
-}
-
-type Numbered<T> = (usize, Result<T, CleanError>);
-
-impl Line<'_> {
-    /// Runs every part through the line and hands it to `write` in the order of the file.
-    fn run(
-        &self,
-        rest: Rest,
-        workers: usize,
-        progress: &Progress,
-        mut write: impl FnMut(Done) -> Result<(), CleanError>,
-    ) -> Result<(), CleanError> {
-        let in_flight = parts_in_flight(workers);
-        let (free, buffers) = sync_channel(in_flight);
-        for _ in 0..in_flight {
-            // There is room for all.
-            let _ = free.send(Vec::new());
-        }
-        let (to_workers, parts) = sync_channel(in_flight);
-        let (to_writer, finished) = sync_channel(in_flight);
-        let parts = Mutex::new(parts);
-
-        std::thread::scope(|scope| {
-            let reading = to_writer.clone();
-            scope.spawn(move || read(rest, progress, &buffers, &to_workers, &reading));
-            for _ in 0..workers {
-                let to_writer = to_writer.clone();
-                scope.spawn(|| self.work(&parts, to_writer));
-            }
-            drop(to_writer);
-            // Whatever ends this loop early drops the channels, and with them every thread ends.
-            let finished = finished;
-            let free = free;
-            let mut waiting = BTreeMap::new();
-            let mut next = 0;
-            for (number, done) in &finished {
-                waiting.insert(number, done?);
-                while let Some(mut done) = waiting.remove(&next) {
-                    let buffer = std::mem::take(&mut done.buffer);
-                    write(done)?;
-                    next += 1;
-                    let _ = free.send(buffer);
-                }
-            }
-            Ok(())
-        })
-    }
-
-    fn work(&self, parts: &Mutex<Receiver<(usize, Part)>>, to_writer: SyncSender<Numbered<Done>>) {
-        let schema = schema::columns(self.file.colour);
-        let mut text = TextReader::new(schema.clone(), self.mapping);
-        let mut batches = BatchReader::new(schema, self.mapping);
-        loop {
-            let part = match parts.lock() {
-                Ok(parts) => parts.recv(),
-                Err(_) => return,
-            };
-            let Ok((number, part)) = part else {
-                return;
-            };
-            let done = self.process(part, &mut text, &mut batches);
-            if to_writer.send((number, done)).is_err() {
-                return;
-            }
-        }
-    }
-
-    fn process(
-        &self,
-        part: Part,
-        text: &mut TextReader,
-        batches: &mut BatchReader,
-    ) -> Result<Done, CleanError> {
-        let mut rejects = Rejects::default();
-        let (judged, buffer) = match part {
-            Part::Text(piece) => {
-                let (batch, places) = text.read(&piece);
-                let judged = self.judge.judge(batch)?;
-                text::set_aside(&piece, &places, &judged.rejected, &mut rejects);
-                (judged, piece.text)
-            }
-            Part::Rows { batch, rows_before } => {
-                let judged = self.judge.judge(batches.read(&batch)?)?;
-                rows::set_aside(&batch, rows_before, &judged.rejected, &mut rejects)?;
-                (judged, Vec::new())
-            }
-        };
-        let Judged { kept, counts, .. } = judged;
-        Ok(Done { counts, trips: self.encoder.encode(kept)?, rejects: rejects.finish()?, buffer })
-    }
-}
-
-/// Reads part after part while buffers are free, until the file ends or the run is stopped.
-fn read(
-    mut rest: Rest,
-    progress: &Progress,
-    buffers: &Receiver<Vec<u8>>,
-    to_workers: &SyncSender<(usize, Part)>,
-    to_writer: &SyncSender<Numbered<Done>>,
-) {
-    for number in 0.. {
-        let Ok(buffer) = buffers.recv() else {
-            return;
-        };
-        let part =
-            if progress.is_cancelled() { Err(CleanError::Interrupted) } else { rest.next(buffer) };
-        match part {
-            Ok(Some(part)) => {
-                if to_workers.send((number, part)).is_err() {
-                    return;
-                }
-            }
-            Ok(None) => return,
-            Err(error) => {
-                let _ = to_writer.send((number, Err(error)));
-                return;
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -4,13 +4,13 @@ use async_trait::async_trait;
 
 use crate::clean::{CleanError, Cleaned, Job, clean, clean_zones};
 use crate::flow::Progress;
-use crate::lake::{Lake, LakeError, Publication, Published, Quarantine, Trips};
+use crate::lake::{Lake, LakeError, Publication, Quarantine, Trips};
 use crate::schema;
 use crate::source::{
     FetchError, Fetched, Fetcher, Held, Outcome, RawError, RawFile, RawStore, Source, Spool,
     SpoolError, Wanted,
 };
-use crate::trip::{Format, Item, Month, SourceFacts, TripFile};
+use crate::trip::{Format, Item, Month, Provenance, SourceFacts, TripFile};
 use crate::warehouse::postgres::{PostgresError, Target, Warehouse};
 
 use super::{NewColumn, Secret, Settings};
@@ -78,8 +78,7 @@ impl Tools {
     }
 
     /// Whether a month as published was made by this schema and these rules.
-    pub fn is_current(&self, month: &Published) -> bool {
-        let provenance = &month.provenance;
+    pub fn is_current(&self, provenance: &Provenance) -> bool {
         provenance.schema_digest == schema::digest(provenance.colour)
             && provenance.rules_digest == self.settings.rules.digest()
     }
@@ -88,7 +87,7 @@ impl Tools {
     pub async fn fetch(
         &self,
         file: TripFile,
-        before: Option<&Published>,
+        before: Option<&Provenance>,
         held: &Held,
         progress: &Progress,
     ) -> Result<Outcome, FetchError> {
@@ -99,7 +98,7 @@ impl Tools {
             expected: source.should_have(file, Month::current()),
             known: before
                 .filter(|month| self.is_current(month) && !self.settings.force)
-                .map(|month| &month.provenance.source),
+                .map(|month| &month.source),
         };
         self.fetcher.fetch(&wanted, held, &RawInLake(&self.lake), progress).await
     }

@@ -1,10 +1,13 @@
 //! Encodes batches for COPY in its binary format
 //! (<https://www.postgresql.org/docs/current/sql-copy.html#id-1.9.3.55.9.4>).
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::array::{
+    Array, ArrayRef, AsArray, ListArray, RecordBatch, StringArray, StringViewArray,
+};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{
-    DataType, Float64Type, Int16Type, Int32Type, TimeUnit, TimestampMicrosecondType,
+    DataType, Date32Type, Float64Type, Int16Type, Int32Type, Int64Type, TimeUnit,
+    TimestampMicrosecondType,
 };
 use bytes::{Bytes, BytesMut};
 
@@ -19,6 +22,9 @@ pub(super) const TRAILER: &[u8] = b"\xff\xff";
 /// Microseconds from 1970-01-01 to 2000-01-01, where Postgres begins to count.
 const EPOCH: i64 = 946_684_800_000_000;
 
+/// The days between the same.
+const EPOCH_DAYS: i32 = 10_957;
+
 const NULL: [u8; 4] = (-1_i32).to_be_bytes();
 
 /// The values of one column, ready to be picked row by row.
@@ -27,7 +33,11 @@ enum Cells<'a> {
     Int4(&'a [i32]),
     Float8(&'a [f64]),
     Timestamp(&'a [i64]),
-    Text(&'a arrow::array::StringArray),
+    Int8(&'a [i64]),
+    Date(&'a [i32]),
+    Text(&'a StringArray),
+    View(&'a StringViewArray),
+    Texts(&'a ListArray),
 }
 
 struct Picked<'a> {
@@ -44,7 +54,13 @@ impl<'a> Picked<'a> {
             DataType::Timestamp(TimeUnit::Microsecond, None) => {
                 Cells::Timestamp(array.as_primitive::<TimestampMicrosecondType>().values())
             }
+            DataType::Int64 => Cells::Int8(array.as_primitive::<Int64Type>().values()),
+            DataType::Date32 => Cells::Date(array.as_primitive::<Date32Type>().values()),
             DataType::Utf8 => Cells::Text(array.as_string::<i32>()),
+            DataType::Utf8View => Cells::View(array.as_string_view()),
+            DataType::List(item) if item.data_type() == &DataType::Utf8 => {
+                Cells::Texts(array.as_list::<i32>())
+            }
             other => {
                 let (column, found) = (name.to_owned(), other.to_string());
                 return Err(PostgresError::ColumnType { column, found });
@@ -69,11 +85,11 @@ impl<'a> Picked<'a> {
             Cells::Int4(values) => put_four(values[row].to_be_bytes(), out),
             Cells::Float8(values) => put_eight(values[row].to_be_bytes(), out),
             Cells::Timestamp(values) => put_eight((values[row] - EPOCH).to_be_bytes(), out),
-            Cells::Text(values) => {
-                let text = values.value(row).as_bytes();
-                out.extend_from_slice(&(text.len() as u32).to_be_bytes());
-                out.extend_from_slice(text);
-            }
+            Cells::Int8(values) => put_eight(values[row].to_be_bytes(), out),
+            Cells::Date(values) => put_four((values[row] - EPOCH_DAYS).to_be_bytes(), out),
+            Cells::Text(values) => put_text(values.value(row), out),
+            Cells::View(values) => put_text(values.value(row), out),
+            Cells::Texts(values) => put_texts(values.value(row).as_string::<i32>(), out),
         }
     }
 }
@@ -90,6 +106,36 @@ fn put_eight(value: [u8; 8], out: &mut BytesMut) {
     let mut cell = [0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0];
     cell[4..].copy_from_slice(&value);
     out.extend_from_slice(&cell);
+}
+
+#[inline]
+fn put_text(text: &str, out: &mut BytesMut) {
+    out.extend_from_slice(&(text.len() as u32).to_be_bytes());
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// An array of texts, as `array_recv` reads it: dimensions, whether nulls are in it, the type
+/// of its elements, how many, the index of the first, then each as a field.
+fn put_texts(texts: &StringArray, out: &mut BytesMut) {
+    const TEXT_OID: i32 = 25;
+    let place = out.len();
+    out.extend_from_slice(&[0; 4]);
+    let dimensions = i32::from(!texts.is_empty());
+    for number in [dimensions, i32::from(texts.null_count() > 0), TEXT_OID] {
+        out.extend_from_slice(&number.to_be_bytes());
+    }
+    if !texts.is_empty() {
+        out.extend_from_slice(&(texts.len() as u32).to_be_bytes());
+        out.extend_from_slice(&1_u32.to_be_bytes());
+    }
+    for text in texts {
+        match text {
+            Some(text) => put_text(text, out),
+            None => out.extend_from_slice(&NULL),
+        }
+    }
+    let length = (out.len() - place - 4) as u32;
+    out[place..place + 4].copy_from_slice(&length.to_be_bytes());
 }
 
 /// The rows of a batch, encoded.
@@ -116,7 +162,7 @@ pub(super) fn rows(batch: &RecordBatch) -> Result<Bytes, PostgresError> {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{Float64Array, Int16Array, StringArray, TimestampMicrosecondArray};
+    use arrow::array::{Float64Array, Int16Array, TimestampMicrosecondArray};
     use proptest::prelude::*;
 
     use super::*;

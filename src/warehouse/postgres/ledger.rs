@@ -1,8 +1,8 @@
 //! The ledger: what was loaded, from what, when.
 
-use tokio_postgres::{GenericClient, Row};
+use tokio_postgres::GenericClient;
 
-use crate::trip::Provenance;
+use crate::trip::{Month, Provenance};
 
 use super::PostgresError;
 use super::names::{Names, first_day, literal, quoted};
@@ -18,38 +18,41 @@ pub(super) async fn make(client: &impl GenericClient, schema: &str) -> Result<()
             source text NOT NULL, etag text, source_sha256 text NOT NULL,
             schema_digest text NOT NULL, rules_digest text NOT NULL, lake_object text,
             loaded_at timestamptz NOT NULL DEFAULT now(), program text NOT NULL,
+            provenance text NOT NULL,
             PRIMARY KEY (table_name, month))",
         quoted(schema)
     );
     client.batch_execute(&sql).await.map_err(PostgresError::at("making the ledger"))
 }
 
-/// Whether the month is loaded as its footer says: the same bytes, schema, rules and rows,
-/// and its partition is there.
-pub(super) async fn agrees(
+/// What the ledger says of a month whose partition is there; none where either is missing.
+pub(super) async fn known(
     client: &impl GenericClient,
     names: &Names,
-    month: &Provenance,
-) -> Result<bool, PostgresError> {
+    month: Month,
+) -> Result<Option<Provenance>, PostgresError> {
     let sql = format!(
-        "SELECT rows, source_sha256, schema_digest, rules_digest FROM {}.{LEDGER}
+        "SELECT provenance FROM {}.{LEDGER}
           WHERE table_name = $1 AND month = {}
             AND EXISTS (SELECT FROM pg_inherits WHERE inhrelid = to_regclass($2)
                                                   AND inhparent = to_regclass($3))",
         quoted(&names.schema),
-        first_day(month.month)
+        first_day(month)
     );
     let (partition, parent) = (names.qualified(&names.partition), names.qualified(&names.table));
-    let found: Option<Row> = client
+    let found = client
         .query_opt(&sql, &[&names.table, &partition, &parent])
         .await
         .map_err(PostgresError::at("reading the ledger"))?;
-    Ok(found.is_some_and(|row| {
-        row.get::<_, i64>(0) == month.counts.rows_kept as i64
-            && row.get::<_, String>(1) == month.source.sha256.to_string()
-            && row.get::<_, String>(2) == month.schema_digest.to_string()
-            && row.get::<_, String>(3) == month.rules_digest.to_string()
-    }))
+    Ok(found.and_then(|row| serde_json::from_str(row.get(0)).ok()))
+}
+
+/// Whether two versions of a month hold the same rows.
+pub(super) fn same(one: &Provenance, other: &Provenance) -> bool {
+    one.source.sha256 == other.source.sha256
+        && one.schema_digest == other.schema_digest
+        && one.rules_digest == other.rules_digest
+        && one.counts.rows_kept == other.counts.rows_kept
 }
 
 /// The statement that writes a month's row.
@@ -57,15 +60,15 @@ pub(super) fn write(names: &Names, month: &Provenance, lake_object: Option<&str>
     let optional = |text: Option<&str>| text.map_or_else(|| "NULL".to_owned(), literal);
     format!(
         "INSERT INTO {schema}.{LEDGER} (table_name, colour, month, rows, source, etag, source_sha256,
-                schema_digest, rules_digest, lake_object, loaded_at, program)
+                schema_digest, rules_digest, lake_object, loaded_at, program, provenance)
          VALUES ({table}, {colour}, {day}, {rows}, {source}, {etag}, {sha}, {schema_digest},
-                 {rules_digest}, {lake}, clock_timestamp(), {program})
+                 {rules_digest}, {lake}, clock_timestamp(), {program}, {json})
          ON CONFLICT (table_name, month) DO UPDATE SET
             colour = excluded.colour, rows = excluded.rows, source = excluded.source,
             etag = excluded.etag, source_sha256 = excluded.source_sha256,
             schema_digest = excluded.schema_digest, rules_digest = excluded.rules_digest,
             lake_object = excluded.lake_object, loaded_at = excluded.loaded_at,
-            program = excluded.program",
+            program = excluded.program, provenance = excluded.provenance",
         schema = quoted(&names.schema),
         table = literal(&names.table),
         colour = literal(month.colour.as_str()),
@@ -77,6 +80,7 @@ pub(super) fn write(names: &Names, month: &Provenance, lake_object: Option<&str>
         schema_digest = literal(&month.schema_digest.to_string()),
         rules_digest = literal(&month.rules_digest.to_string()),
         lake = optional(lake_object),
-        program = literal(Provenance::PROGRAM),
+        program = literal(&month.program),
+        json = literal(&serde_json::to_string(month).unwrap_or_default()),
     )
 }

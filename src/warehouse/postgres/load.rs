@@ -7,7 +7,7 @@ use arrow::error::ArrowError;
 use bytes::Bytes;
 use futures_util::SinkExt;
 use tokio::sync::mpsc;
-use tokio_postgres::{Client, Transaction};
+use tokio_postgres::{Client, GenericClient, Transaction};
 
 use crate::flow::Progress;
 use crate::schema;
@@ -15,7 +15,7 @@ use crate::trip::{Provenance, TripFile};
 
 use super::connection::Session;
 use super::names::{LONGEST_TABLE, Names, columns_declared, declared, first_day, literal, quoted};
-use super::{PostgresError, Target, copy, index, ledger, views};
+use super::{PostgresError, Target, copy, index, ledger, quarantine, views};
 
 /// How long a swap waits for the readers of the table before it lets them pass and tries anew.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
@@ -35,15 +35,28 @@ pub struct Warehouse {
 }
 
 /// A month to load.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct Load<'a> {
-    /// What the month says of itself.
-    pub provenance: &'a Provenance,
+    /// The month.
+    pub file: TripFile,
+    /// What it is known to be; none where that shows only when all its rows are there.
+    pub known: Option<&'a Provenance>,
     /// The address of its trips in the lake; none where it comes straight from the web.
-    pub lake_object: Option<String>,
+    pub lake_object: Option<&'a str>,
     /// Whether it is loaded again even if the ledger agrees.
     pub force: bool,
 }
+
+/// What all rows of a month came to, and the rows set aside.
+pub struct Proven {
+    /// What the month says of itself.
+    pub provenance: Provenance,
+    /// The rows set aside, as the lake keeps them; none where they stay in the lake.
+    pub quarantine: Option<Batches>,
+}
+
+/// Rows on their way.
+pub type Batches = Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>> + Send>;
 
 /// What loading a month came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,12 +65,6 @@ pub enum Loaded {
     Replaced(u64),
     /// It was there already.
     Unchanged,
-}
-
-impl Load<'_> {
-    const fn file(&self) -> TripFile {
-        TripFile::new(self.provenance.colour, self.provenance.month)
-    }
 }
 
 impl Warehouse {
@@ -79,27 +86,28 @@ impl Warehouse {
         format!("{} {}.{}", self.target.place(), names.schema, names.table)
     }
 
-    /// Whether a month is loaded as it is in the lake.
-    pub async fn has(&self, month: &Provenance) -> Result<bool, PostgresError> {
-        let file = TripFile::new(month.colour, month.month);
+    /// What the ledger says of a month that is loaded.
+    pub async fn known(&self, file: TripFile) -> Result<Option<Provenance>, PostgresError> {
         let names = Names::of(file, &self.schema, self.table.as_deref());
         let session = self.target.connect().await?;
         prepare(&session.client, &names).await?;
-        ledger::agrees(&session.client, &names, month).await
+        ledger::known(&session.client, &names, file.month).await
     }
 
     /// Loads a month in place of what the table has of it. `batches` are its trips, with the
-    /// columns of the colour's schema in their order.
-    pub async fn load(
+    /// columns of the colour's schema in their order; `proof` says at their end what they
+    /// were. Nothing is to be seen of them before all is proven.
+    pub async fn load<E: From<PostgresError>>(
         &self,
-        load: &Load<'_>,
-        batches: impl Iterator<Item = Result<RecordBatch, ArrowError>> + Send + 'static,
+        load: Load<'_>,
+        batches: Batches,
+        proof: impl Future<Output = Result<Proven, E>>,
         progress: &Progress,
-    ) -> Result<Loaded, PostgresError> {
-        let names = Names::of(load.file(), &self.schema, self.table.as_deref());
-        let mut session = self.target.connect().await?;
+    ) -> Result<Loaded, E> {
+        let names = Names::of(load.file, &self.schema, self.table.as_deref());
+        let mut session = self.target.connect().await.map_err(PostgresError::from)?;
         let replaced = {
-            let work = replace(&mut session, &names, load, batches, progress);
+            let work = replace(&mut session, &names, load, batches, proof, progress);
             tokio::select! {
                 replaced = work => Some(replaced),
                 () = progress.cancelled() => None,
@@ -107,14 +115,14 @@ impl Warehouse {
         };
         let Some(replaced) = replaced else {
             session.cancel().await;
-            return Err(PostgresError::Interrupted);
+            return Err(PostgresError::Interrupted.into());
         };
         let loaded = replaced?;
         if loaded != Loaded::Unchanged {
             // The month is in: what follows serves those who ask, and may fail without harm.
             let analyze = format!("ANALYZE {}", names.qualified(&names.partition));
             if let Err(error) = session.client.batch_execute(&analyze).await {
-                tracing::warn!("{}: cannot be analysed: {error}", load.file());
+                tracing::warn!("{}: cannot be analysed: {error}", load.file);
             }
             views::make(&session.client, &self.schema).await?;
         }
@@ -179,30 +187,31 @@ async fn refuse_foreign(client: &Client, names: &Names) -> Result<(), PostgresEr
     Err(PostgresError::NotOurs { table: format!("{}.{}", names.schema, names.table), why })
 }
 
-async fn replace(
+async fn replace<E: From<PostgresError>>(
     session: &mut Session,
     names: &Names,
-    load: &Load<'_>,
-    batches: impl Iterator<Item = Result<RecordBatch, ArrowError>> + Send + 'static,
+    load: Load<'_>,
+    batches: Batches,
+    proof: impl Future<Output = Result<Proven, E>>,
     progress: &Progress,
-) -> Result<Loaded, PostgresError> {
+) -> Result<Loaded, E> {
     prepare(&session.client, names).await?;
-    if !load.force && ledger::agrees(&session.client, names, load.provenance).await? {
+    if agrees(&session.client, names, load).await? {
         return Ok(Loaded::Unchanged);
     }
     let indexes = index::statements(&session.client, names).await?;
 
-    let mut transaction =
-        session.client.transaction().await.map_err(PostgresError::at("beginning"))?;
+    let begun = session.client.transaction().await;
+    let mut transaction = begun.map_err(PostgresError::at("beginning"))?;
     let month = literal(&names.qualified(&names.partition));
     let lock = format!("SELECT pg_advisory_xact_lock(hashtextextended({month}, 0))");
     execute(&transaction, "waiting for another load of the month", &lock).await?;
     // The other load may have done it all.
-    if !load.force && ledger::agrees(&transaction, names, load.provenance).await? {
+    if agrees(&transaction, names, load).await? {
         return Ok(Loaded::Unchanged);
     }
 
-    let file = load.file();
+    let file = load.file;
     let (first, last) = (first_day(file.month), first_day(file.month.next()));
     let create = format!(
         "CREATE TABLE {} ({}, CONSTRAINT month CHECK (pickup_datetime >= {first} AND pickup_datetime < {last}))",
@@ -210,23 +219,39 @@ async fn replace(
         columns_declared(file.colour)
     );
     execute(&transaction, "making the month's table", &create).await?;
-    let loaded = fill(&transaction, names, batches, progress).await?;
-    let kept = load.provenance.counts.rows_kept;
+    let copy = format!("COPY {} FROM STDIN (FORMAT binary, FREEZE)", names.qualified(&names.new));
+    let loaded = fill(&transaction, &copy, batches, progress).await?;
+    let Proven { provenance, quarantine } = proof.await?;
+    let kept = provenance.counts.rows_kept;
     if loaded != kept {
-        return Err(PostgresError::Unbalanced { file, loaded, kept });
+        return Err(PostgresError::Unbalanced { file, loaded, kept }.into());
     }
     for sql in &indexes {
         execute(&transaction, "making the month's indexes", sql).await?;
     }
+    quarantine::replace(&transaction, names, file.month, quarantine, &provenance).await?;
 
     swap_in(&mut transaction, names, file).await?;
-    let row = ledger::write(names, load.provenance, load.lake_object.as_deref());
+    let row = ledger::write(names, &provenance, load.lake_object);
     execute(&transaction, "writing the ledger", &row).await?;
     transaction.commit().await.map_err(PostgresError::at("committing"))?;
     Ok(Loaded::Replaced(loaded))
 }
 
-async fn execute(
+/// Whether what is known of the month is what is loaded.
+async fn agrees(
+    client: &impl GenericClient,
+    names: &Names,
+    load: Load<'_>,
+) -> Result<bool, PostgresError> {
+    let Some(known) = load.known.filter(|_| !load.force) else {
+        return Ok(false);
+    };
+    let loaded = ledger::known(client, names, load.file.month).await?;
+    Ok(loaded.is_some_and(|loaded| ledger::same(&loaded, known)))
+}
+
+pub(super) async fn execute(
     transaction: &Transaction<'_>,
     step: &'static str,
     sql: &str,
@@ -234,17 +259,16 @@ async fn execute(
     transaction.batch_execute(sql).await.map_err(PostgresError::at(step))
 }
 
-/// Copies the batches into the month's table; how many rows the server took. One thread reads
+/// Copies batches into a table; how many rows the server took. One thread reads
 /// and encodes while the line and the server are busy with what it made before.
-async fn fill(
+pub(super) async fn fill(
     transaction: &Transaction<'_>,
-    names: &Names,
-    batches: impl Iterator<Item = Result<RecordBatch, ArrowError>> + Send + 'static,
+    copy: &str,
+    batches: Batches,
     progress: &Progress,
 ) -> Result<u64, PostgresError> {
     let copying = || PostgresError::at("copying the rows");
-    let copy = format!("COPY {} FROM STDIN (FORMAT binary, FREEZE)", names.qualified(&names.new));
-    let sink = transaction.copy_in::<_, Bytes>(&copy).await.map_err(copying())?;
+    let sink = transaction.copy_in::<_, Bytes>(copy).await.map_err(copying())?;
     let mut sink = std::pin::pin!(sink);
     let (encoded, mut ready) = mpsc::channel(BATCHES_AHEAD);
     let encoding = tokio::task::spawn_blocking(move || {

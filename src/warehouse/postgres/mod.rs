@@ -7,9 +7,10 @@ mod index;
 mod ledger;
 mod load;
 mod names;
+mod quarantine;
 mod tls;
 mod views;
 
 pub use connection::{ConnectError, Target};
 pub use error::PostgresError;
-pub use load::{Load, Loaded, Warehouse};
+pub use load::{Batches, Load, Loaded, Proven, Warehouse};

@@ -24,6 +24,7 @@ pub(super) struct Names {
     pub(super) table: String,
     pub(super) partition: String,
     pub(super) new: String,
+    pub(super) quarantine: String,
 }
 
 impl Names {
@@ -32,7 +33,8 @@ impl Names {
         let month = file.month;
         let partition = format!("{table}_{:04}_{:02}", month.year(), month.number());
         let new = format!("{partition}_new");
-        Self { schema: schema.to_owned(), table, partition, new }
+        let quarantine = format!("{table}_quarantine");
+        Self { schema: schema.to_owned(), table, partition, new, quarantine }
     }
 
     /// A name of the schema, qualified and quoted.
