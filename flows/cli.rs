@@ -14,6 +14,7 @@ use tracing_subscriber::EnvFilter;
 use crate::etl_gcs_to_postgres::etl_gcs_to_postgres;
 use crate::etl_web_to_gcs::etl_web_to_gcs;
 use crate::etl_zones::etl_zones;
+use crate::ingest_data::ingest_data;
 use crate::show;
 
 /// Moves months of New York taxi trips from the web to a data lake, each month whole and once.
@@ -24,7 +25,14 @@ pub(crate) struct Cli {
     command: Command,
 
     /// What is logged on stderr: error, warn, info, debug, or a filter such as taxi=debug
-    #[arg(long, global = true, value_name = "LEVEL", default_value = "info", env = "TAXI_LOG")]
+    #[arg(
+        long,
+        global = true,
+        display_order = 100,
+        value_name = "LEVEL",
+        default_value = "info",
+        env = "TAXI_LOG"
+    )]
     log: String,
 }
 
@@ -56,6 +64,8 @@ enum Flow {
     EtlWebToGcs(MonthsArgs),
     /// Load months from the lake into Postgres
     EtlGcsToPostgres(MonthsArgs),
+    /// Fetch months, clean them, load them into Postgres, without a lake
+    IngestData(MonthsArgs),
     /// Fetch the lookup of the taxi zones, publish it to the lake
     EtlZones(ZonesArgs),
 }
@@ -73,7 +83,13 @@ struct MonthsArgs {
     #[command(flatten)]
     parameters: Parameters,
     /// What is printed on stdout
-    #[arg(long, value_name = "FORM", default_value = "table", env = "TAXI_OUTPUT")]
+    #[arg(
+        long,
+        display_order = 100,
+        value_name = "FORM",
+        default_value = "table",
+        env = "TAXI_OUTPUT"
+    )]
     output: Output,
     #[command(flatten)]
     options: Options,
@@ -82,7 +98,13 @@ struct MonthsArgs {
 #[derive(Debug, Args)]
 struct ZonesArgs {
     /// What is printed on stdout
-    #[arg(long, value_name = "FORM", default_value = "table", env = "TAXI_OUTPUT")]
+    #[arg(
+        long,
+        display_order = 100,
+        value_name = "FORM",
+        default_value = "table",
+        env = "TAXI_OUTPUT"
+    )]
     output: Output,
     #[command(flatten)]
     options: Options,
@@ -121,6 +143,7 @@ impl Cli {
                 Command::Run { flow: Flow::EtlGcsToPostgres(args) } => {
                     months_to_postgres(args).await
                 }
+                Command::Run { flow: Flow::IngestData(args) } => months_ingested(args).await,
                 Command::Run { flow: Flow::EtlZones(args) } => zones(args).await,
                 Command::Quarantine(args) => show::quarantine(args).await,
                 Command::Schema(args) => show::schema(&args),
@@ -140,6 +163,13 @@ async fn months_to_postgres(args: MonthsArgs) -> Result<Exit, Error> {
     let files = args.parameters.files(Month::current())?;
     let (run, tools) = start(&args.options)?;
     let report = etl_gcs_to_postgres(&run, &tools, &files).await?;
+    show_months(&run, &report, args.output)
+}
+
+async fn months_ingested(args: MonthsArgs) -> Result<Exit, Error> {
+    let files = args.parameters.files(Month::current())?;
+    let (run, tools) = start(&args.options)?;
+    let report = ingest_data(&run, &tools, &files).await?;
     show_months(&run, &report, args.output)
 }
 

@@ -54,11 +54,7 @@ pub(crate) async fn etl_gcs_to_postgres(
             let started = Instant::now();
             let mut report = match month(run, tools, warehouse, file).await {
                 Ok(report) => report,
-                Err(error) => {
-                    let mut report = MonthReport::new(file, State::Failed);
-                    report.error = Some(error.to_string());
-                    report
-                }
+                Err(error) => MonthReport::failed(file, &error),
             };
             report.seconds = started.elapsed().as_secs_f64();
             run.tell(&Event::MonthDone(&report));

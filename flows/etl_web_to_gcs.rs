@@ -34,7 +34,7 @@ pub(crate) async fn etl_web_to_gcs(run: &Run, tools: &Tools, files: &[TripFile])
         let started = Instant::now();
         let mut report = match month(run, tools, file).await {
             Ok(report) => report,
-            Err(error) => failed(file, &error),
+            Err(error) => MonthReport::failed(file, &error),
         };
         report.seconds = started.elapsed().as_secs_f64();
         run.tell(&Event::MonthDone(&report));
@@ -77,7 +77,7 @@ async fn month(run: &Run, tools: &Tools, file: TripFile) -> Result<MonthReport, 
         }
         cleaned => cleaned?,
     };
-    warn(run, file, &cleaned.provenance.unknown_columns, cleaned.provenance.counts.rows_kept);
+    run.warn_of(file, &cleaned.provenance);
 
     let written = run.task("write-gcs", file, async |progress: Progress| {
         tools.publish(file, &fetched, &cleaned, &held, &progress).await
@@ -88,16 +88,6 @@ async fn month(run: &Run, tools: &Tools, file: TripFile) -> Result<MonthReport, 
     Ok(reported(tools, file, State::Published, &published))
 }
 
-fn warn(run: &Run, file: TripFile, unknown_columns: &[String], rows_kept: u64) {
-    if !unknown_columns.is_empty() {
-        let names = unknown_columns.join(", ");
-        run.warn(file, &format!("columns the schema does not know are left out: {names}"));
-    }
-    if rows_kept == 0 {
-        run.warn(file, "the month has not a single trip");
-    }
-}
-
 fn reported(tools: &Tools, file: TripFile, state: State, month: &Published) -> MonthReport {
     let provenance = &month.provenance;
     let mut report = MonthReport::new(file, state).counted(&provenance.counts);
@@ -105,11 +95,5 @@ fn reported(tools: &Tools, file: TripFile, state: State, month: &Published) -> M
     report.lake = Some(tools.lake().url(&file.lake_key()));
     report.quarantine = provenance.quarantine.as_ref().map(|key| tools.lake().url(key));
     report.bytes = Some(month.bytes);
-    report
-}
-
-fn failed(file: TripFile, error: &MonthError) -> MonthReport {
-    let mut report = MonthReport::new(file, State::Failed);
-    report.error = Some(error.to_string());
     report
 }

@@ -4,6 +4,7 @@ mod cli;
 mod etl_gcs_to_postgres;
 mod etl_web_to_gcs;
 mod etl_zones;
+mod ingest_data;
 mod show;
 
 use std::io::Write;
@@ -20,7 +21,7 @@ fn main() -> ExitCode {
     match cli.execute() {
         Ok(exit) => exit.into(),
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "taxi: {error}");
+            let _ = writeln!(std::io::stderr(), "error: {error}");
             cli::Exit::Usage.into()
         }
     }

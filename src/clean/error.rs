@@ -67,6 +67,19 @@ pub enum CleanError {
         /// Rows in the quarantine.
         quarantined: u64,
     },
+    /// Every row was set aside: a change of the files, or another month's.
+    #[error(
+        "not one of the {read} rows of {file} is a trip of that month ({reasons}): nothing was \
+         published. Is this another month's file, or has its form changed?"
+    )]
+    NothingKept {
+        /// The month.
+        file: TripFile,
+        /// Rows read.
+        read: u64,
+        /// Rows by reason.
+        reasons: String,
+    },
     /// A row of the taxi zones.
     #[error("line {line} of the taxi zones: {what}. Is the address that of taxi_zone_lookup.csv?")]
     Zones {
@@ -111,6 +124,11 @@ fn advice(source: &io::Error) -> &'static str {
 }
 
 impl CleanError {
+    /// A file that cannot be read.
+    pub fn reading(path: &Path, source: io::Error) -> Self {
+        Self::io("read", path, source)
+    }
+
     pub(super) fn io(doing: &'static str, path: &Path, source: io::Error) -> Self {
         Self::Io { doing, path: path.to_owned(), source }
     }

@@ -153,6 +153,11 @@ impl Through {
     fn prove(&self, file: TripFile, kept: u64) -> Result<(), CleanError> {
         let counts = &self.provenance.counts;
         let quarantined = self.quarantined;
+        if counts.rows_kept == 0 && counts.rows_read > 0 {
+            let reasons = counts.reasons.iter().map(|(rule, rows)| format!("{rule} {rows}"));
+            let reasons = reasons.collect::<Vec<_>>().join(", ");
+            return Err(CleanError::NothingKept { file, read: counts.rows_read, reasons });
+        }
         if counts.balance() && kept == counts.rows_kept && quarantined == counts.rows_quarantined {
             return Ok(());
         }

@@ -126,7 +126,9 @@ pub(super) fn split_fields(record: &[u8], quotes: bool, fields: &mut Vec<Range<u
     loop {
         let closed = (quotes && record.get(at) == Some(&b'"'))
             .then(|| closing_quote(record, at + 1))
-            .flatten();
+            .flatten()
+            // One that is not closed properly is a character like any other.
+            .filter(|after| record.get(*after).is_none_or(|byte| *byte == b','));
         let end = if let Some(after) = closed {
             fields.push(at + 1..after - 1);
             after
@@ -219,6 +221,13 @@ mod tests {
     fn a_long_line_is_one_record() {
         let text = format!("{}\"\nb\n", "a".repeat(QUOTED_LIMIT * 2));
         assert_eq!(records(text.as_bytes()).len(), 2);
+    }
+
+    #[test]
+    fn no_character_is_lost_where_a_quote_is_misplaced_past_the_limit() {
+        let long = "a".repeat(QUOTED_LIMIT);
+        let fields = plain(&format!("{long},\"b\"c\n"));
+        assert_eq!(fields, [[long.as_str(), "\"b\"c"]]);
     }
 
     fn messy() -> impl Strategy<Value = Vec<u8>> {

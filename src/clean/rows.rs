@@ -3,6 +3,7 @@
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType};
+use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use super::fields::Clock;
@@ -191,6 +192,14 @@ fn integers<T: Copy>(
     }
 }
 
+/// Times as they stand: the name of a zone is more than arrow can spell.
+fn without_zone(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    match array.data_type() {
+        DataType::Timestamp(unit, Some(_)) => cast(array, &DataType::Timestamp(*unit, None)),
+        _ => Ok(ArrayRef::clone(array)),
+    }
+}
+
 /// Writes down the rows of a batch that were rejected; `rows_before` counts the file's rows
 /// before it.
 pub(super) fn set_aside(
@@ -203,14 +212,14 @@ pub(super) fn set_aside(
         return Ok(());
     }
     let options = FormatOptions::new().with_timestamp_format(Some("%Y-%m-%d %H:%M:%S%.f"));
-    let formatters = batch
-        .columns()
+    let columns = batch.columns().iter().map(without_zone).collect::<Result<Vec<_>, _>>()?;
+    let formatters = columns
         .iter()
         .map(|column| ArrayFormatter::try_new(column, &options))
         .collect::<Result<Vec<_>, _>>()?;
     for &(row, reasons) in rejected {
         let row = row as usize;
-        let fields = formatters.iter().zip(batch.columns()).map(|(formatter, column)| {
+        let fields = formatters.iter().zip(&columns).map(|(formatter, column)| {
             column.is_valid(row).then(|| formatter.value(row).to_string())
         });
         rejects.push(rows_before + row as u64 + 1, reasons, fields);

@@ -262,7 +262,7 @@ pub(super) fn push_field(
             let field = field.trim_ascii();
             if field.is_empty() {
                 Field::Empty
-            } else if std::str::from_utf8(field).is_err() {
+            } else if field.contains(&0) || std::str::from_utf8(field).is_err() {
                 Field::Unreadable
             } else {
                 texts.push(spelled(kind, field, buffer));

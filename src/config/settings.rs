@@ -19,11 +19,12 @@ const FILE: &str = "taxi.toml";
 pub struct Options {
     /// Where files come from: web, datatalks, tlc, sample, raw, a folder, or an address with
     /// {colour}, {year} and {month} in it [default: web]
-    #[arg(long, env = "TAXI_SOURCE")]
-    pub source: Option<Source>,
+    // An address may hold a secret, which the help does not tell.
+    #[arg(long, env = "TAXI_SOURCE", hide_env_values = true)]
+    pub source: Option<Secret>,
 
     /// Where etl-zones finds the taxi zones: web, a file, or an address [default: web]
-    #[arg(long, value_name = "ADDRESS", env = "TAXI_ZONES")]
+    #[arg(long, value_name = "ADDRESS", env = "TAXI_ZONES", hide_env_values = true)]
     pub zones: Option<String>,
 
     /// Where months go: a folder, or gs://bucket/prefix [default: data]
@@ -71,11 +72,11 @@ pub struct Options {
     pub retries: Option<usize>,
 
     /// How long until the first of these tries; doubled for each after it [default: 1s]
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, env = "TAXI_RETRY_DELAY")]
+    #[arg(long, value_name = "TIME", value_parser = time, env = "TAXI_RETRY_DELAY")]
     pub retry_delay: Option<Duration>,
 
     /// How long a silent host is waited for [default: 60s]
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, env = "TAXI_STALL_TIMEOUT")]
+    #[arg(long, value_name = "TIME", value_parser = time, env = "TAXI_STALL_TIMEOUT")]
     pub stall_timeout: Option<Duration>,
 
     /// The most connections to one host [default: 2]
@@ -183,9 +184,14 @@ where
     text.parse().map(Some).map_err(serde::de::Error::custom)
 }
 
+/// A time such as `30s`.
+fn time(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|_| "write it as 500ms, 30s or 2m".to_owned())
+}
+
 fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     let text = String::deserialize(deserializer)?;
-    humantime::parse_duration(&text).map(Some).map_err(serde::de::Error::custom)
+    time(&text).map(Some).map_err(serde::de::Error::custom)
 }
 
 /// The settings in force: flags, then the environment, then `taxi.toml`, then these defaults.
@@ -279,11 +285,16 @@ impl Settings {
             }
         }
         let lake = options.lake.clone().or(file.lake);
+        // Read here and not by the command line, which would show what it refuses.
+        let source = match &options.source {
+            Some(given) => given.reveal().parse()?,
+            None => file.source.unwrap_or(Source::Web),
+        };
         let emulator = std::env::var("STORAGE_EMULATOR_HOST").ok().filter(|host| !host.is_empty());
         let policy = Policy::default();
         let http = HttpSettings::default();
         Ok(Self {
-            source: options.source.clone().or(file.source).unwrap_or(Source::Web),
+            source,
             zones: options.zones.clone().or(file.zones).unwrap_or_else(|| "web".to_owned()),
             lake: lake.unwrap_or_else(|| LakeAddress::Folder("data".into())),
             spool: options.spool.clone().or(file.spool).unwrap_or_else(|| "data/spool".into()),

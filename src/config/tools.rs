@@ -1,9 +1,11 @@
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use tokio::task::JoinError;
 
-use crate::clean::{CleanError, Cleaned, Job, clean, clean_zones};
-use crate::flow::Progress;
+use crate::clean::{CleanError, Cleaned, Job, clean, clean_zones, stream};
+use crate::flow::{Failure, Progress, Retry};
 use crate::lake::{Lake, LakeError, Publication, Quarantine, Trips};
 use crate::schema;
 use crate::source::{
@@ -11,7 +13,7 @@ use crate::source::{
     SpoolError, Wanted,
 };
 use crate::trip::{Format, Item, Month, Provenance, SourceFacts, TripFile};
-use crate::warehouse::postgres::{PostgresError, Target, Warehouse};
+use crate::warehouse::postgres::{Batches, Load, Loaded, PostgresError, Proven, Target, Warehouse};
 
 use super::{NewColumn, Secret, Settings};
 
@@ -23,6 +25,36 @@ pub struct Tools {
     lake: Lake,
     spool: Spool,
 }
+
+/// Why a month could not be ingested.
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    /// It could not be cleaned.
+    #[error(transparent)]
+    Clean(#[from] CleanError),
+    /// It could not be loaded.
+    #[error(transparent)]
+    Postgres(#[from] PostgresError),
+}
+
+impl Failure for IngestError {
+    fn retry(&self) -> Retry {
+        match self {
+            Self::Clean(error) => error.retry(),
+            Self::Postgres(error) => error.retry(),
+        }
+    }
+
+    fn is_interruption(&self) -> bool {
+        match self {
+            Self::Clean(error) => error.is_interruption(),
+            Self::Postgres(error) => error.is_interruption(),
+        }
+    }
+}
+
+/// How many cleaned batches wait for the warehouse.
+const BATCHES_AHEAD: usize = 1;
 
 /// Why the tools cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -92,15 +124,65 @@ impl Tools {
         progress: &Progress,
     ) -> Result<Outcome, FetchError> {
         let source = &self.settings.source;
+        let anew = self.settings.force || self.lacks_raw(file).await?;
         let wanted = Wanted {
             item: file.into(),
             address: source.locate(file)?,
             expected: source.should_have(file, Month::current()),
             known: before
-                .filter(|month| self.is_current(month) && !self.settings.force)
+                .filter(|month| !anew && self.is_current(month))
                 .map(|month| &month.source),
         };
         self.fetcher.fetch(&wanted, held, &RawInLake(&self.lake), progress).await
+    }
+
+    /// Whether the bytes as fetched are to be kept and are not.
+    async fn lacks_raw(&self, file: TripFile) -> Result<bool, FetchError> {
+        if !self.settings.keep_raw || self.settings.source == Source::Raw {
+            return Ok(false);
+        }
+        let kept = self.lake.has_raw(file).await;
+        kept.map(|kept| !kept).map_err(|error| FetchError::Raw(Box::new(error)))
+    }
+
+    /// Cleans a fetched month straight into a warehouse: while one part is copied, the next is
+    /// cleaned. What the server has of the month before stays until all is proven.
+    pub async fn ingest(
+        &self,
+        file: TripFile,
+        fetched: &Fetched,
+        held: &Held,
+        warehouse: &Warehouse,
+        progress: &Progress,
+    ) -> Result<(Provenance, Loaded), IngestError> {
+        let job = self.job(file, fetched, held);
+        progress.begin(fetched.facts.size);
+        let (to_warehouse, batches) = std::sync::mpsc::sync_channel(BATCHES_AHEAD);
+        let cleaning = tokio::task::spawn_blocking({
+            let progress = progress.clone();
+            move || {
+                stream(&job, &progress, |batch| {
+                    // Where nobody takes it, the load has failed and says why.
+                    to_warehouse.send(Ok(batch)).map_err(|_| CleanError::Interrupted)
+                })
+            }
+        });
+        let mut proven = None;
+        let proof = async {
+            let streamed = joined(cleaning.await)?;
+            let quarantine = match &streamed.quarantine {
+                Some(path) => Some(parquet_batches(path)?),
+                None => Some(Box::new(std::iter::empty()) as Batches),
+            };
+            proven = Some(streamed.provenance.clone());
+            Ok::<_, IngestError>(Proven { provenance: streamed.provenance, quarantine })
+        };
+        let load = Load { file, known: None, lake_object: None, force: true };
+        let loaded =
+            warehouse.load(load, Box::new(batches.into_iter()), proof, &progress.quietly()).await?;
+        proven
+            .map(|provenance| (provenance, loaded))
+            .ok_or(IngestError::Clean(CleanError::Interrupted))
     }
 
     /// Fetches the zones, unless they are what the lake has.
@@ -136,15 +218,8 @@ impl Tools {
         self.lake.quarantine(file, &local).await
     }
 
-    /// Cleans a fetched month.
-    pub async fn clean(
-        &self,
-        file: TripFile,
-        fetched: &Fetched,
-        held: &Held,
-        progress: &Progress,
-    ) -> Result<Cleaned, CleanError> {
-        let job = Job {
+    fn job(&self, file: TripFile, fetched: &Fetched, held: &Held) -> Job {
+        Job {
             file,
             input: fetched.path.clone(),
             format: fetched.format,
@@ -153,17 +228,22 @@ impl Tools {
             refuse_new_columns: self.settings.on_new_column == NewColumn::Fail,
             workers: self.settings.threads,
             folder: held.folder().to_owned(),
-        };
+        }
+    }
+
+    /// Cleans a fetched month.
+    pub async fn clean(
+        &self,
+        file: TripFile,
+        fetched: &Fetched,
+        held: &Held,
+        progress: &Progress,
+    ) -> Result<Cleaned, CleanError> {
+        let job = self.job(file, fetched, held);
         let progress = progress.clone();
         progress.begin(fetched.facts.size);
         let cleaning = tokio::task::spawn_blocking(move || clean(&job, &progress));
-        match cleaning.await {
-            Ok(cleaned) => cleaned,
-            Err(stopped) => match stopped.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => Err(CleanError::Interrupted),
-            },
-        }
+        joined(cleaning.await)
     }
 
     /// Publishes a cleaned month; the size of its trips in bytes.
@@ -186,6 +266,24 @@ impl Tools {
         };
         self.lake.publish(month, held.folder(), progress).await
     }
+}
+
+/// What a thread came to; where it fell, so does this one.
+fn joined<T>(ended: Result<Result<T, CleanError>, JoinError>) -> Result<T, CleanError> {
+    match ended {
+        Ok(ended) => ended,
+        Err(stopped) => match stopped.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(CleanError::Interrupted),
+        },
+    }
+}
+
+/// The rows of a local Parquet file.
+fn parquet_batches(path: &Path) -> Result<Batches, CleanError> {
+    let opened = std::fs::File::open(path);
+    let opened = opened.map_err(|source| CleanError::reading(path, source))?;
+    Ok(Box::new(ParquetRecordBatchReaderBuilder::try_new(opened)?.build()?))
 }
 
 /// The raw files of a lake.

@@ -52,6 +52,13 @@ impl Progress {
         Self::new(None, Arc::new([]), CancellationToken::new())
     }
 
+    /// A progress that nobody watches, cancelled when this one is: for a second count of the
+    /// same work.
+    #[must_use]
+    pub fn quietly(&self) -> Self {
+        Self::new(None, Arc::new([]), self.0.cancelled.clone())
+    }
+
     /// Begins anew, with so many bytes to do; 0 where unknown.
     pub fn begin(&self, total: u64) {
         self.0.done.store(0, Relaxed);

@@ -95,6 +95,11 @@ impl MonthReport {
         }
     }
 
+    /// A report of a month that failed.
+    pub fn failed(file: TripFile, error: &dyn std::error::Error) -> Self {
+        Self { error: Some(error.to_string()), ..Self::new(file, State::Failed) }
+    }
+
     /// The same with its rows counted.
     #[must_use]
     pub fn counted(mut self, counts: &Counts) -> Self {

@@ -5,9 +5,12 @@ use std::time::{Duration, Instant};
 use backon::{ExponentialBuilder, Retryable};
 use tokio_util::sync::CancellationToken;
 
-use crate::trip::Item;
+use crate::trip::{Item, Provenance, TripFile};
 
 use super::{Event, Failure, Listener, Progress, Retry, TaskName};
+
+/// The longest wait another side may ask for: who asks for more is told that the task failed.
+const LONGEST_ASKED: Duration = Duration::from_secs(900);
 
 /// How often and after how long a task is tried again.
 #[derive(Debug, Clone, Copy)]
@@ -66,6 +69,17 @@ impl Run {
         self.tell(&Event::Warning { item: item.into(), text });
     }
 
+    /// Warns of what a cleaned month says of itself that people should know.
+    pub fn warn_of(&self, file: TripFile, month: &Provenance) {
+        if !month.unknown_columns.is_empty() {
+            let names = month.unknown_columns.join(", ");
+            self.warn(file, &format!("columns the schema does not know are left out: {names}"));
+        }
+        if month.counts.rows_kept == 0 {
+            self.warn(file, "the month has not a single trip");
+        }
+    }
+
     /// Whether the run was told to stop.
     pub fn is_cancelled(&self) -> bool {
         self.cancelled.is_cancelled()
@@ -112,7 +126,7 @@ impl Run {
                     }
                 }
             })
-            .when(|error| !error.is_interruption() && error.retry() != Retry::Never)
+            .when(|error| !error.is_interruption() && can_help(error.retry()))
             .adjust(|error, delay| match error.retry() {
                 Retry::After(asked) => delay.map(|delay| delay.max(asked)),
                 _ => delay,
@@ -124,6 +138,15 @@ impl Run {
             Err(error) => self.tell(&Event::TaskFailed { task, error }),
         }
         result
+    }
+}
+
+/// Whether another try can help, and soon enough.
+fn can_help(retry: Retry) -> bool {
+    match retry {
+        Retry::Never => false,
+        Retry::Backoff => true,
+        Retry::After(asked) => asked <= LONGEST_ASKED,
     }
 }
 
@@ -194,6 +217,12 @@ mod tests {
         let (ok, _, waits) = tries(2, Retry::After(asked), 5).await;
         assert!(ok);
         assert_eq!(waits, [asked, asked]);
+    }
+
+    #[tokio::test]
+    async fn who_asks_for_too_long_a_wait_is_not_asked_again() {
+        let asked = Retry::After(Duration::from_secs(86_400));
+        assert!(matches!(tries(1, asked, 5).await, (false, 1, _)));
     }
 
     #[tokio::test]

@@ -73,6 +73,10 @@ impl Lake {
         progress.begin(size);
         if let Some((path, format)) = month.raw {
             self.put(path, &month.file.raw_key(format), &notes, &Progress::unwatched()).await?;
+            // What was kept before may have another format, and so another key.
+            for other in Format::ALL.into_iter().filter(|other| *other != format) {
+                self.remove(&month.file.raw_key(other)).await?;
+            }
         }
         if let (Some(key), Some(path)) = (quarantine, month.quarantine) {
             self.put(path, key, &notes, &Progress::unwatched()).await?;
@@ -120,6 +124,16 @@ impl Lake {
             }
         }
         notes.change(|note| *note = Note::default())
+    }
+
+    /// Whether the bytes of a month as fetched are kept.
+    pub async fn has_raw(&self, file: TripFile) -> Result<bool, LakeError> {
+        for format in Format::ALL {
+            if self.exists(&file.raw_key(format)).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     async fn exists(&self, key: &str) -> Result<bool, LakeError> {

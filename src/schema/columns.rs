@@ -95,7 +95,7 @@ pub static COLUMNS: &[Column] = &[
         "The licence of the base that dispatched the trip"),
     column("originating_base_num", Kind::Base, &[Fhvhv], &[],
         "The licence of the base that received the request"),
-    column("affiliated_base_num", Kind::Base, &[Fhv], &["affiliated_base_number"],
+    column("affiliated_base_num", Kind::Base, HIRES, &["affiliated_base_number"],
         "The licence of the base the vehicle is affiliated with"),
     column("request_datetime", Kind::Time, &[Fhvhv], &[],
         "When the passenger asked to be picked up"),

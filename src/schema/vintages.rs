@@ -77,6 +77,8 @@ pub static VINTAGES: &[Vintage] = &[
         "dispatching_base_num,pickup_datetime,dropOff_datetime,PUlocationID,DOlocationID,SR_Flag,Affiliated_base_number"),
     csv(Fhvhv, (2019, 2), Some((2020, 6)),
         "hvfhs_license_num,dispatching_base_num,pickup_datetime,dropoff_datetime,PULocationID,DOLocationID,SR_Flag"),
+    csv(Fhvhv, (2021, 6), Some((2021, 6)),
+        "dispatching_base_num,pickup_datetime,dropoff_datetime,PULocationID,DOLocationID,SR_Flag,Affiliated_base_number"),
     csv(Fhvhv, (2020, 7), Some((2024, 12)),
         "hvfhs_license_num,dispatching_base_num,originating_base_num,request_datetime,on_scene_datetime,pickup_datetime,dropoff_datetime,PULocationID,DOLocationID,trip_miles,trip_time,base_passenger_fare,tolls,bcf,sales_tax,congestion_surcharge,airport_fee,tips,driver_pay,shared_request_flag,shared_match_flag,access_a_ride_flag,wav_request_flag,wav_match_flag"),
     csv(Fhvhv, (2025, 1), None,

@@ -31,10 +31,24 @@ pub enum Source {
 /// A source that cannot be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "'{0}' is no source of trips: use web, datatalks, tlc, sample, raw, a folder, or an address \
-     with {{colour}}, {{year}} and {{month}} in it"
+    "'{0}' is no source of trips: use web, datatalks, tlc, sample, raw, a folder as ./trips, or an \
+     address with {{colour}}, {{year}} and {{month}} in it"
 )]
 pub struct UnknownSource(String);
+
+impl UnknownSource {
+    /// What was given, without the parts that may be secret.
+    fn given(text: &str) -> Self {
+        let open = text.split(['?', '#']).next().unwrap_or_default();
+        Self(match open.split_once("://") {
+            Some((scheme, rest)) => {
+                let place = rest.split_once('@').map_or(rest, |(_, place)| place);
+                format!("{scheme}://{place}")
+            }
+            None => open.to_owned(),
+        })
+    }
+}
 
 /// The place of one month's file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,7 +80,7 @@ impl Source {
             Self::Template(template) => template,
         };
         let filled = file.fill(template);
-        let unknown = || UnknownSource(template.to_owned());
+        let unknown = || UnknownSource::given(template);
         if filled.starts_with("http://") || filled.starts_with("https://") {
             return Url::parse(&filled).map(Address::Web).map_err(|_| unknown());
         }
@@ -88,7 +102,7 @@ impl Source {
         const TLC: &str = "https://d37ci6vzurychx.cloudfront.net/misc/taxi_zone_lookup.csv";
         let address = if address == "web" { TLC } else { address };
         if address.starts_with("http://") || address.starts_with("https://") {
-            let unknown = |_| UnknownSource(address.to_owned());
+            let unknown = |_| UnknownSource::given(address);
             return Url::parse(address).map(Address::Web).map_err(unknown);
         }
         Ok(Address::Local(vec![PathBuf::from(address.strip_prefix("file://").unwrap_or(address))]))
@@ -156,7 +170,7 @@ impl FromStr for Source {
             || !a_place && !varies
             || source.locate(known).is_err()
         {
-            return Err(UnknownSource(text.to_owned()));
+            return Err(UnknownSource::given(text));
         }
         Ok(source)
     }
@@ -231,6 +245,12 @@ mod tests {
         {
             assert_eq!(text.parse::<Source>(), Err(UnknownSource(text.to_owned())), "{text}");
         }
+    }
+
+    #[test]
+    fn a_refused_source_is_shown_without_its_secrets() {
+        let refused = "ftp://me:pw@h/x?sig=abc".parse::<Source>().unwrap_err().to_string();
+        assert!(refused.starts_with("'ftp://h/x' is no source"), "{refused}");
     }
 
     #[test]

@@ -113,7 +113,8 @@ impl Fetcher {
                     .await
             }
             StatusCode::PARTIAL_CONTENT => {
-                let Some((_, size)) = part.filter(|(_, size)| starts_at(&response, *size)) else {
+                let Some((_, size)) = part.filter(|(note, size)| goes_on(&response, note, *size))
+                else {
                     files.forget();
                     return Err(FetchError::Server { address, status: 206, wait: None });
                 };
@@ -343,10 +344,12 @@ fn is_strong(etag: &str) -> bool {
     !etag.starts_with("W/")
 }
 
-/// Whether a partial answer begins at this byte.
-fn starts_at(response: &Response, at: u64) -> bool {
-    text(response.headers(), &CONTENT_RANGE)
-        .is_some_and(|range| range.starts_with(&format!("bytes {at}-")))
+/// Whether a partial answer begins at this byte, and of the same file: not every host heeds
+/// If-Range.
+fn goes_on(response: &Response, note: &Note, at: u64) -> bool {
+    let headers = response.headers();
+    text(headers, &CONTENT_RANGE).is_some_and(|range| range.starts_with(&format!("bytes {at}-")))
+        && text(headers, &ETAG).is_none_or(|etag| note.etag == Some(etag))
 }
 
 /// How long a host asks to wait (RFC 9110, 10.2.3): seconds or a date.

@@ -155,7 +155,7 @@ impl FetchError {
         } else if source.is_connect() {
             "no connection"
         } else if source.is_redirect() {
-            "too many redirects"
+            "it redirects without end"
         } else {
             "the connection broke"
         };

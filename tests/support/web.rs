@@ -188,10 +188,16 @@ async fn reply(state: &Mutex<State>, request: &Request, plan: &Plan) -> io::Resu
     headers.extend(etag.map(|etag| header("etag", etag)));
     let known =
         |tags: &str| tags.split(',').any(|tag| Some(tag.trim()) == etag.map(String::as_str));
-    if request.header("if-none-match").is_some_and(known) {
+    let unchanged = match request.header("if-none-match") {
+        Some(tags) => known(tags),
+        None => request.header("if-modified-since") == Some(&file.modified),
+    };
+    if unchanged {
         return Ok(Answer { status: 304, headers, body: Bytes::new() }.into());
     }
-    let same = request.header("if-range").is_none_or(|tag| known(tag) || tag == file.modified);
+    let same = request
+        .header("if-range")
+        .is_none_or(|tag| plan.ignore_if_range || known(tag) || tag == file.modified);
     let wanted = request.header("range").filter(|_| same && !plan.ignore_range);
     let (status, start, end) = match wanted.and_then(|range| parse_range(range, file.length)) {
         None => (200, 0, file.length),

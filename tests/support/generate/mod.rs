@@ -30,12 +30,12 @@ use std::path::Path;
 use clap::ValueEnum;
 
 pub use calendar::Month;
-pub use cli::{Args, run};
 pub use column::Column;
 pub use dirt::Dirt;
 // Not every user of this module takes all of it.
 #[allow(unused_imports)]
 pub use {
+    cli::{Args, run},
     dirt::Fate,
     made::{Made, Planted, Sum, Total},
     vintage::{Manner, VINTAGES, Vintage},
@@ -109,6 +109,14 @@ impl Recipe {
     pub fn dirt(mut self, dirt: Dirt, times: usize) -> Self {
         self.dirt.push((dirt, times));
         self
+    }
+
+    /// Adds so many rows of every kind of dirt that the file can have.
+    pub fn every_dirt(self, times: usize) -> Self {
+        let layout = Layout::of(&self);
+        Dirt::all()
+            .filter(|dirt| !dirt.changes(&layout).is_empty())
+            .fold(self, |recipe, dirt| recipe.dirt(dirt, times))
     }
 
     pub fn form(self, form: Form) -> Self {

@@ -20,14 +20,6 @@ fn every_vintage() -> impl Iterator<Item = Recipe> {
     })
 }
 
-/// The recipe with six rows of every dirt that its file can have.
-fn with_every_dirt(recipe: Recipe) -> Recipe {
-    let layout = Layout::of(&recipe);
-    Dirt::all()
-        .filter(|dirt| !dirt.changes(&layout).is_empty())
-        .fold(recipe, |recipe, dirt| recipe.dirt(dirt, 6))
-}
-
 /// The records of a CSV file with their lines, each split at its commas and trimmed.
 fn records(bytes: &[u8]) -> Vec<(u64, Vec<String>)> {
     let text = std::str::from_utf8(bytes).unwrap();
@@ -56,7 +48,7 @@ fn close(sum: Total, other: f64) -> bool {
 
 #[test]
 fn records_agree_with_what_is_known_of_them() {
-    for recipe in every_vintage().map(with_every_dirt) {
+    for recipe in every_vintage().map(|recipe| recipe.every_dirt(6)) {
         let (bytes, made) = recipe.bytes();
         let layout = Layout::of(&recipe);
         let name = format!("{} {}", recipe.colour, recipe.month);
@@ -135,7 +127,7 @@ fn clean_rows_break_no_rule() {
 #[test]
 fn a_seed_makes_the_same_file_every_time() {
     for form in [Form::Csv, Form::CsvGz, Form::Parquet] {
-        let recipe = with_every_dirt(Recipe::new(Green, 2019, 3).form(form));
+        let recipe = Recipe::new(Green, 2019, 3).form(form).every_dirt(6);
         assert_eq!(recipe.bytes(), recipe.bytes());
         assert_ne!(recipe.bytes().0, recipe.seed(2).bytes().0);
     }
@@ -143,7 +135,7 @@ fn a_seed_makes_the_same_file_every_time() {
 
 #[test]
 fn gzip_holds_the_same_lines() {
-    let recipe = with_every_dirt(Recipe::new(Yellow, 2016, 8).rows(20_000));
+    let recipe = Recipe::new(Yellow, 2016, 8).rows(20_000).every_dirt(6);
     let (plain, _) = recipe.bytes();
     let mut inflated = Vec::new();
     GzDecoder::new(&recipe.form(Form::CsvGz).bytes().0[..]).read_to_end(&mut inflated).unwrap();
@@ -180,7 +172,7 @@ fn parquet_files_have_one_row_group_and_the_types_of_their_months() {
         (Fhvhv, 2025, 6),
     ];
     for (colour, year, month) in months {
-        let recipe = with_every_dirt(Recipe::new(colour, year, month).form(Form::Parquet));
+        let recipe = Recipe::new(colour, year, month).form(Form::Parquet).every_dirt(6);
         let (bytes, made) = recipe.rows(70_000).bytes();
         let batch = read(&bytes);
         assert_eq!((batch.num_rows(), made.rows_read), (70_000, 70_000));

@@ -26,6 +26,8 @@ pub enum Fault {
     WrongLength(u64),
     /// Answers a range request with 200 and the whole body.
     IgnoreRange,
+    /// Answers a range request with the range, even if the file is another one by now.
+    IgnoreIfRange,
     /// Leaves the ETag out and knows none.
     NoEtag,
     /// Sends the body in chunks, without a length.
@@ -58,6 +60,7 @@ pub(super) struct Plan {
     pub(super) instead: Option<Answer>,
     pub(super) no_etag: bool,
     pub(super) ignore_range: bool,
+    pub(super) ignore_if_range: bool,
     pub(super) framing: Framing,
     pub(super) cut: Option<(u64, Cut)>,
     pub(super) bytes_per_second: Option<u64>,
@@ -96,6 +99,7 @@ impl Plan {
             }
             Fault::WrongLength(declared) => self.framing = Framing::Declared(declared),
             Fault::IgnoreRange => self.ignore_range = true,
+            Fault::IgnoreIfRange => self.ignore_if_range = true,
             Fault::NoEtag => self.no_etag = true,
             Fault::Chunked => self.framing = Framing::Chunks,
         }

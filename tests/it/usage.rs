@@ -1,0 +1,104 @@
+//! What people are told of the command line.
+
+use crate::taxi::Taxi;
+
+/// What the program says to these arguments, without the tests' own settings.
+fn said(args: &[&str], code: i32) -> String {
+    let taxi = Taxi::new();
+    let mut command = taxi.command(args);
+    for name in ["TAXI_RETRIES", "TAXI_RETRY_DELAY", "TAXI_STALL_TIMEOUT"] {
+        command.env_remove(name);
+    }
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(code));
+    let files = taxi.files("");
+    assert!(files.is_empty(), "{files:?}");
+    String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_with_a_sentence() {
+    let wrong: &[&[&str]] = &[
+        &["--year", "2012", "--months", "5"],
+        &["--months", "13"],
+        &["--months", "3-1"],
+        &["--from", "2020-13", "--to", "2021-01"],
+        &["--from", "2020-03", "--to", "2020-01"],
+        &["--from", "2020-03"],
+        &["--year", "2020", "--from", "2020-01", "--to", "2020-02"],
+        &["--year", "2020", "--lag-months", "2"],
+        &["--colour", "blue"],
+        &["--source", "wbe"],
+        &["--source", "https://host/one-file.csv"],
+        &["--lake", "s3://bucket"],
+        &["--reject", "negative_fares"],
+        &["--off", "no_pickup"],
+        &["--retry-delay", "soon"],
+        &["--config", "none.toml"],
+    ];
+    let answers = wrong.iter().map(|wrong| {
+        let args = [&["run", "etl-web-to-gcs"], *wrong].concat();
+        let said = said(&args, 2);
+        let said = said.split("\n\nFor more information").next().unwrap();
+        format!("{}\n{}\n", wrong.join(" "), said.trim_end())
+    });
+    insta::assert_snapshot!(answers.collect::<Vec<_>>().join("\n"), @"
+    --year 2012 --months 5
+    taxi: there are no green trips for 2012-05: green records begin in 2013-08
+
+    --months 13
+    taxi: there is no month 13: months go from 1 to 12
+
+    --months 3-1
+    error: invalid value '3-1' for '--months <MONTHS>': the months 3 to 1 run backwards: put the earlier one first
+
+    --from 2020-13 --to 2021-01
+    error: invalid value '2020-13' for '--from <YYYY-MM>': there is no month 13: months go from 1 to 12
+
+    --from 2020-03 --to 2020-01
+    taxi: the months 2020-03 to 2020-01 run backwards: put the earlier one first
+
+    --from 2020-03
+    taxi: 'from' is given without 'to': a range needs both ends
+
+    --year 2020 --from 2020-01 --to 2020-02
+    taxi: year, from, to are given together: name the months either by year and months, or by from and to, or by lag_months
+
+    --year 2020 --lag-months 2
+    taxi: year, lag_months are given together: name the months either by year and months, or by from and to, or by lag_months
+
+    --colour blue
+    error: invalid value 'blue' for '--colour <COLOURS>': 'blue' is no colour of trip records: use yellow, green, fhv or fhvhv
+
+    --source wbe
+    error: invalid value 'wbe' for '--source <SOURCE>': 'wbe' is no source of trips: use web, datatalks, tlc, sample, raw, a folder as ./trips, or an address with {colour}, {year} and {month} in it
+
+    --source https://host/one-file.csv
+    error: invalid value 'https://host/one-file.csv' for '--source <SOURCE>': 'https://host/one-file.csv' is no source of trips: use web, datatalks, tlc, sample, raw, a folder as ./trips, or an address with {colour}, {year} and {month} in it
+
+    --lake s3://bucket
+    error: invalid value 's3://bucket' for '--lake <LAKE>': 's3://bucket' is no lake: name a folder, or a bucket as gs://bucket/prefix
+
+    --reject negative_fares
+    error: invalid value 'negative_fares' for '--reject <RULES>': there is no rule 'negative_fares': the rules are wrong_field_count, unreadable, no_pickup, pickup_outside_month, dropoff_before_pickup, distance_impossible, negative_fare, duration_over_24h, unknown_code, unknown_location, passenger_count_over_9
+
+    --off no_pickup
+    error: invalid value 'no_pickup' for '--off <RULES>': the rule 'no_pickup' always rejects: such a record is no trip of its file. What can be changed is dropoff_before_pickup, distance_impossible, negative_fare, duration_over_24h, unknown_code, unknown_location, passenger_count_over_9
+
+    --retry-delay soon
+    error: invalid value 'soon' for '--retry-delay <TIME>': expected number at 0
+
+    --config none.toml
+    taxi: cannot read the settings in none.toml: No such file or directory (os error 2)
+    ");
+}
+
+#[test]
+fn help_says_what_there_is() {
+    insta::assert_snapshot!(said(&["--help"], 0));
+}
+
+#[test]
+fn help_for_a_flow_says_what_can_be_asked() {
+    insta::assert_snapshot!(said(&["run", "etl-web-to-gcs", "--help"], 0));
+}
