@@ -105,8 +105,7 @@ pub(super) fn integer(field: &[u8]) -> Field<i64> {
     }
     let (sign, rest) = match field {
         [b'-', rest @ ..] => (-1, rest),
-        [b'+', rest @ ..] => (1, rest),
-        rest => (1, rest),
+        [b'+', rest @ ..] | rest => (1, rest),
     };
     let (whole, zeros) = match memchr::memchr(b'.', rest) {
         Some(point) => (&rest[..point], &rest[point + 1..]),

@@ -72,7 +72,8 @@ impl<E: Encode> Line<'_, E> {
             scope.spawn(move || read(rest, progress, &buffers, &to_workers, &reading));
             for _ in 0..workers {
                 let to_writer = to_writer.clone();
-                scope.spawn(|| self.work(&parts, to_writer));
+                let parts = &parts;
+                scope.spawn(move || self.work(parts, &to_writer));
             }
             drop(to_writer);
             // Whatever ends this loop early drops the channels, and with them every thread ends.
@@ -96,7 +97,7 @@ impl<E: Encode> Line<'_, E> {
     fn work(
         &self,
         parts: &Mutex<Receiver<(usize, Part)>>,
-        to_writer: SyncSender<Numbered<Done<E::Encoded>>>,
+        to_writer: &SyncSender<Numbered<Done<E::Encoded>>>,
     ) {
         let schema = schema::columns(self.file.colour);
         let mut text = TextReader::new(schema.clone(), self.mapping);

@@ -114,15 +114,16 @@ fn any(tests: impl Iterator<Item = Expr>) -> Option<Expr> {
 
 fn pickup_outside_month(file: TripFile) -> Option<Expr> {
     let month = file.month.micros();
-    Some(col(PICKUP).lt(lit(month.start)).or(col(PICKUP).gt_eq(lit(month.end))))
+    any([col(PICKUP).lt(lit(month.start)), col(PICKUP).gt_eq(lit(month.end))].into_iter())
 }
 
-fn dropoff_before_pickup(_: TripFile) -> Option<Expr> {
-    Some(col("dropoff_datetime").lt(col(PICKUP)))
+fn dropoff_before_pickup(file: TripFile) -> Option<Expr> {
+    Some(one_of(file.colour, &["dropoff_datetime"])?.lt(col(PICKUP)))
 }
 
-fn duration_over_24h(_: TripFile) -> Option<Expr> {
-    Some((col("dropoff_datetime") - col(PICKUP)).gt(lit(MICROSECONDS_PER_DAY)))
+fn duration_over_24h(file: TripFile) -> Option<Expr> {
+    let duration = one_of(file.colour, &["dropoff_datetime"])? - col(PICKUP);
+    Some(duration.gt(lit(MICROSECONDS_PER_DAY)))
 }
 
 fn distance_impossible(file: TripFile) -> Option<Expr> {

@@ -67,7 +67,9 @@ fn sum(months: &[MonthReport]) -> String {
         all(|month| month.rows_quarantined)
     );
     if months.iter().any(|month| month.rows_loaded.is_some()) {
-        sum += &format!("; {} loaded", all(|month| month.rows_loaded));
+        sum.push_str("; ");
+        sum.push_str(&all(|month| month.rows_loaded));
+        sum.push_str(" loaded");
     }
     sum
 }

@@ -145,10 +145,11 @@ fn other_colour(colour: Colour, keys: &[String]) -> Option<(String, String)> {
     if foreign.len() < 2 {
         return None;
     }
-    let of = Colour::ALL.into_iter().filter(|other| *other != colour).max_by_key(|other| {
-        let all = columns(*other);
-        foreign.iter().filter(|key| all.iter().any(|column| column.is_called(key))).count()
-    })?;
+    let of =
+        Colour::ALL.into_iter().rev().filter(|other| *other != colour).max_by_key(|other| {
+            let all = columns(*other);
+            foreign.iter().filter(|key| all.iter().any(|column| column.is_called(key))).count()
+        })?;
     Some((of.to_string(), first_few(foreign.into_iter())))
 }
 

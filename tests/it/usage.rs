@@ -44,10 +44,10 @@ fn what_makes_no_sense_is_refused_with_a_sentence() {
     });
     insta::assert_snapshot!(answers.collect::<Vec<_>>().join("\n"), @"
     --year 2012 --months 5
-    taxi: there are no green trips for 2012-05: green records begin in 2013-08
+    error: there are no green trips for 2012-05: green records begin in 2013-08
 
     --months 13
-    taxi: there is no month 13: months go from 1 to 12
+    error: there is no month 13: months go from 1 to 12
 
     --months 3-1
     error: invalid value '3-1' for '--months <MONTHS>': the months 3 to 1 run backwards: put the earlier one first
@@ -56,25 +56,25 @@ fn what_makes_no_sense_is_refused_with_a_sentence() {
     error: invalid value '2020-13' for '--from <YYYY-MM>': there is no month 13: months go from 1 to 12
 
     --from 2020-03 --to 2020-01
-    taxi: the months 2020-03 to 2020-01 run backwards: put the earlier one first
+    error: the months 2020-03 to 2020-01 run backwards: put the earlier one first
 
     --from 2020-03
-    taxi: 'from' is given without 'to': a range needs both ends
+    error: 'from' is given without 'to': a range needs both ends
 
     --year 2020 --from 2020-01 --to 2020-02
-    taxi: year, from, to are given together: name the months either by year and months, or by from and to, or by lag_months
+    error: year, from, to are given together: name the months either by year and months, or by from and to, or by lag_months
 
     --year 2020 --lag-months 2
-    taxi: year, lag_months are given together: name the months either by year and months, or by from and to, or by lag_months
+    error: year, lag_months are given together: name the months either by year and months, or by from and to, or by lag_months
 
     --colour blue
     error: invalid value 'blue' for '--colour <COLOURS>': 'blue' is no colour of trip records: use yellow, green, fhv or fhvhv
 
     --source wbe
-    error: invalid value 'wbe' for '--source <SOURCE>': 'wbe' is no source of trips: use web, datatalks, tlc, sample, raw, a folder as ./trips, or an address with {colour}, {year} and {month} in it
+    error: 'wbe' is no source of trips: use web, datatalks, tlc, sample, raw, a folder as ./trips, or an address with {colour}, {year} and {month} in it
 
     --source https://host/one-file.csv
-    error: invalid value 'https://host/one-file.csv' for '--source <SOURCE>': 'https://host/one-file.csv' is no source of trips: use web, datatalks, tlc, sample, raw, a folder as ./trips, or an address with {colour}, {year} and {month} in it
+    error: 'https://host/one-file.csv' is no source of trips: use web, datatalks, tlc, sample, raw, a folder as ./trips, or an address with {colour}, {year} and {month} in it
 
     --lake s3://bucket
     error: invalid value 's3://bucket' for '--lake <LAKE>': 's3://bucket' is no lake: name a folder, or a bucket as gs://bucket/prefix
@@ -86,10 +86,10 @@ fn what_makes_no_sense_is_refused_with_a_sentence() {
     error: invalid value 'no_pickup' for '--off <RULES>': the rule 'no_pickup' always rejects: such a record is no trip of its file. What can be changed is dropoff_before_pickup, distance_impossible, negative_fare, duration_over_24h, unknown_code, unknown_location, passenger_count_over_9
 
     --retry-delay soon
-    error: invalid value 'soon' for '--retry-delay <TIME>': expected number at 0
+    error: invalid value 'soon' for '--retry-delay <TIME>': write it as 500ms, 30s or 2m
 
     --config none.toml
-    taxi: cannot read the settings in none.toml: No such file or directory (os error 2)
+    error: cannot read the settings in none.toml: No such file or directory (os error 2)
     ");
 }
 

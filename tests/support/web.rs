@@ -229,10 +229,10 @@ async fn send(
         match plan.framing {
             _ if reply.status == 304 => {}
             Framing::Length => {
-                reply.headers.push(header("content-length", reply.length.to_string()))
+                reply.headers.push(header("content-length", reply.length.to_string()));
             }
             Framing::Declared(length) => {
-                reply.headers.push(header("content-length", length.to_string()))
+                reply.headers.push(header("content-length", length.to_string()));
             }
             Framing::Chunks => reply.headers.push(header("transfer-encoding", "chunked")),
             Framing::Close => reply.headers.push(header("connection", "close")),

@@ -19,12 +19,12 @@ pub(super) fn comments(names: &Names, colour: Colour) -> String {
     let table = names.qualified(&names.table);
     let about =
         literal(&format!("{colour} trips, a partition a month; the ledger is the table loads"));
-    let mut sql = format!("COMMENT ON TABLE {table} IS {about};");
-    for column in schema::columns(colour) {
+    let columns = schema::columns(colour).into_iter().map(|column| {
         let (name, about) = (quoted(column.name), literal(column.about));
-        sql.push_str(&format!("COMMENT ON COLUMN {table}.{name} IS {about};"));
-    }
-    sql
+        format!("COMMENT ON COLUMN {table}.{name} IS {about}")
+    });
+    let all = std::iter::once(format!("COMMENT ON TABLE {table} IS {about}")).chain(columns);
+    all.collect::<Vec<_>>().join(";")
 }
 
 /// Makes the view over those of the two tables that are there, where its name is free and
