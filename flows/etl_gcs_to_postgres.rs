@@ -6,7 +6,7 @@ use futures_util::StreamExt;
 use nyc_taxi_etl::config::Tools;
 use nyc_taxi_etl::flow::{Event, Failure, MonthReport, Progress, Retry, Run, RunReport, State};
 use nyc_taxi_etl::lake::LakeError;
-use nyc_taxi_etl::trip::TripFile;
+use nyc_taxi_etl::trip::{Item, TripFile};
 use nyc_taxi_etl::warehouse::postgres::{Load, Loaded, PostgresError, Proven, Warehouse};
 
 /// The name of the flow.
@@ -62,7 +62,21 @@ pub(crate) async fn etl_gcs_to_postgres(
         }
     }));
     let months = months.buffered(tools.settings().jobs).collect().await;
+    zones(run, tools, &warehouse).await;
     Ok(RunReport::new(NAME, months))
+}
+
+/// The zones are small and serve the months: where they cannot be loaded, the months are there
+/// all the same.
+async fn zones(run: &Run, tools: &Tools, warehouse: &Warehouse) {
+    let loaded =
+        run.task("write-postgres", Item::Zones, async |_| tools.load_zones(warehouse).await);
+    if matches!(loaded.await, Ok(false)) {
+        run.warn(
+            Item::Zones,
+            "a table 'zones' is there already and is not ours: it was left as it is",
+        );
+    }
 }
 
 async fn month(

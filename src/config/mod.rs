@@ -7,4 +7,4 @@ mod tools;
 
 pub use parameters::{ColourList, MonthList, ParameterError, Parameters};
 pub use settings::{NewColumn, Options, Secret, Settings, SettingsError};
-pub use tools::{IngestError, Tools, ToolsError};
+pub use tools::{IngestError, Tools, ToolsError, ZonesError};

@@ -26,6 +26,33 @@ pub struct Tools {
     spool: Spool,
 }
 
+/// Why the zones could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum ZonesError {
+    /// The lake does not give them.
+    #[error(transparent)]
+    Lake(#[from] LakeError),
+    /// The warehouse does not take them.
+    #[error(transparent)]
+    Postgres(#[from] PostgresError),
+}
+
+impl Failure for ZonesError {
+    fn retry(&self) -> Retry {
+        match self {
+            Self::Lake(error) => error.retry(),
+            Self::Postgres(error) => error.retry(),
+        }
+    }
+
+    fn is_interruption(&self) -> bool {
+        match self {
+            Self::Lake(error) => error.is_interruption(),
+            Self::Postgres(error) => error.is_interruption(),
+        }
+    }
+}
+
 /// Why a month could not be ingested.
 #[derive(Debug, thiserror::Error)]
 pub enum IngestError {
@@ -107,6 +134,16 @@ impl Tools {
     pub async fn trips(&self, file: TripFile) -> Result<Option<Trips>, LakeError> {
         let name = format!("{}.{}.parquet", file.stem(), std::process::id());
         self.lake.trips(file, &self.settings.spool.join(name)).await
+    }
+
+    /// Loads the taxi zones, where the lake has them; false where a table of that name is not
+    /// ours.
+    pub async fn load_zones(&self, warehouse: &Warehouse) -> Result<bool, ZonesError> {
+        let local = self.settings.spool.join(format!("zones.{}.parquet", std::process::id()));
+        match self.lake.zone_rows(&local).await? {
+            Some((facts, rows)) => Ok(warehouse.load_zones(&facts, Box::new(rows)).await?),
+            None => Ok(true),
+        }
     }
 
     /// Whether a month as published was made by this schema and these rules.

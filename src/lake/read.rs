@@ -114,6 +114,19 @@ impl Lake {
         Ok(Some(Trips { month, address: self.url(&key), batches }))
     }
 
+    /// The taxi zones as the lake has them, and where they came from; none where it has none.
+    pub async fn zone_rows(
+        &self,
+        local: &Path,
+    ) -> Result<Option<(SourceFacts, ParquetRecordBatchReader)>, LakeError> {
+        let Some(facts) = self.zones().await? else {
+            return Ok(None);
+        };
+        let damaged = |source| LakeError::Damaged { address: self.url(Self::ZONES), source };
+        let builder = self.open(Self::ZONES, local).await?;
+        Ok(Some((facts, builder.build().map_err(damaged)?)))
+    }
+
     /// Opens a Parquet object. One of a bucket is brought to the file `local` first, which is
     /// removed at once: that it is open is enough.
     pub(super) async fn open(

@@ -86,6 +86,19 @@ impl Warehouse {
         format!("{} {}.{}", self.target.place(), names.schema, names.table)
     }
 
+    pub(super) const fn target(&self) -> &Target {
+        &self.target
+    }
+
+    pub(super) fn schema(&self) -> &str {
+        &self.schema
+    }
+
+    /// Makes the schema and the ledger where they are missing.
+    pub(super) async fn make_schema(&self, client: &Client) -> Result<(), PostgresError> {
+        make_schema(client, &self.schema).await
+    }
+
     /// What the ledger says of a month that is loaded.
     pub async fn known(&self, file: TripFile) -> Result<Option<Provenance>, PostgresError> {
         let names = Names::of(file, &self.schema, self.table.as_deref());
@@ -132,33 +145,37 @@ impl Warehouse {
 
 /// Makes the schema and the ledger where they are missing, and refuses a table of others.
 async fn prepare(client: &Client, names: &Names) -> Result<(), PostgresError> {
+    make_schema(client, &names.schema).await?;
+    refuse_foreign(client, names).await
+}
+
+async fn make_schema(client: &Client, schema: &str) -> Result<(), PostgresError> {
     let quiet = "SET client_min_messages = warning";
     client.batch_execute(quiet).await.map_err(PostgresError::at("setting up"))?;
     // Two loads at once must not both make it.
     let lock = "SELECT pg_advisory_lock(hashtextextended('nyc_taxi_etl.schema', 0))";
     let unlock = "SELECT pg_advisory_unlock(hashtextextended('nyc_taxi_etl.schema', 0))";
     client.batch_execute(lock).await.map_err(PostgresError::at("waiting for the schema"))?;
-    let made = make_schema(client, names).await;
+    let made = make_missing(client, schema).await;
     client.batch_execute(unlock).await.map_err(PostgresError::at("leaving the schema"))?;
-    made?;
-    refuse_foreign(client, names).await
+    made
 }
 
-async fn make_schema(client: &Client, names: &Names) -> Result<(), PostgresError> {
+async fn make_missing(client: &Client, schema: &str) -> Result<(), PostgresError> {
     let step = || PostgresError::at("making the schema");
     let there = client
-        .query_opt("SELECT FROM pg_namespace WHERE nspname = $1", &[&names.schema])
+        .query_opt("SELECT FROM pg_namespace WHERE nspname = $1", &[&schema])
         .await
         .map_err(step())?;
     if there.is_none() {
-        let sql = format!("CREATE SCHEMA {}", quoted(&names.schema));
+        let sql = format!("CREATE SCHEMA {}", quoted(schema));
         client.batch_execute(&sql).await.map_err(step())?;
     }
     let sql = "SELECT FROM pg_class WHERE oid = to_regclass($1)";
-    let ledger = names.qualified(ledger::LEDGER);
+    let ledger = format!("{}.{}", quoted(schema), quoted(ledger::LEDGER));
     match client.query_opt(sql, &[&ledger]).await.map_err(step())? {
         Some(_) => Ok(()),
-        None => ledger::make(client, &names.schema).await,
+        None => ledger::make(client, schema).await,
     }
 }
 

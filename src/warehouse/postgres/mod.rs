@@ -10,6 +10,7 @@ mod names;
 mod quarantine;
 mod tls;
 mod views;
+mod zones;
 
 pub use connection::{ConnectError, Target};
 pub use error::PostgresError;
