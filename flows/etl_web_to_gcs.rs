@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use nyc_taxi_etl::clean::CleanError;
 use nyc_taxi_etl::config::Tools;
-use nyc_taxi_etl::flow::{Event, MonthReport, Progress, Run, RunReport, State};
+use nyc_taxi_etl::flow::{Event, Failure, MonthReport, Progress, Retry, Run, RunReport, State};
 use nyc_taxi_etl::lake::{LakeError, Published};
 use nyc_taxi_etl::source::{FetchError, Outcome, SpoolError};
 use nyc_taxi_etl::trip::TripFile;
@@ -27,6 +27,27 @@ enum MonthError {
     Interrupted,
 }
 
+impl Failure for MonthError {
+    fn retry(&self) -> Retry {
+        match self {
+            Self::Fetch(error) => error.retry(),
+            Self::Clean(error) => error.retry(),
+            Self::Lake(error) => error.retry(),
+            Self::Spool(_) | Self::Interrupted => Retry::Never,
+        }
+    }
+
+    fn is_interruption(&self) -> bool {
+        match self {
+            Self::Fetch(error) => error.is_interruption(),
+            Self::Clean(error) => error.is_interruption(),
+            Self::Lake(error) => error.is_interruption(),
+            Self::Spool(_) => false,
+            Self::Interrupted => true,
+        }
+    }
+}
+
 /// Brings months from the web to the lake, one after the other.
 pub(crate) async fn etl_web_to_gcs(run: &Run, tools: &Tools, files: &[TripFile]) -> RunReport {
     let mut months = Vec::with_capacity(files.len());
@@ -44,22 +65,24 @@ pub(crate) async fn etl_web_to_gcs(run: &Run, tools: &Tools, files: &[TripFile])
 }
 
 async fn month(run: &Run, tools: &Tools, file: TripFile) -> Result<MonthReport, MonthError> {
-    let held = match tools.hold(file, &run.progress()).await? {
+    let held = tools.hold(file, &run.progress()).await;
+    let held = match held.inspect_err(|error| run.warn(file, &error.to_string()))? {
         Some(held) if !run.is_cancelled() => held,
         _ => return Err(MonthError::Interrupted),
     };
-    let before = tools.lake().published(file).await?;
 
     let fetched = run.task("fetch", file, async |progress: Progress| {
+        tools.lake().clear_leftovers(file, held.folder()).await?;
+        let before = tools.lake().published(file).await?;
         let known = before.as_ref().map(|month| &month.provenance);
-        tools.fetch(file, known, &held, &progress).await
+        let outcome = tools.fetch(file, known, &held, &progress).await?;
+        Ok::<_, MonthError>((outcome, before))
     });
-    let fetched = match (fetched.await?, &before) {
+    let fetched = match fetched.await? {
         (Outcome::Fetched(fetched), _) => fetched,
         (Outcome::Unchanged, Some(before)) => {
-            tools.lake().clear_leftovers(file, held.folder()).await?;
             held.clear();
-            return Ok(reported(tools, file, State::Unchanged, before));
+            return Ok(reported(tools, file, State::Unchanged, &before));
         }
         (Outcome::NotPublished | Outcome::Unchanged, _) => {
             held.clear();

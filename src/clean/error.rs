@@ -1,7 +1,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::flow::{Failure, Retry};
+use crate::flow::{Failure, Retry, out_of_room};
 use crate::schema::HeaderError;
 use crate::trip::TripFile;
 
@@ -89,7 +89,7 @@ pub enum CleanError {
         what: String,
     },
     /// A file of the spool cannot be read or written.
-    #[error("cannot {doing} {}: {source}{}", path.display(), advice(source))]
+    #[error("cannot {doing} {}: {source}{}", path.display(), out_of_room(source, "--spool"))]
     Io {
         /// `read` or `write`.
         doing: &'static str,
@@ -113,14 +113,6 @@ pub enum CleanError {
     /// The run was told to stop.
     #[error("interrupted")]
     Interrupted,
-}
-
-fn advice(source: &io::Error) -> &'static str {
-    if source.kind() == io::ErrorKind::StorageFull {
-        ". Free some space there, or name another place with --spool"
-    } else {
-        ""
-    }
 }
 
 impl CleanError {

@@ -38,3 +38,15 @@ pub trait Failure: std::error::Error {
     /// Whether nothing is wrong but that the run was told to stop.
     fn is_interruption(&self) -> bool;
 }
+
+/// The advice to give, where a file cannot be written for want of room: the option that names
+/// another place.
+pub(crate) fn out_of_room(error: &std::io::Error, option: &str) -> String {
+    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    match error.kind() {
+        StorageFull | QuotaExceeded | FileTooLarge => {
+            format!(". Free some space there, or name another place with {option}")
+        }
+        _ => String::new(),
+    }
+}

@@ -1,10 +1,12 @@
 use std::fmt;
+use std::io;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::StaticCredentialProvider;
+use object_store::gcp::{GcpCredential, GoogleCloudStorageBuilder};
 use object_store::local::LocalFileSystem;
 use object_store::{BackoffConfig, ClientOptions, RetryConfig};
 
@@ -58,7 +60,7 @@ impl LakeAddress {
             }
             Self::Gcs { bucket, .. } => {
                 let builder = settings.builder().with_bucket_name(bucket);
-                let store = builder.build().map_err(|source| address.failed(source))?;
+                let store = builder.build().map_err(|source| settings.refused(&source))?;
                 let store = Arc::new(store);
                 Ok(Lake { address, store: Arc::clone(&store) as _, multipart: Some(store) })
             }
@@ -89,15 +91,36 @@ impl GcsSettings {
                 let host = host.trim_end_matches('/');
                 let url =
                     if host.contains("://") { host.to_owned() } else { format!("http://{host}") };
+                // Not `with_skip_signature`: writes ask the metadata server for a token then.
+                let nobody = GcpCredential { bearer: "emulator".to_owned() };
                 builder
                     .with_client_options(options.with_allow_http(true))
                     .with_base_url(&url)
-                    .with_skip_signature(true)
+                    .with_credentials(Arc::new(StaticCredentialProvider::new(nobody)))
             }
             (None, Some(path)) => builder
                 .with_client_options(options)
                 .with_service_account_path(path.display().to_string()),
             (None, None) => builder.with_client_options(options),
+        }
+    }
+
+    /// What is wrong with the credentials, without a word of what they hold.
+    fn refused(&self, error: &object_store::Error) -> LakeError {
+        let mut source = Some(error as &dyn std::error::Error);
+        let system = loop {
+            match source {
+                Some(error) if error.is::<io::Error>() => break Some(error.to_string()),
+                Some(error) => source = error.source(),
+                None => break None,
+            }
+        };
+        LakeError::Credentials {
+            which: match &self.credentials {
+                Some(path) => path.display().to_string(),
+                None => "of the environment".to_owned(),
+            },
+            what: system.unwrap_or_else(|| "they are no key of a service account".to_owned()),
         }
     }
 }

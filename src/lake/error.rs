@@ -1,7 +1,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::flow::{Failure, Retry};
+use crate::flow::{Failure, Retry, out_of_room};
 
 /// Why the lake could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +28,17 @@ pub enum LakeError {
         /// The store's error.
         source: object_store::Error,
     },
+    /// The credentials are none.
+    #[error(
+        "the credentials {which} cannot be used: {what}. Name the JSON key of a service account with \
+         --credentials or GOOGLE_APPLICATION_CREDENTIALS"
+    )]
+    Credentials {
+        /// Their file, or where they come from.
+        which: String,
+        /// What is wrong with them.
+        what: String,
+    },
     /// The store failed after its own retries.
     #[error("{address}: {source}")]
     Store {
@@ -37,9 +48,9 @@ pub enum LakeError {
         source: object_store::Error,
     },
     /// A local file.
-    #[error("cannot {doing} {}: {source}", path.display())]
+    #[error("cannot {doing} {}: {source}{}", path.display(), out_of_room(source, "--lake"))]
     Io {
-        /// `read`, `write`, `make` or `move`.
+        /// `read`, `write`, `make` or `remove`.
         doing: &'static str,
         /// The file.
         path: PathBuf,

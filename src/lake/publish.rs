@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use object_store::ObjectStoreExt;
 use serde::{Deserialize, Serialize};
 
-use crate::flow::Progress;
+use crate::flow::{Failure, Progress};
 use crate::trip::{Format, Provenance, TripFile};
 
 use super::{Lake, LakeError};
@@ -27,8 +27,8 @@ pub struct Publication<'a> {
 /// clear what a killed one left.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Note {
-    /// The quarantine about to be written.
-    quarantine: Option<String>,
+    /// The quarantine about to be written, and the one it replaces.
+    quarantines: Vec<String>,
     /// The uploads begun: key and upload id.
     pub(super) uploads: Vec<(String, String)>,
 }
@@ -50,7 +50,11 @@ impl Notes {
         let mut note = self.read().unwrap_or_default();
         change(&mut note);
         let text = serde_json::to_vec(&note).unwrap_or_default();
-        std::fs::write(&self.0, text).map_err(|source| LakeError::io("write", &self.0, source))
+        // Half a note would lose the uploads in it.
+        let whole = self.0.with_extension("new");
+        std::fs::write(&whole, text)
+            .and_then(|()| std::fs::rename(&whole, &self.0))
+            .map_err(|source| LakeError::io("write", &self.0, source))
     }
 }
 
@@ -63,11 +67,28 @@ impl Lake {
         folder: &Path,
         progress: &Progress,
     ) -> Result<u64, LakeError> {
+        let published = self.replace(&month, folder, progress).await;
+        if matches!(&published, Err(error) if !error.is_interruption()) {
+            let cleared = self.clear_leftovers(month.file, folder).await;
+            // Then the next run clears it.
+            cleared.unwrap_or_else(|error| tracing::debug!("{}: {error}", month.file));
+        }
+        published
+    }
+
+    async fn replace(
+        &self,
+        month: &Publication<'_>,
+        folder: &Path,
+        progress: &Progress,
+    ) -> Result<u64, LakeError> {
         self.clear_leftovers(month.file, folder).await?;
         let before = self.published(month.file).await?;
         let notes = Notes::in_folder(folder);
         let quarantine = month.provenance.quarantine.as_deref();
-        notes.change(|note| note.quarantine = quarantine.map(str::to_owned))?;
+        let replaced = before.and_then(|before| before.provenance.quarantine);
+        let quarantines = quarantine.map(str::to_owned).into_iter().chain(replaced);
+        notes.change(|note| note.quarantines = quarantines.collect())?;
 
         let size = size(month.trips)?;
         progress.begin(size);
@@ -89,11 +110,7 @@ impl Lake {
         {
             self.put(path, key, &notes, &Progress::unwatched()).await?;
         }
-        let superseded = before.and_then(|before| before.provenance.quarantine);
-        if let Some(old) = superseded.filter(|old| Some(old.as_str()) != quarantine) {
-            self.remove(&old).await?;
-        }
-        notes.change(|note| *note = Note::default())?;
+        self.clear_leftovers(month.file, folder).await?;
         Ok(size)
     }
 
@@ -107,19 +124,20 @@ impl Lake {
         self.put(path, Self::ZONES, &Notes::in_folder(folder), progress).await
     }
 
-    /// Clears what a killed run left in the lake: its uploads, and a quarantine that no trips
-    /// name.
+    /// Clears what is noted and no longer of use in the lake: uploads that were not completed,
+    /// and quarantines that the month's trips do not name.
     pub async fn clear_leftovers(&self, file: TripFile, folder: &Path) -> Result<(), LakeError> {
         let notes = Notes::in_folder(folder);
         let Some(note) = notes.read() else {
             return Ok(());
         };
         for (key, upload) in &note.uploads {
-            self.abort(key, upload).await;
+            self.abort(key, upload).await?;
         }
-        if let Some(key) = &note.quarantine {
-            let current = self.published(file).await?.and_then(|month| month.provenance.quarantine);
-            if current.as_ref() != Some(key) {
+        if !note.quarantines.is_empty() {
+            let current = self.published(file).await?;
+            let named = current.and_then(|month| month.provenance.quarantine);
+            for key in note.quarantines.iter().filter(|key| named.as_ref() != Some(key)) {
                 self.remove(key).await?;
             }
         }

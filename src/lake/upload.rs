@@ -1,11 +1,12 @@
 //! Puts one local file into the lake, so that its key holds all of it or what was there before.
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 use object_store::multipart::{MultipartStore, PartId};
-use object_store::path::Path as Key;
 use object_store::{ObjectStoreExt, PutPayload};
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
@@ -20,6 +21,9 @@ const PART: u64 = 8 << 20;
 /// How many parts are sent at once.
 const PARTS_AT_ONCE: usize = 4;
 
+/// How long a run that stops waits for its upload to be aborted. The next one tries again.
+const ABORT_TIMEOUT: Duration = Duration::from_secs(5);
+
 impl Lake {
     pub(super) async fn put(
         &self,
@@ -29,9 +33,15 @@ impl Lake {
         progress: &Progress,
     ) -> Result<(), LakeError> {
         if let Some(target) = self.local(key) {
-            let (path, progress) = (path.to_owned(), progress.clone());
-            let moved = tokio::task::spawn_blocking(move || place(&path, &target, &progress));
-            return moved.await.unwrap_or(Err(LakeError::Interrupted));
+            let upload = unique();
+            notes.change(|note| note.uploads.push((key.to_owned(), upload.clone())))?;
+            let (path, part, progress) =
+                (path.to_owned(), part_of(&target, &upload), progress.clone());
+            let placed =
+                tokio::task::spawn_blocking(move || place(&path, &part, &target, &progress));
+            let placed = placed.await.unwrap_or(Err(LakeError::Interrupted));
+            notes.change(|note| note.uploads.retain(|(_, id)| *id != upload))?;
+            return placed;
         }
         let length = size(path)?;
         match &self.multipart {
@@ -63,13 +73,14 @@ impl Lake {
     ) -> Result<(), LakeError> {
         let object = self.key(key);
         let failed = |source| LakeError::store(self.url(key), source);
-        let upload = store.create_multipart(&object).await.map_err(failed)?;
+        let upload = interruptible(store.create_multipart(&object), progress).await?;
+        let upload = upload.map_err(failed)?;
         notes.change(|note| note.uploads.push((key.to_owned(), upload.clone())))?;
 
         let parts = futures_util::stream::iter((0..length.div_ceil(PART)).map(|number| {
             let (object, upload) = (&object, &upload);
             async move {
-                let bytes = part(path, number * PART).await?;
+                let bytes = read_part(path, number * PART).await?;
                 let sent = bytes.len() as u64;
                 let put = store.put_part(object, upload, number as usize, PutPayload::from(bytes));
                 let id = put.await.map_err(failed)?;
@@ -82,29 +93,55 @@ impl Lake {
         let parts = interruptible(parts, progress).await.flatten();
         let completed = match parts {
             Ok(parts) => {
-                store.complete_multipart(&object, &upload, parts).await.map(drop).map_err(failed)
+                let complete = store.complete_multipart(&object, &upload, parts);
+                let completed = interruptible(complete, progress).await;
+                completed.and_then(|completed| completed.map(drop).map_err(failed))
             }
             Err(error) => Err(error),
         };
         if completed.is_err() {
-            abort(store, &object, &upload).await;
+            let aborted = tokio::time::timeout(ABORT_TIMEOUT, self.abort(key, &upload)).await;
+            if !matches!(aborted, Ok(Ok(()))) {
+                tracing::warn!("an upload of {} is left for the next run to abort", self.url(key));
+                return completed;
+            }
         }
         notes.change(|note| note.uploads.retain(|(_, id)| *id != upload))?;
         completed
     }
 
-    /// Aborts an upload that a killed run left; one that is gone already is as good.
-    pub(super) async fn abort(&self, key: &str, upload: &str) {
-        if let Some(store) = &self.multipart {
-            abort(store.as_ref(), &self.key(key), upload).await;
+    /// Aborts an upload; one that is gone already is as good.
+    pub(super) async fn abort(&self, key: &str, upload: &str) -> Result<(), LakeError> {
+        if let Some(target) = self.local(key) {
+            let part = part_of(&target, upload);
+            return match std::fs::remove_file(&part) {
+                Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                    Err(LakeError::io("remove", &part, source))
+                }
+                _ => Ok(()),
+            };
+        }
+        let Some(store) = &self.multipart else {
+            return Ok(());
+        };
+        match store.abort_multipart(&self.key(key), &upload.to_owned()).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(source) => Err(LakeError::store(self.url(key), source)),
         }
     }
 }
 
-async fn abort(store: &dyn MultipartStore, key: &Key, upload: &str) {
-    if let Err(error) = store.abort_multipart(key, &upload.to_owned()).await {
-        tracing::debug!("cannot abort an upload of {key}: {error}");
-    }
+/// A name that no other run uses.
+fn unique() -> String {
+    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    format!("{:x}-{:x}", std::process::id(), now.as_nanos())
+}
+
+/// Where a file is on its way to its place in a local lake.
+fn part_of(target: &Path, upload: &str) -> PathBuf {
+    let mut name = target.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{upload}.part"));
+    target.with_file_name(name)
 }
 
 async fn interruptible<F: Future>(work: F, progress: &Progress) -> Result<F::Output, LakeError> {
@@ -115,10 +152,10 @@ async fn interruptible<F: Future>(work: F, progress: &Progress) -> Result<F::Out
 }
 
 /// The bytes of a file from an offset on, a part of them.
-async fn part(path: &Path, offset: u64) -> Result<Bytes, LakeError> {
+async fn read_part(path: &Path, offset: u64) -> Result<Bytes, LakeError> {
     let reading = |source| LakeError::io("read", path, source);
     let mut file = tokio::fs::File::open(path).await.map_err(reading)?;
-    file.seek(std::io::SeekFrom::Start(offset)).await.map_err(reading)?;
+    file.seek(io::SeekFrom::Start(offset)).await.map_err(reading)?;
     let mut bytes = Vec::with_capacity(PART as usize);
     file.take(PART).read_to_end(&mut bytes).await.map_err(reading)?;
     Ok(bytes.into())
@@ -126,22 +163,19 @@ async fn part(path: &Path, offset: u64) -> Result<Bytes, LakeError> {
 
 /// Copies a file to its place in a local lake: under another name first, so that the place
 /// holds all of it or what was there before, whatever happens.
-fn place(path: &Path, target: &Path, progress: &Progress) -> Result<(), LakeError> {
+fn place(path: &Path, part: &Path, target: &Path, progress: &Progress) -> Result<(), LakeError> {
     if let Some(folder) = target.parent() {
         std::fs::create_dir_all(folder).map_err(|source| LakeError::io("make", folder, source))?;
     }
-    let mut name = target.file_name().unwrap_or_default().to_owned();
-    name.push(".part");
-    let part = target.with_file_name(name);
     let placed = (|| {
-        let bytes = std::fs::copy(path, &part)?;
-        std::fs::File::open(&part)?.sync_all()?;
-        std::fs::rename(&part, target)?;
+        let bytes = std::fs::copy(path, part)?;
+        std::fs::File::open(part)?.sync_all()?;
+        std::fs::rename(part, target)?;
         progress.advance(bytes);
         Ok(())
     })();
     placed.map_err(|source| {
-        let _ = std::fs::remove_file(&part);
+        let _ = std::fs::remove_file(part);
         LakeError::io("write", target, source)
     })
 }

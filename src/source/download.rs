@@ -190,7 +190,6 @@ impl Body {
         self.check_space(held)?;
         progress.begin(self.announced.unwrap_or_default());
         progress.advance(self.got);
-        self.files.write_note(&self.note)?;
         let writing = |source| FetchError::io("write", &self.files.bytes, source);
         let opened = tokio::fs::OpenOptions::new()
             .create(true)
@@ -200,6 +199,8 @@ impl Body {
             .open(&self.files.bytes)
             .await;
         let mut spool = tokio::io::BufWriter::with_capacity(1 << 20, opened.map_err(writing)?);
+        // Only now: the note of this file must never stand beside the bytes of an older one.
+        self.files.write_note(&self.note)?;
         let mut first = Vec::with_capacity(FIRST_BYTES);
         let ended = loop {
             let chunk = tokio::select! {

@@ -2,7 +2,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::flow::{Failure, Retry, bytes};
+use crate::flow::{Failure, Retry, bytes, out_of_room};
 
 use super::{SpoolError, UnknownSource};
 
@@ -110,7 +110,7 @@ pub enum FetchError {
         needed: u64,
     },
     /// A local file cannot be read, or the spool not written.
-    #[error("cannot {doing} {}: {source}", path.display())]
+    #[error("cannot {doing} {}: {source}{}", path.display(), out_of_room(source, "--spool"))]
     Io {
         /// `read` or `write`.
         doing: &'static str,

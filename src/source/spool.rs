@@ -6,6 +6,9 @@ use std::time::Duration;
 use crate::flow::Progress;
 use crate::trip::Item;
 
+/// The file that a run locks while it has a month's place.
+const LOCK: &str = "lock";
+
 /// A local folder for what is on its way: downloads, cleaned files, notes of uploads. What a
 /// killed run leaves there is found by the next.
 #[derive(Debug, Clone)]
@@ -55,7 +58,7 @@ impl Spool {
         loop {
             // Made anew each time: the run that had it removes it.
             std::fs::create_dir_all(&folder).map_err(failed)?;
-            let path = folder.join("lock");
+            let path = folder.join(LOCK);
             let lock = match File::create(&path) {
                 Ok(lock) => lock,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
@@ -104,10 +107,26 @@ impl Held {
 
     /// Clears the month's place: all is done.
     pub fn clear(self) {
-        let removed = std::fs::remove_dir_all(&self.folder);
+        let removed = self.remove();
         if let Err(error) = removed {
             tracing::debug!("cannot clear {}: {error}", self.folder.display());
         }
         let _ = self.lock.unlock();
+    }
+
+    /// The lock goes last: from then on, what is in the folder is another run's.
+    fn remove(&self) -> io::Result<()> {
+        let lock = self.folder.join(LOCK);
+        for entry in std::fs::read_dir(&self.folder)? {
+            let path = entry?.path();
+            if path != lock {
+                std::fs::remove_file(path)?;
+            }
+        }
+        std::fs::remove_file(lock)?;
+        match std::fs::remove_dir(&self.folder) {
+            Err(error) if error.kind() != io::ErrorKind::DirectoryNotEmpty => Err(error),
+            _ => Ok(()),
+        }
     }
 }

@@ -1,12 +1,27 @@
 //! Integration tests: the program itself against real servers, one sentence each.
-#![allow(unreachable_pub, clippy::unwrap_used)]
+#![allow(
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    missing_docs,
+    unreachable_pub
+)]
 
 #[path = "../support/mod.rs"]
 mod support;
 
 mod bad_files;
+mod cloud;
+mod kills;
+mod lake_folder;
+mod lake_gcs;
+mod lake_gcs_kills;
+#[cfg(target_os = "linux")]
+mod memory;
 mod month;
+mod running;
 mod sources;
+mod starve;
 mod taxi;
 mod usage;
 mod vintages;

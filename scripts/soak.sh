@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# What `make soak` runs: the tests whose long form takes too long for every day.
+#
+#   scripts/soak.sh            300 kills and the largest months
+#   scripts/soak.sh 1000       1000 kills
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+kills=${1:-300}
+
+say() { printf 'soak: %s\n' "$*" >&2; }
+it() { cargo test --release --test it -- --nocapture --test-threads=1 "$@"; }
+
+say "building the program and its tests"
+cargo test --release --test it --no-run
+
+say "killing $kills runs while they fetch, clean and publish; run again, each has to come out the same"
+TAXI_SOAK_KILLS=$kills it kills::
+
+say "cleaning months of 8 and 20 million rows; none may take more than 512 MB (1 GB of disk, some minutes)"
+TAXI_SOAK=1 it memory::
