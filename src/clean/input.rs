@@ -3,22 +3,28 @@
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use flate2::bufread::MultiGzDecoder;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
+    ParquetRecordBatchReaderBuilder,
+};
 
 use super::CleanError;
 use super::records::{End, field_text, last_cut, record_end, split_fields};
 use super::text::Piece;
 use crate::flow::Progress;
+use crate::schema::{self, Kind};
 use crate::trip::{Format, TripFile};
 
 /// How much text a piece holds, in bytes: about 80,000 records, which become a row group.
 const PIECE: usize = 8 << 20;
 
 /// How many rows a piece of a Parquet file holds.
-const ROWS: usize = 1 << 17;
+const ROWS: usize = 1 << 16;
 
 /// The longest record that is read, in bytes; a longer one means that this is no trip file.
 const LONGEST_RECORD: usize = 64 << 20;
@@ -83,7 +89,12 @@ impl Input {
             what: "Parquet",
             source: Box::new(source),
         };
-        let builder = ParquetRecordBatchReaderBuilder::try_new(opened).map_err(damaged)?;
+        let found =
+            ArrowReaderMetadata::load(&opened, ArrowReaderOptions::new()).map_err(damaged)?;
+        let wanted = ArrowReaderOptions::new().with_schema(with_dictionaries(file, found.schema()));
+        let metadata = ArrowReaderMetadata::try_new(Arc::clone(found.metadata()), wanted);
+        let metadata = metadata.map_err(damaged)?;
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(opened, metadata);
         let names = builder.schema().fields().iter().map(|field| field.name().clone()).collect();
         let rows = builder.metadata().file_metadata().num_rows() as u64;
         let reader = builder.with_batch_size(ROWS).build().map_err(damaged)?;
@@ -91,6 +102,29 @@ impl Input {
             Batches { file, reader, rows_before: 0, rows, size, progress: progress.clone() };
         Ok(Self { names, rest: Rest::Rows(batches) })
     }
+}
+
+/// The schema of a file with its texts as dictionaries, as they are stored: flags and bases
+/// are few, and each is then looked at once and not in every row.
+fn with_dictionaries(file: TripFile, schema: &Schema) -> SchemaRef {
+    let known = schema::columns(file.colour);
+    let is_text = |field: &Field| {
+        let name = field.name().trim().to_lowercase();
+        matches!(field.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+            && known.iter().any(|column| {
+                column.is_called(&name)
+                    && matches!(column.kind, Kind::Text | Kind::Base | Kind::Flag)
+            })
+    };
+    let fields = schema.fields().iter().map(|field| {
+        if is_text(field) {
+            let dictionary = DataType::Dictionary(DataType::Int32.into(), DataType::Utf8.into());
+            Arc::new(field.as_ref().clone().with_data_type(dictionary))
+        } else {
+            Arc::clone(field)
+        }
+    });
+    Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone()))
 }
 
 impl Rest {

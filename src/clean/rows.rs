@@ -2,9 +2,12 @@
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType};
+use arrow::datatypes::{
+    DataType, Float64Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType,
+};
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
+use polars_arrow::array::View;
 
 use super::fields::Clock;
 use super::rules::UNREADABLE;
@@ -107,6 +110,9 @@ impl BatchReader {
                     (value.fract() == 0.0 && value.abs() < 1e15).then_some(value as i64)
                 })
             }
+            Kind::Text | Kind::Base | Kind::Flag if is_dictionary(array) => {
+                self.dictionary(column, array, failed)?
+            }
             _ => self.text(column, &as_type(&DataType::Utf8)?, failed),
         };
         Ok(Some(read))
@@ -123,6 +129,37 @@ impl BatchReader {
             one.end_record();
         }
         one.into_only()
+    }
+
+    /// Reads a column of text that comes as a dictionary: each of its texts once.
+    fn dictionary(
+        &mut self,
+        column: usize,
+        array: &ArrayRef,
+        failed: &mut [bool],
+    ) -> Result<(Values, Vec<u32>), CleanError> {
+        let array = array.as_dictionary::<Int32Type>();
+        let mut bad = vec![false; array.values().len()];
+        let values = cast(array.values(), &DataType::Utf8)?;
+        let (values, none) = self.text(column, &values, &mut bad);
+        let Values::Text(distinct) = values else {
+            return Ok((values, none));
+        };
+        let mut null = vec![false; bad.len()];
+        none.iter().for_each(|at| null[*at as usize] = true);
+        let mut texts = distinct.emptied(array.len());
+        let mut nulls = Vec::new();
+        for (row, key) in array.keys().iter().enumerate() {
+            match key.map(|key| key as usize) {
+                Some(key) if !null[key] => texts.views.push(distinct.views[key]),
+                key => {
+                    failed[row] |= key.is_some_and(|key| bad[key]);
+                    nulls.push(row as u32);
+                    texts.views.push(View::default());
+                }
+            }
+        }
+        Ok((Values::Text(texts), nulls))
     }
 
     /// Reads several source columns of one meaning: a row's value is in whichever is not
@@ -152,6 +189,11 @@ impl BatchReader {
     }
 }
 
+fn is_dictionary(array: &ArrayRef) -> bool {
+    matches!(array.data_type(), DataType::Dictionary(key, value)
+        if **key == DataType::Int32 && **value == DataType::Utf8)
+}
+
 /// Values and nulls of an array; a value that `read` refuses fails its row.
 fn taken<T: Copy, U: Default>(
     array: &dyn Array,
@@ -159,13 +201,14 @@ fn taken<T: Copy, U: Default>(
     failed: &mut [bool],
     read: impl Fn(T) -> Option<U>,
 ) -> (Vec<U>, Vec<u32>) {
+    let absent = array.nulls().filter(|nulls| nulls.null_count() > 0);
     let mut nulls = Vec::new();
     let mut refuse = |row: usize| {
         nulls.push(row as u32);
         U::default()
     };
     let taken = values.iter().enumerate().map(|(row, value)| {
-        if array.is_null(row) {
+        if absent.is_some_and(|absent| absent.is_null(row)) {
             return refuse(row);
         }
         read(*value).unwrap_or_else(|| {

@@ -1,7 +1,7 @@
 //! Columns in the making: a batch of records, cut and typed but not yet judged.
 
 use polars::prelude::*;
-use polars_arrow::array::MutableBinaryViewArray;
+use polars_arrow::array::{Utf8ViewArray, View};
 use polars_arrow::bitmap::Bitmap;
 
 use crate::schema::{Column as Canonical, Kind};
@@ -31,17 +31,34 @@ pub(super) enum Values {
     Text(Texts),
 }
 
-/// Texts one after the other, and where each ends.
+/// Texts, each a view: a short one holds its bytes, a long one says where they are.
 #[derive(Debug, Default)]
 pub(super) struct Texts {
-    bytes: Vec<u8>,
-    ends: Vec<usize>,
+    pub(super) views: Vec<View>,
+    long: Vec<u8>,
 }
 
 impl Texts {
+    fn with_capacity(texts: usize) -> Self {
+        Self { views: Vec::with_capacity(texts), long: Vec::new() }
+    }
+
+    /// The same long texts, with room for so many views of them.
+    pub(super) fn emptied(&self, room: usize) -> Self {
+        Self { views: Vec::with_capacity(room), long: self.long.clone() }
+    }
+
+    /// Pushes a text; its bytes must be UTF-8.
+    #[inline]
     pub(super) fn push(&mut self, text: &[u8]) {
-        self.bytes.extend_from_slice(text);
-        self.ends.push(self.bytes.len());
+        let view = if text.len() <= View::MAX_INLINE_SIZE as usize {
+            View::new_inline(text)
+        } else {
+            let view = View::new_from_bytes(text, 0, self.long.len() as u32);
+            self.long.extend_from_slice(text);
+            view
+        };
+        self.views.push(view);
     }
 }
 
@@ -55,10 +72,7 @@ impl Typed {
                 Kind::Seconds => Values::Seconds(Vec::with_capacity(room)),
                 Kind::Number => Values::Number(Vec::with_capacity(room)),
                 Kind::Time => Values::Time(Vec::with_capacity(room)),
-                Kind::Text | Kind::Base | Kind::Flag => Values::Text(Texts {
-                    bytes: Vec::with_capacity(room),
-                    ends: Vec::with_capacity(room),
-                }),
+                Kind::Text | Kind::Base | Kind::Flag => Values::Text(Texts::with_capacity(room)),
             };
             Growing { values, nulls: Vec::new() }
         };
@@ -82,7 +96,7 @@ impl Typed {
             Values::Seconds(values) => values.push(0),
             Values::Number(values) => values.push(0.0),
             Values::Time(values) => values.push(0),
-            Values::Text(texts) => texts.push(b""),
+            Values::Text(texts) => texts.views.push(View::default()),
         }
     }
 
@@ -98,7 +112,7 @@ impl Typed {
             Values::Seconds(values) => _ = values.pop(),
             Values::Number(values) => _ = values.pop(),
             Values::Time(values) => _ = values.pop(),
-            Values::Text(texts) => _ = texts.ends.pop(),
+            Values::Text(texts) => _ = texts.views.pop(),
         }
         true
     }
@@ -132,26 +146,26 @@ impl Typed {
             .iter()
             .zip(self.columns)
             .map(|(column, growing)| growing.into_column(column.name.into(), rows))
-            .collect();
+            .collect::<PolarsResult<_>>()?;
         DataFrame::new(rows, columns)
     }
 }
 
 impl Growing {
-    fn into_column(self, name: PlSmallStr, rows: usize) -> Column {
+    fn into_column(self, name: PlSmallStr, rows: usize) -> PolarsResult<Column> {
         let empty = match &self.values {
             Values::Code(values) => values.is_empty(),
             Values::Seconds(values) => values.is_empty(),
             Values::Number(values) => values.is_empty(),
             Values::Time(values) => values.is_empty(),
-            Values::Text(texts) => texts.ends.is_empty(),
+            Values::Text(texts) => texts.views.is_empty(),
         };
         let validity = if empty && rows > 0 {
             Some(Bitmap::new_with_value(false, rows))
         } else {
             validity(&self.nulls, rows)
         };
-        match self.values {
+        Ok(match self.values {
             Values::Code(values) => {
                 Int16Chunked::from_vec_validity(name, sized(values, rows), validity).into_column()
             }
@@ -164,19 +178,13 @@ impl Growing {
             Values::Time(values) => {
                 Int64Chunked::from_vec_validity(name, sized(values, rows), validity).into_column()
             }
-            Values::Text(mut texts) => {
-                texts.ends.resize(rows, texts.bytes.len());
-                let text = String::from_utf8_lossy(&texts.bytes);
-                let mut views = MutableBinaryViewArray::<str>::with_capacity(rows);
-                let mut start = 0;
-                for end in texts.ends {
-                    views.push_value(text.get(start..end).unwrap_or_default());
-                    start = end;
-                }
-                StringChunked::with_chunk(name, views.freeze().with_validity(validity))
-                    .into_column()
+            Values::Text(texts) => {
+                let views = sized(texts.views, rows).into();
+                let long = vec![texts.long.into()].into();
+                let array = Utf8ViewArray::try_new(ArrowDataType::Utf8View, views, long, validity)?;
+                StringChunked::with_chunk(name, array).into_column()
             }
-        }
+        })
     }
 }
 
