@@ -9,7 +9,8 @@ SUPPORT := target/release/examples/support
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 
-quickstart: system ## build taxi and run its main job on the sample months
+quickstart: system ## build taxi, run it on the sample months, load them into a local Postgres
+	@scripts/services.sh install postgres
 	@scripts/quickstart.sh
 
 test: system services ## every test, against real servers
@@ -25,7 +26,7 @@ bench: system ## the main job beside DuckDB, Polars and pandas, in one run
 	.bench/venv/bin/python benches/main_job.py --taxi $(TAXI) --support $(SUPPORT) $(BENCH)
 
 soak: system services ## the long forms: kills, big months, fuzzing
-	scripts/soak.sh
+	scripts/soak.sh $(SOAK)
 
 docs: ## the pages that the program writes
 	cargo run --release --locked --bin taxi -- schema --output markdown > docs/schema.md

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What `make soak` runs: the tests whose long form takes too long for every day.
+# What `make soak` runs: the tests whose long form takes too long for every day, and the fuzzers.
 #
 #   scripts/soak.sh            300 kills and the largest months
 #   scripts/soak.sh 1000       1000 kills
@@ -19,3 +19,6 @@ TAXI_SOAK_KILLS=$kills it kills::
 
 say "cleaning months of 8 and 20 million rows; none may take more than 512 MB (1 GB of disk, some minutes)"
 TAXI_SOAK=1 it memory::
+
+say "fuzzing the parsers, a minute each"
+scripts/fuzz.sh 60

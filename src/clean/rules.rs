@@ -270,6 +270,17 @@ mod tests {
     }
 
     #[test]
+    fn the_table_in_docs_is_this_one() {
+        let docs = include_str!("../../docs/lake.md");
+        let rows = RULES.iter().map(|rule| {
+            let always = if rule.fixed { "always " } else { "" };
+            format!("| `{}` | {always}{} | {} |\n", rule.name, rule.default, rule.about)
+        });
+        let table = rows.collect::<String>();
+        assert!(docs.contains(&table), "docs/lake.md should have:\n{table}");
+    }
+
+    #[test]
     fn every_rule_fits_every_colour_or_leaves_it_alone() {
         for colour in Colour::ALL {
             let tests = Rules::default().tests(TripFile::new(colour, colour.first_month()));
