@@ -1,10 +1,9 @@
 //! `etl-zones`: the lookup of the taxi zones, into the lake.
 
-use nyc_taxi_etl::clean::CleanError;
-use nyc_taxi_etl::config::Tools;
+use nyc_taxi_etl::config::{TaskError, Tools};
 use nyc_taxi_etl::flow::{Progress, Run, State};
-use nyc_taxi_etl::lake::{Lake, LakeError};
-use nyc_taxi_etl::source::{FetchError, Outcome, SpoolError};
+use nyc_taxi_etl::lake::Lake;
+use nyc_taxi_etl::source::Outcome;
 use nyc_taxi_etl::trip::Item;
 use serde::Serialize;
 
@@ -23,21 +22,6 @@ pub(crate) struct ZonesReport {
     pub(crate) error: Option<String>,
 }
 
-/// Why the zones failed.
-#[derive(Debug, thiserror::Error)]
-enum ZonesError {
-    #[error(transparent)]
-    Fetch(#[from] FetchError),
-    #[error(transparent)]
-    Clean(#[from] CleanError),
-    #[error(transparent)]
-    Lake(#[from] LakeError),
-    #[error(transparent)]
-    Spool(#[from] SpoolError),
-    #[error("interrupted")]
-    Interrupted,
-}
-
 /// Brings the zones to the lake.
 pub(crate) async fn etl_zones(run: &Run, tools: &Tools) -> ZonesReport {
     let (state, rows, error) = match zones(run, tools).await {
@@ -48,15 +32,12 @@ pub(crate) async fn etl_zones(run: &Run, tools: &Tools) -> ZonesReport {
     ZonesReport { flow: NAME, ok: error.is_none(), state, rows, lake, error }
 }
 
-async fn zones(run: &Run, tools: &Tools) -> Result<(State, Option<u64>), ZonesError> {
-    let held = match tools.hold(Item::Zones, &run.progress()).await? {
-        Some(held) if !run.is_cancelled() => held,
-        _ => return Err(ZonesError::Interrupted),
-    };
-    let before = tools.lake().zones().await?;
+async fn zones(run: &Run, tools: &Tools) -> Result<(State, Option<u64>), TaskError> {
+    let held = tools.hold(run, Item::Zones).await?;
 
     let fetched = run.task("fetch", Item::Zones, async |progress: Progress| {
-        tools.fetch_zones(before.as_ref(), &held, &progress).await
+        let before = tools.lake().zones().await?;
+        Ok::<_, TaskError>(tools.fetch_zones(before.as_ref(), &held, &progress).await?)
     });
     let fetched = match fetched.await? {
         Outcome::Fetched(fetched) => fetched,
@@ -66,13 +47,9 @@ async fn zones(run: &Run, tools: &Tools) -> Result<(State, Option<u64>), ZonesEr
         }
     };
     let cleaned = run.task("clean", Item::Zones, async |_| tools.clean_zones(&fetched, &held));
-    let (path, rows) = match cleaned.await {
-        Ok(cleaned) => cleaned,
-        Err(error) => {
-            held.clear();
-            return Err(error.into());
-        }
-    };
+    // A bad file is of no use to the next run.
+    let cleaned = cleaned.await;
+    let ((path, rows), held) = held.unless_damaged(cleaned, |_| true)?;
     let written = run.task("write-gcs", Item::Zones, async |progress: Progress| {
         tools.lake().publish_zones(&path, held.folder(), &progress).await
     });

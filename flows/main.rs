@@ -6,6 +6,7 @@ mod etl_web_to_gcs;
 mod etl_zones;
 mod ingest_data;
 mod show;
+mod terminal;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -22,7 +23,7 @@ fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "error: {error}");
-            cli::Exit::Usage.into()
+            terminal::Exit::Usage.into()
         }
     }
 }

@@ -13,7 +13,7 @@ use nyc_taxi_etl::schema::{dictionary, page};
 use nyc_taxi_etl::trip::quarantine::QuarantinedRow;
 use nyc_taxi_etl::trip::{Colour, Month, TripFile};
 
-use crate::cli::{Error, Exit, width};
+use crate::terminal::{Error, Exit, width};
 
 #[derive(Debug, Args)]
 pub(crate) struct QuarantineArgs {

@@ -146,7 +146,9 @@ impl BatchReader {
             return Ok((values, none));
         };
         let mut null = vec![false; bad.len()];
-        none.iter().for_each(|at| null[*at as usize] = true);
+        for at in &none {
+            null[*at as usize] = true;
+        }
         let mut texts = distinct.emptied(array.len());
         let mut nulls = Vec::new();
         for (row, key) in array.keys().iter().enumerate() {

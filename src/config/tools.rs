@@ -5,17 +5,16 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tokio::task::JoinError;
 
 use crate::clean::{CleanError, Cleaned, Job, clean, clean_zones, stream};
-use crate::flow::{Failure, Progress, Retry};
+use crate::flow::{Progress, Run};
 use crate::lake::{Lake, LakeError, Publication, Quarantine, Trips};
 use crate::schema;
 use crate::source::{
-    FetchError, Fetched, Fetcher, Held, Outcome, RawError, RawFile, RawStore, Source, Spool,
-    SpoolError, Wanted,
+    FetchError, Fetched, Fetcher, Held, Outcome, RawError, RawFile, RawStore, Source, Spool, Wanted,
 };
 use crate::trip::{Format, Item, Month, Provenance, SourceFacts, TripFile};
-use crate::warehouse::postgres::{Batches, Load, Loaded, PostgresError, Proven, Target, Warehouse};
+use crate::warehouse::postgres::{Batches, Load, PostgresError, Proven, Target, Warehouse};
 
-use super::{NewColumn, Secret, Settings};
+use super::{NewColumn, Secret, Settings, TaskError};
 
 /// What the flows work with, made from the settings.
 #[derive(Debug)]
@@ -24,60 +23,6 @@ pub struct Tools {
     fetcher: Fetcher,
     lake: Lake,
     spool: Spool,
-}
-
-/// Why the zones could not be loaded.
-#[derive(Debug, thiserror::Error)]
-pub enum ZonesError {
-    /// The lake does not give them.
-    #[error(transparent)]
-    Lake(#[from] LakeError),
-    /// The warehouse does not take them.
-    #[error(transparent)]
-    Postgres(#[from] PostgresError),
-}
-
-impl Failure for ZonesError {
-    fn retry(&self) -> Retry {
-        match self {
-            Self::Lake(error) => error.retry(),
-            Self::Postgres(error) => error.retry(),
-        }
-    }
-
-    fn is_interruption(&self) -> bool {
-        match self {
-            Self::Lake(error) => error.is_interruption(),
-            Self::Postgres(error) => error.is_interruption(),
-        }
-    }
-}
-
-/// Why a month could not be ingested.
-#[derive(Debug, thiserror::Error)]
-pub enum IngestError {
-    /// It could not be cleaned.
-    #[error(transparent)]
-    Clean(#[from] CleanError),
-    /// It could not be loaded.
-    #[error(transparent)]
-    Postgres(#[from] PostgresError),
-}
-
-impl Failure for IngestError {
-    fn retry(&self) -> Retry {
-        match self {
-            Self::Clean(error) => error.retry(),
-            Self::Postgres(error) => error.retry(),
-        }
-    }
-
-    fn is_interruption(&self) -> bool {
-        match self {
-            Self::Clean(error) => error.is_interruption(),
-            Self::Postgres(error) => error.is_interruption(),
-        }
-    }
 }
 
 /// How many cleaned batches wait for the warehouse.
@@ -113,14 +58,18 @@ impl Tools {
         &self.lake
     }
 
-    /// Takes hold of a place in the spool; `None` where the run was told to stop.
-    pub async fn hold(
-        &self,
-        item: impl Into<Item>,
-        progress: &Progress,
-    ) -> Result<Option<Held>, SpoolError> {
+    /// Takes hold of a place in the spool; waits where another run has it.
+    pub async fn hold(&self, run: &Run, item: impl Into<Item>) -> Result<Held, TaskError> {
+        let item = item.into();
         let lake = self.settings.lake.to_string();
-        self.spool.hold(item.into(), &lake, progress).await
+        match self.spool.hold(item, &lake, &run.progress()).await {
+            Ok(Some(held)) if !run.is_cancelled() => Ok(held),
+            Ok(_) => Err(TaskError::Interrupted),
+            Err(error) => {
+                run.warn(item, &error.to_string());
+                Err(error.into())
+            }
+        }
     }
 
     /// The Postgres that the settings name; asks nobody yet.
@@ -131,14 +80,15 @@ impl Tools {
     }
 
     /// The trips of a month, as the lake has them.
-    pub async fn trips(&self, file: TripFile) -> Result<Option<Trips>, LakeError> {
+    pub async fn trips(&self, file: TripFile) -> Result<Trips, TaskError> {
         let name = format!("{}.{}.parquet", file.stem(), std::process::id());
-        self.lake.trips(file, &self.settings.spool.join(name)).await
+        let trips = self.lake.trips(file, &self.settings.spool.join(name)).await?;
+        trips.ok_or_else(|| TaskError::NotInLake { file, lake: self.settings.lake.to_string() })
     }
 
     /// Loads the taxi zones, where the lake has them; false where a table of that name is not
     /// ours.
-    pub async fn load_zones(&self, warehouse: &Warehouse) -> Result<bool, ZonesError> {
+    pub async fn load_zones(&self, warehouse: &Warehouse) -> Result<bool, TaskError> {
         let local = self.settings.spool.join(format!("zones.{}.parquet", std::process::id()));
         match self.lake.zone_rows(&local).await? {
             Some((facts, rows)) => Ok(warehouse.load_zones(&facts, Box::new(rows)).await?),
@@ -191,7 +141,7 @@ impl Tools {
         held: &Held,
         warehouse: &Warehouse,
         progress: &Progress,
-    ) -> Result<(Provenance, Loaded), IngestError> {
+    ) -> Result<Provenance, TaskError> {
         let job = self.job(file, fetched, held);
         progress.begin(fetched.facts.size);
         let (to_warehouse, batches) = std::sync::mpsc::sync_channel(BATCHES_AHEAD);
@@ -212,14 +162,11 @@ impl Tools {
                 None => Some(Box::new(std::iter::empty()) as Batches),
             };
             proven = Some(streamed.provenance.clone());
-            Ok::<_, IngestError>(Proven { provenance: streamed.provenance, quarantine })
+            Ok::<_, TaskError>(Proven { provenance: streamed.provenance, quarantine })
         };
         let load = Load { file, known: None, lake_object: None, force: true };
-        let loaded =
-            warehouse.load(load, Box::new(batches.into_iter()), proof, &progress.quietly()).await?;
-        proven
-            .map(|provenance| (provenance, loaded))
-            .ok_or(IngestError::Clean(CleanError::Interrupted))
+        warehouse.load(load, Box::new(batches.into_iter()), proof, &progress.quietly()).await?;
+        proven.ok_or(TaskError::Interrupted)
     }
 
     /// Fetches the zones, unless they are what the lake has.

@@ -3,11 +3,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use backon::{ExponentialBuilder, Retryable};
+use futures_util::StreamExt;
 use tokio_util::sync::CancellationToken;
 
 use crate::trip::{Item, Provenance, TripFile};
 
-use super::{Event, Failure, Listener, Progress, Retry, TaskName};
+use super::{Event, Failure, Listener, MonthReport, Progress, Retry, RunReport, TaskName};
 
 /// The longest wait another side may ask for: who asks for more is told that the task failed.
 const LONGEST_ASKED: Duration = Duration::from_secs(900);
@@ -88,6 +89,27 @@ impl Run {
     /// A progress of no task: to learn that the run was told to stop.
     pub fn progress(&self) -> Progress {
         Progress::new(None, Arc::clone(&self.listeners), self.cancelled.clone())
+    }
+
+    /// Runs a flow's months, `jobs` at once, and reports them in their order. A month that fails
+    /// stops no other; a run that was told to stop begins none.
+    pub async fn months<E: Failure>(
+        &self,
+        flow: &'static str,
+        files: &[TripFile],
+        jobs: usize,
+        month: impl AsyncFn(TripFile) -> Result<MonthReport, E>,
+    ) -> RunReport {
+        let month = &month;
+        let months = futures_util::stream::iter(files).map(|&file| async move {
+            let started = Instant::now();
+            let done = month(file).await;
+            let mut report = done.unwrap_or_else(|error| MonthReport::failed(file, &error));
+            report.seconds = started.elapsed().as_secs_f64();
+            self.tell(&Event::MonthDone(&report));
+            report
+        });
+        RunReport::new(flow, months.buffered(jobs).collect().await)
     }
 
     /// Runs a task, and again after a transient failure. `work` is given the means to say how

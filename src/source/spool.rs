@@ -105,6 +105,24 @@ impl Held {
         self.folder.join(name)
     }
 
+    /// What a task came to; where it failed on damaged bytes, the place is cleared first, so that
+    /// the next run fetches them anew.
+    pub fn unless_damaged<T, E>(
+        self,
+        done: Result<T, E>,
+        damaged: impl FnOnce(&E) -> bool,
+    ) -> Result<(T, Self), E> {
+        match done {
+            Ok(done) => Ok((done, self)),
+            Err(error) => {
+                if damaged(&error) {
+                    self.clear();
+                }
+                Err(error)
+            }
+        }
+    }
+
     /// Clears the month's place: all is done.
     pub fn clear(self) {
         let removed = self.remove();

@@ -2,11 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use arrow::array::RecordBatch;
-use arrow::error::ArrowError;
-use bytes::Bytes;
-use futures_util::SinkExt;
-use tokio::sync::mpsc;
 use tokio_postgres::{Client, GenericClient, Transaction};
 
 use crate::flow::Progress;
@@ -15,16 +10,14 @@ use crate::trip::{Provenance, TripFile};
 
 use super::connection::Session;
 use super::names::{LONGEST_TABLE, Names, columns_declared, declared, first_day, literal, quoted};
-use super::{PostgresError, Target, copy, index, ledger, quarantine, views};
+use super::transaction::{Batches, execute, fill};
+use super::{PostgresError, Target, index, ledger, quarantine, views};
 
 /// How long a swap waits for the readers of the table before it lets them pass and tries anew.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long it tries.
 const PATIENCE: Duration = Duration::from_secs(300);
-
-/// How many encoded batches wait for the line.
-const BATCHES_AHEAD: usize = 2;
 
 /// A Postgres database, and the schema in it that months are loaded into.
 #[derive(Debug, Clone)]
@@ -54,9 +47,6 @@ pub struct Proven {
     /// The rows set aside, as the lake keeps them; none where they stay in the lake.
     pub quarantine: Option<Batches>,
 }
-
-/// Rows on their way.
-pub type Batches = Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>> + Send>;
 
 /// What loading a month came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -266,50 +256,6 @@ async fn agrees(
     };
     let loaded = ledger::known(client, names, load.file.month).await?;
     Ok(loaded.is_some_and(|loaded| ledger::same(&loaded, known)))
-}
-
-pub(super) async fn execute(
-    transaction: &Transaction<'_>,
-    step: &'static str,
-    sql: &str,
-) -> Result<(), PostgresError> {
-    transaction.batch_execute(sql).await.map_err(PostgresError::at(step))
-}
-
-/// Copies batches into a table; how many rows the server took. One thread reads
-/// and encodes while the line and the server are busy with what it made before.
-pub(super) async fn fill(
-    transaction: &Transaction<'_>,
-    copy: &str,
-    batches: Batches,
-    progress: &Progress,
-) -> Result<u64, PostgresError> {
-    let copying = || PostgresError::at("copying the rows");
-    let sink = transaction.copy_in::<_, Bytes>(copy).await.map_err(copying())?;
-    let mut sink = std::pin::pin!(sink);
-    let (encoded, mut ready) = mpsc::channel(BATCHES_AHEAD);
-    let encoding = tokio::task::spawn_blocking(move || {
-        for batch in batches {
-            let rows = batch.map_err(PostgresError::from).and_then(|batch| copy::rows(&batch));
-            let failed = rows.is_err();
-            if encoded.blocking_send(rows).is_err() || failed {
-                return;
-            }
-        }
-    });
-    sink.feed(Bytes::from_static(copy::HEADER)).await.map_err(copying())?;
-    while let Some(rows) = ready.recv().await {
-        let rows = rows?;
-        progress.advance(rows.len() as u64);
-        sink.send(rows).await.map_err(copying())?;
-    }
-    if let Err(stopped) = encoding.await
-        && let Ok(panic) = stopped.try_into_panic()
-    {
-        std::panic::resume_unwind(panic);
-    }
-    sink.feed(Bytes::from_static(copy::TRAILER)).await.map_err(copying())?;
-    sink.finish().await.map_err(copying())
 }
 
 /// Puts the filled table in the place of the old partition. All that locks the table others

@@ -9,9 +9,11 @@ mod load;
 mod names;
 mod quarantine;
 mod tls;
+mod transaction;
 mod views;
 mod zones;
 
 pub use connection::{ConnectError, Target};
 pub use error::PostgresError;
-pub use load::{Batches, Load, Loaded, Proven, Warehouse};
+pub use load::{Load, Loaded, Proven, Warehouse};
+pub use transaction::Batches;

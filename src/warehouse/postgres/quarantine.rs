@@ -12,8 +12,8 @@ use crate::trip::quarantine::{FIELDS, LINE, REASONS};
 use crate::trip::{Month, Provenance, TripFile};
 
 use super::PostgresError;
-use super::load::{Batches, execute, fill};
 use super::names::{Names, first_day};
+use super::transaction::{Batches, execute, fill};
 
 /// Replaces what the table has of a month by these rows. Where there are none here, since they
 /// stay in the lake, what an earlier load put there goes all the same: it belongs to trips

@@ -5,8 +5,8 @@ use tokio_postgres::Client;
 use crate::flow::Progress;
 use crate::trip::SourceFacts;
 
-use super::load::{Batches, execute, fill};
 use super::names::{literal, quoted};
+use super::transaction::{Batches, execute, fill};
 use super::{PostgresError, Warehouse};
 
 const TABLE: &str = "zones";
