@@ -108,7 +108,7 @@ impl Listener for Terminal {
                     if *total > 0 && bar.length() != Some(*total) {
                         bar.set_length(*total);
                         bar.set_style(style(
-                            "{prefix:24} {bar:28} {bytes:>11} of {total_bytes} {eta:>4}",
+                            "{prefix:24} {wide_bar} {bytes:>10}/{total_bytes} {eta:>4}",
                         ));
                     }
                     bar.set_position(*done);

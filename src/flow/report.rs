@@ -27,7 +27,7 @@ impl State {
             Self::Published => "published",
             Self::Loaded => "loaded",
             Self::Unchanged => "unchanged",
-            Self::NotPublished => "not published yet",
+            Self::NotPublished => "not published",
             Self::Failed => "failed",
         }
     }

@@ -5,8 +5,72 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, TableComponent};
 
 use super::MonthReport;
 
-/// The months of a run as a table for people.
+/// The narrowest terminal on which the rules of a month fit beside it.
+const WIDE: u16 = 132;
+
+/// The months of a run as a table for people; `width` is the terminal's, where there is one.
 pub fn month_table(months: &[MonthReport], width: Option<u16>) -> String {
+    let wide = width.is_none_or(|width| width >= WIDE);
+    let mut header = vec!["month", "state", "read", "kept", "set aside", "seconds", "size"];
+    if wide {
+        header.splice(5..5, ["reasons", "flagged"]);
+    }
+    let mut table = plain_table(header, width);
+    for month in months {
+        let number = |rows: Option<u64>| rows.map_or_else(|| "-".to_owned(), thousands);
+        let mut row = vec![
+            month.file().to_string(),
+            month.state.as_str().to_owned(),
+            number(month.rows_read),
+            number(month.rows_kept),
+            number(month.rows_quarantined),
+            format!("{:.1}", month.seconds),
+            month.bytes.map_or_else(|| "-".to_owned(), bytes),
+        ];
+        if wide {
+            row.splice(5..5, [by_rule(&month.reasons), by_rule(&month.flags)]);
+        }
+        table.add_row(row);
+    }
+    let last = table.column_count() - 1;
+    for right in [2, 3, 4, last - 1, last] {
+        align_right(&mut table, right);
+    }
+    let mut parts = vec![printed(&mut table)];
+    if !wide && let Some(rules) = rules_table(months, width) {
+        parts.push(rules);
+    }
+    if months.iter().any(|month| month.rows_read.is_some()) {
+        parts.push(sum(months));
+    }
+    for month in months {
+        if let Some(error) = &month.error {
+            parts.push(format!(" {}: {error}", month.file()));
+        }
+    }
+    parts.join("\n")
+}
+
+/// The rules of each month, one a line: for a narrow terminal.
+fn rules_table(months: &[MonthReport], width: Option<u16>) -> Option<String> {
+    let mut table = plain_table(vec!["month", "rows", "are", "by the rule"], width);
+    for month in months {
+        for (what, rules) in [("set aside", &month.reasons), ("flagged", &month.flags)] {
+            for (rule, rows) in rules {
+                table.add_row([
+                    month.file().to_string(),
+                    thousands(*rows),
+                    what.into(),
+                    rule.clone(),
+                ]);
+            }
+        }
+    }
+    align_right(&mut table, 1);
+    (!table.is_empty()).then(|| printed(&mut table))
+}
+
+fn plain_table(header: Vec<&str>, width: Option<u16>) -> Table {
     let mut table = Table::new();
     table.load_preset(UTF8_HORIZONTAL_ONLY);
     // One line for one month: no rules between them.
@@ -17,44 +81,21 @@ pub fn month_table(months: &[MonthReport], width: Option<u16>) -> String {
     if let Some(width) = width {
         table.set_width(width).set_content_arrangement(ContentArrangement::Dynamic);
     }
-    table.set_header([
-        "month",
-        "state",
-        "read",
-        "kept",
-        "set aside",
-        "reasons",
-        "flagged",
-        "seconds",
-        "size",
-    ]);
-    for month in months {
-        let number = |rows: Option<u64>| rows.map_or_else(|| "-".to_owned(), thousands);
-        table.add_row([
-            month.file().to_string(),
-            month.state.as_str().to_owned(),
-            number(month.rows_read),
-            number(month.rows_kept),
-            number(month.rows_quarantined),
-            by_rule(&month.reasons),
-            by_rule(&month.flags),
-            format!("{:.1}", month.seconds),
-            month.bytes.map_or_else(|| "-".to_owned(), bytes),
-        ]);
+    table.set_header(header);
+    table
+}
+
+fn align_right(table: &mut Table, column: usize) {
+    if let Some(column) = table.column_mut(column) {
+        column.set_cell_alignment(CellAlignment::Right);
     }
-    for right in [2, 3, 4, 7, 8] {
-        if let Some(column) = table.column_mut(right) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
+}
+
+fn printed(table: &mut Table) -> String {
+    for column in table.column_iter_mut() {
+        column.set_padding((1, 0));
     }
-    let mut lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
-    lines.push(sum(months));
-    for month in months {
-        if let Some(error) = &month.error {
-            lines.push(format!(" {}: {error}", month.file()));
-        }
-    }
-    lines.join("\n")
+    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
 /// The rows of all months together: what was read is what was kept and what was set aside.
@@ -148,21 +189,35 @@ mod tests {
         published.seconds = 0.34;
         let mut failed = MonthReport::new(month(6), State::Failed);
         failed.error = Some("http://h/x.csv answers 410: the file is gone for good".to_owned());
-        let table = month_table(
-            &[published, MonthReport::new(month(5), State::NotPublished), failed],
-            None,
-        );
-        insta::assert_snapshot!(table, @r"
-        ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-         month           state                 read     kept   set aside   reasons                    flagged            seconds       size
-        ════════════════════════════════════════════════════════════════════════════════════════════════════════════════════════════════════
-         green 2020-04   published           35,644   35,612          32   dropoff_before_pickup 12   negative_fare 97       0.3   613.4 kB
-                                                                           pickup_outside_month 20
-         green 2020-05   not published yet        -        -           -   -                          -                      0.0          -
-         green 2020-06   failed                   -        -           -   -                          -                      0.0          -
-        ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+        let months = [published, MonthReport::new(month(5), State::NotPublished), failed];
+        insta::assert_snapshot!(month_table(&months, Some(80)), @r"
+        ───────────────────────────────────────────────────────────────────────────
+         month          state            read    kept  set aside  seconds      size
+        ═══════════════════════════════════════════════════════════════════════════
+         green 2020-04  published      35,644  35,612         32      0.3  613.4 kB
+         green 2020-05  not published       -       -          -      0.0         -
+         green 2020-06  failed              -       -          -      0.0         -
+        ───────────────────────────────────────────────────────────────────────────
+        ──────────────────────────────────────────────────────
+         month          rows  are        by the rule
+        ══════════════════════════════════════════════════════
+         green 2020-04    12  set aside  dropoff_before_pickup
+         green 2020-04    20  set aside  pickup_outside_month
+         green 2020-04    97  flagged    negative_fare
+        ──────────────────────────────────────────────────────
          35,644 rows read = 35,612 kept + 32 set aside
          green 2020-06: http://h/x.csv answers 410: the file is gone for good
+        ");
+        let table = month_table(&months, None);
+        insta::assert_snapshot!(table, @r"
+        ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+         month          state            read    kept  set aside  reasons                   flagged           seconds      size
+        ═══════════════════════════════════════════════════════════════════════════════════════════════════════════════════════
+         green 2020-04  published      35,644  35,612         32  dropoff_before_pickup 12  negative_fare 97      0.3  613.4 kB
+                                                                  pickup_outside_month 20
+         green 2020-05  not published       -       -          -  -                         -                     0.0         -
+         green 2020-06  failed              -       -          -  -                         -                     0.0         -
+        ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
         ");
     }
 }
