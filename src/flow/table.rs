@@ -218,6 +218,8 @@ mod tests {
          green 2020-05  not published       -       -          -  -                         -                     0.0         -
          green 2020-06  failed              -       -          -  -                         -                     0.0         -
         ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+         35,644 rows read = 35,612 kept + 32 set aside
+         green 2020-06: http://h/x.csv answers 410: the file is gone for good
         ");
     }
 }
