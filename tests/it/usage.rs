@@ -102,3 +102,42 @@ fn help_says_what_there_is() {
 fn help_for_a_flow_says_what_can_be_asked() {
     insta::assert_snapshot!(said(&["run", "etl-web-to-gcs", "--help"], 0));
 }
+
+/// A printed table without the seconds, which are never twice the same.
+fn timeless(text: &str) -> String {
+    let seconds = |word: &str| {
+        word.split_once('.').is_some_and(|(a, b)| {
+            b.len() == 1 && (a.to_owned() + b).bytes().all(|byte| byte.is_ascii_digit())
+        })
+    };
+    let words = |line: &str| {
+        let sizes = line.ends_with("kB");
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let count = words.len();
+        let kept = words
+            .iter()
+            .enumerate()
+            .filter(|(at, word)| !(sizes && *at + 3 == count && seconds(word)));
+        kept.map(|(_, word)| *word).collect::<Vec<_>>().join(" ")
+    };
+    text.trim().lines().map(words).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_readme_shows_what_is_printed() {
+    let readme = include_str!("../../README.md");
+    let taxi = Taxi::new();
+    let samples = concat!(env!("CARGO_MANIFEST_DIR"), "/data/sample");
+    std::fs::create_dir(taxi.folder().join("data")).unwrap();
+    std::os::unix::fs::symlink(samples, taxi.folder().join("data/sample")).unwrap();
+    let shown = readme.split("```").filter_map(|block| block.trim().strip_prefix("$ taxi "));
+    let mut compared = 0;
+    for block in shown {
+        let (command, output) = block.split_once('\n').unwrap();
+        let ran = taxi.run(command.split_whitespace()).exits(0);
+        let printed = ran.stdout.split("\nThese are the first").next().unwrap();
+        assert_eq!(timeless(printed), timeless(output), "{command}");
+        compared += 1;
+    }
+    assert_eq!(compared, 2);
+}
