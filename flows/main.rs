@@ -23,7 +23,9 @@ fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "error: {error}");
-            terminal::Exit::Usage.into()
+            let failed = error.is::<terminal::Failed>();
+            let exit = if failed { terminal::Exit::Failed } else { terminal::Exit::Usage };
+            exit.into()
         }
     }
 }

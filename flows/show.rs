@@ -13,7 +13,7 @@ use nyc_taxi_etl::schema::{dictionary, page};
 use nyc_taxi_etl::trip::quarantine::QuarantinedRow;
 use nyc_taxi_etl::trip::{Colour, Month, TripFile};
 
-use crate::terminal::{Error, Exit, width};
+use crate::terminal::{Error, Exit, Failed, width};
 
 #[derive(Debug, Args)]
 pub(crate) struct QuarantineArgs {
@@ -51,13 +51,11 @@ pub(crate) async fn quarantine(args: QuarantineArgs) -> Result<Exit, Error> {
     let file = TripFile::new(args.colour, args.month);
     file.colour.check(file.month, Month::current())?;
     let tools = Tools::new(Settings::resolve(&args.options)?)?;
-    let Some(mut found) = tools.quarantine(file).await? else {
+    let found = tools.quarantine(file).await.map_err(|error| Failed(error.to_string()))?;
+    let mut found = found.ok_or_else(|| {
         let lake = tools.lake().address();
-        return Err(format!(
-            "{file} is not in the lake {lake}: bring it with taxi run etl-web-to-gcs"
-        )
-        .into());
-    };
+        Failed(format!("{file} is not in the lake {lake}: bring it with taxi run etl-web-to-gcs"))
+    })?;
     let limit = match (args.limit, args.output) {
         (Some(0), _) | (None, RowsForm::Json | RowsForm::Csv) => usize::MAX,
         (Some(limit), _) => limit,

@@ -25,6 +25,11 @@ impl From<Exit> for ExitCode {
     }
 }
 
+/// What was asked makes sense and could not be done: the program ends as when a month failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Failed(pub(crate) String);
+
 /// Anything that makes what is asked impossible, as a sentence.
 pub(crate) type Error = Box<dyn std::error::Error>;
 

@@ -158,18 +158,18 @@ async fn local(paths: &[PathBuf], wanted: &Wanted<'_>) -> Result<Outcome, FetchE
     let Some((path, metadata)) =
         paths.iter().find_map(|path| Some((path, std::fs::metadata(path).ok()?)))
     else {
-        // A folder that is not there is a slip of the pen, not a month to come.
-        let folder = paths.first().and_then(|path| path.parent());
-        return match folder.filter(|folder| !folder.as_os_str().is_empty()) {
-            Some(folder) => match std::fs::read_dir(folder) {
-                Ok(_) if wanted.expected => {
-                    let missing = std::io::ErrorKind::NotFound.into();
-                    Err(FetchError::io("read", paths.first().unwrap_or(&folder.into()), missing))
-                }
-                Ok(_) => Ok(Outcome::NotPublished),
-                Err(source) => Err(FetchError::io("read", folder, source)),
+        let missing = || std::io::ErrorKind::NotFound.into();
+        return match paths {
+            [first, ..] if wanted.expected => Err(FetchError::io("read", first, missing())),
+            // A folder that is not there is a slip of the pen, not a month to come.
+            [first, ..] => match first.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+                Some(folder) => match std::fs::read_dir(folder) {
+                    Ok(_) => Ok(Outcome::NotPublished),
+                    Err(source) => Err(FetchError::io("read", folder, source)),
+                },
+                None => Ok(Outcome::NotPublished),
             },
-            None => Ok(Outcome::NotPublished),
+            [] => Ok(Outcome::NotPublished),
         };
     };
     let age = metadata.modified().ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
