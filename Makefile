@@ -20,10 +20,11 @@ lint: ## formatting and clippy, warnings refused
 	cargo fmt --all --check
 	cargo clippy --release --locked --all-targets -- -D warnings
 
-bench: system ## the main job beside DuckDB, Polars and pandas, in one run
+bench: system services ## beside DuckDB, Polars, pandas, ADBC and psql, each in one run
 	benches/setup.sh
 	cargo build --release --locked --bin taxi --example support
 	.bench/venv/bin/python benches/main_job.py --taxi $(TAXI) --support $(SUPPORT) $(BENCH)
+	.bench/venv/bin/python benches/postgres.py --taxi $(TAXI) --support $(SUPPORT)
 
 soak: system services ## the long forms: kills, big months, fuzzing
 	scripts/soak.sh $(SOAK)

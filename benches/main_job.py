@@ -117,14 +117,14 @@ def arguments() -> argparse.Namespace:
     return args
 
 
-def make_month(support: Path, rows: int, form: str) -> Path:
+def make_month(support: Path, rows: int, form: str, month: str = "2019-01") -> Path:
     """The made-up month of this size and form, made once and kept under .bench/data."""
-    path = DATA / str(rows) / f"yellow_tripdata_2019-01.{form}"
+    path = DATA / str(rows) / f"yellow_tripdata_{month}.{form}"
     if path.exists():
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f"unfinished-{path.name}")
-    command = f"generate --colour yellow --month 2019-01 --rows {rows} --form {form} --seed 7 --dirt {DIRT} --out"
+    command = f"generate --colour yellow --month {month} --rows {rows} --form {form} --seed 7 --dirt {DIRT} --out"
     print(f"making {rows:,} rows as {form}", file=sys.stderr)
     subprocess.run([str(support), *command.split(), str(unfinished)], check=True, stdout=sys.stderr)
     unfinished.rename(path)

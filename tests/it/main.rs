@@ -19,6 +19,7 @@ mod lake_gcs_kills;
 #[cfg(target_os = "linux")]
 mod memory;
 mod month;
+mod postgres;
 mod running;
 mod show;
 mod sources;

@@ -14,4 +14,6 @@ pub mod control;
 pub mod gcs;
 pub mod generate;
 pub mod http;
+pub mod postgres;
+pub mod tls;
 pub mod web;

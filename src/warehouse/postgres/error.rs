@@ -4,7 +4,6 @@ use crate::flow::{Failure, Retry};
 use crate::trip::TripFile;
 
 use super::ConnectError;
-use super::names::LONGEST_TABLE;
 
 /// Why a month could not be loaded into Postgres.
 #[derive(Debug, thiserror::Error)]
@@ -31,9 +30,16 @@ pub enum PostgresError {
         /// What tells.
         why: String,
     },
-    /// A name too long for its partitions.
-    #[error("the table name '{0}' is too long: {LONGEST_TABLE} characters at most")]
-    LongName(String),
+    /// A name too long for the server, or for its partitions.
+    #[error("the {what} name '{name}' is too long: {most} bytes at most")]
+    LongName {
+        /// What it names.
+        what: &'static str,
+        /// The name.
+        name: String,
+        /// The most bytes.
+        most: usize,
+    },
     /// The server counts other rows than the lake.
     #[error(
         "{file}: the server counts {loaded} rows and the lake {kept}: nothing was loaded. Bring the \
@@ -104,8 +110,10 @@ impl PostgresError {
         move |source| Self::Query { step, source }
     }
 
-    pub(super) fn is_lock_timeout(&self) -> bool {
-        matches!(self, Self::Query { source, .. } if source.code() == Some(&SqlState::LOCK_NOT_AVAILABLE))
+    /// Whether others held what was asked for, for too long or crosswise.
+    pub(super) fn is_blocked(&self) -> bool {
+        let blocked = [SqlState::LOCK_NOT_AVAILABLE, SqlState::T_R_DEADLOCK_DETECTED];
+        matches!(self, Self::Query { source, .. } if source.code().is_some_and(|code| blocked.contains(code)))
     }
 }
 

@@ -15,20 +15,22 @@ pub(super) async fn statements(
     client: &impl GenericClient,
     names: &Names,
 ) -> Result<Vec<String>, PostgresError> {
-    let sql = "SELECT i.indisunique, pg_get_indexdef(i.indexrelid)
-                 FROM pg_index i WHERE i.indrelid = to_regclass($1) AND i.indisvalid";
+    // What comes before USING is cut off by its length: a name may hold that word too.
+    let sql = "SELECT unique_word, substr(pg_get_indexdef(indexrelid), 1 + length(
+                      format('CREATE %sINDEX %I ON ONLY %I.%I ', unique_word, c.relname, $2::text, $3::text)))
+                 FROM pg_index i JOIN pg_class c ON c.oid = indexrelid,
+              LATERAL (SELECT CASE WHEN indisunique THEN 'UNIQUE ' ELSE '' END AS unique_word) w
+                WHERE indrelid = to_regclass($1) AND indisvalid";
     let rows = client
-        .query(sql, &[&names.qualified(&names.table)])
+        .query(sql, &[&names.qualified(&names.table), &names.schema, &names.table])
         .await
         .map_err(PostgresError::at("reading the table's indexes"))?;
     let new = names.qualified(&names.new);
     let mut statements: Vec<String> = rows
         .iter()
-        .filter_map(|row| {
-            let definition: String = row.get(1);
-            let how = &definition[definition.find(" USING ")? + 1..];
-            let unique = if row.get(0) { "UNIQUE " } else { "" };
-            Some(format!("CREATE {unique}INDEX ON {new} {how}"))
+        .map(|row| {
+            let (unique, how): (&str, &str) = (row.get(0), row.get(1));
+            format!("CREATE {unique}INDEX ON {new} {how}")
         })
         .collect();
     if statements.is_empty() {

@@ -2,7 +2,7 @@
 
 use tokio_postgres::GenericClient;
 
-use crate::trip::{Month, Provenance};
+use crate::trip::{Colour, Month, Provenance};
 
 use super::PostgresError;
 use super::names::{Names, first_day, literal, quoted};
@@ -23,6 +23,43 @@ pub(super) async fn make(client: &impl GenericClient, schema: &str) -> Result<()
         quoted(schema)
     );
     client.batch_execute(&sql).await.map_err(PostgresError::at("making the ledger"))
+}
+
+/// Refuses a table of the ledger's name that is none.
+pub(super) async fn refuse_foreign(
+    client: &impl GenericClient,
+    schema: &str,
+) -> Result<(), PostgresError> {
+    let sql = "SELECT count(*) FROM pg_attribute
+                WHERE attrelid = to_regclass($1) AND attname IN ('table_name', 'rules_digest')";
+    let found = client
+        .query_one(sql, &[&format!("{}.{LEDGER}", quoted(schema))])
+        .await
+        .map_err(PostgresError::at("looking at the ledger"))?;
+    if found.get::<_, i64>(0) == 2 {
+        return Ok(());
+    }
+    let (table, why) = (format!("{schema}.{LEDGER}"), "it is no ledger of months".into());
+    Err(PostgresError::NotOurs { table, why })
+}
+
+/// The other colour that a table holds months of.
+pub(super) async fn other_colour(
+    client: &impl GenericClient,
+    names: &Names,
+    colour: Colour,
+) -> Result<Option<String>, PostgresError> {
+    let sql = format!(
+        "SELECT colour FROM {}.{LEDGER} WHERE table_name = $1 AND colour <> $2
+            AND to_regclass($3) IS NOT NULL LIMIT 1",
+        quoted(&names.schema)
+    );
+    let parent = names.qualified(&names.table);
+    let found = client
+        .query_opt(&sql, &[&names.table, &colour.as_str(), &parent])
+        .await
+        .map_err(PostgresError::at("reading the ledger"))?;
+    Ok(found.map(|row| row.get(0)))
 }
 
 /// What the ledger says of a month whose partition is there; none where either is missing.

@@ -5,16 +5,19 @@ use std::time::{Duration, Instant};
 use tokio_postgres::{Client, GenericClient, Transaction};
 
 use crate::flow::Progress;
-use crate::schema;
-use crate::trip::{Provenance, TripFile};
+use crate::trip::{Colour, Provenance, TripFile};
 
 use super::connection::Session;
-use super::names::{LONGEST_TABLE, Names, columns_declared, declared, first_day, literal, quoted};
+use super::names::{
+    LONGEST_NAME, LONGEST_TABLE, Names, columns_declared, first_day, literal, quoted,
+};
 use super::transaction::{Batches, execute, fill};
-use super::{PostgresError, Target, index, ledger, quarantine, views};
+use super::{PostgresError, Target, columns, index, ledger, quarantine, views};
 
 /// How long a swap waits for the readers of the table before it lets them pass and tries anew.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
+/// Less than the second after which the server looks for deadlocks: a reader that goes from a
+/// month to the table is never broken off.
+pub(super) const LOCK_TIMEOUT: Duration = Duration::from_millis(900);
 
 /// How long it tries.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -64,10 +67,15 @@ impl Warehouse {
         schema: impl Into<String>,
         table: Option<String>,
     ) -> Result<Self, PostgresError> {
-        if let Some(long) = table.as_ref().filter(|name| name.len() > LONGEST_TABLE) {
-            return Err(PostgresError::LongName(long.clone()));
+        let schema = schema.into();
+        let named =
+            [("schema", Some(&schema), LONGEST_NAME), ("table", table.as_ref(), LONGEST_TABLE)];
+        for (what, name, most) in named {
+            if let Some(name) = name.filter(|name| name.len() > most) {
+                return Err(PostgresError::LongName { what, name: name.clone(), most });
+            }
         }
-        Ok(Self { target, schema: schema.into(), table })
+        Ok(Self { target, schema, table })
     }
 
     /// Where a month goes, for people.
@@ -93,7 +101,7 @@ impl Warehouse {
     pub async fn known(&self, file: TripFile) -> Result<Option<Provenance>, PostgresError> {
         let names = Names::of(file, &self.schema, self.table.as_deref());
         let session = self.target.connect().await?;
-        prepare(&session.client, &names).await?;
+        prepare(&session.client, &names, file.colour).await?;
         ledger::known(&session.client, &names, file.month).await
     }
 
@@ -127,16 +135,19 @@ impl Warehouse {
             if let Err(error) = session.client.batch_execute(&analyze).await {
                 tracing::warn!("{}: cannot be analysed: {error}", load.file);
             }
-            views::make(&session.client, &self.schema).await?;
+            if let Err(error) = views::make(&mut session.client, &self.schema).await {
+                tracing::warn!("{}: {error}", load.file);
+            }
         }
         Ok(loaded)
     }
 }
 
 /// Makes the schema and the ledger where they are missing, and refuses a table of others.
-async fn prepare(client: &Client, names: &Names) -> Result<(), PostgresError> {
+async fn prepare(client: &Client, names: &Names, colour: Colour) -> Result<(), PostgresError> {
     make_schema(client, &names.schema).await?;
-    refuse_foreign(client, names).await
+    refuse_foreign(client, names).await?;
+    refuse_strange(client, names, colour).await
 }
 
 async fn make_schema(client: &Client, schema: &str) -> Result<(), PostgresError> {
@@ -164,7 +175,7 @@ async fn make_missing(client: &Client, schema: &str) -> Result<(), PostgresError
     let sql = "SELECT FROM pg_class WHERE oid = to_regclass($1)";
     let ledger = format!("{}.{}", quoted(schema), quoted(ledger::LEDGER));
     match client.query_opt(sql, &[&ledger]).await.map_err(step())? {
-        Some(_) => Ok(()),
+        Some(_) => ledger::refuse_foreign(client, schema).await,
         None => ledger::make(client, schema).await,
     }
 }
@@ -194,6 +205,29 @@ async fn refuse_foreign(client: &Client, names: &Names) -> Result<(), PostgresEr
     Err(PostgresError::NotOurs { table: format!("{}.{}", names.schema, names.table), why })
 }
 
+/// A table holds one colour, and what stands in the month's place is a partition of it: a
+/// month that a user detached, say, is not ours to drop.
+async fn refuse_strange(
+    client: &impl GenericClient,
+    names: &Names,
+    colour: Colour,
+) -> Result<(), PostgresError> {
+    let looking = || PostgresError::at("looking at the month's place");
+    let not_ours = |table: &str, why| {
+        Err(PostgresError::NotOurs { table: format!("{}.{table}", names.schema), why })
+    };
+    let (parent, partition) = (names.qualified(&names.table), names.qualified(&names.partition));
+    let sql = "SELECT FROM pg_class WHERE oid = to_regclass($1) AND NOT EXISTS
+                (SELECT FROM pg_inherits WHERE inhrelid = oid AND inhparent = to_regclass($2))";
+    if client.query_opt(sql, &[&partition, &parent]).await.map_err(looking())?.is_some() {
+        return not_ours(&names.partition, format!("it is no partition of {}", names.table));
+    }
+    match ledger::other_colour(client, names, colour).await? {
+        Some(other) => not_ours(&names.table, format!("it holds {other} trips")),
+        None => Ok(()),
+    }
+}
+
 async fn replace<E: From<PostgresError>>(
     session: &mut Session,
     names: &Names,
@@ -202,11 +236,13 @@ async fn replace<E: From<PostgresError>>(
     proof: impl Future<Output = Result<Proven, E>>,
     progress: &Progress,
 ) -> Result<Loaded, E> {
-    prepare(&session.client, names).await?;
+    let file = load.file;
+    prepare(&session.client, names, file.colour).await?;
     if agrees(&session.client, names, load).await? {
         return Ok(Loaded::Unchanged);
     }
     let indexes = index::statements(&session.client, names).await?;
+    let of_users = columns::of_users(&session.client, names, file.colour).await?;
 
     let begun = session.client.transaction().await;
     let mut transaction = begun.map_err(PostgresError::at("beginning"))?;
@@ -218,15 +254,15 @@ async fn replace<E: From<PostgresError>>(
         return Ok(Loaded::Unchanged);
     }
 
-    let file = load.file;
     let (first, last) = (first_day(file.month), first_day(file.month.next()));
+    let declared = [vec![columns_declared(file.colour)], of_users].concat().join(", ");
     let create = format!(
-        "CREATE TABLE {} ({}, CONSTRAINT month CHECK (pickup_datetime >= {first} AND pickup_datetime < {last}))",
+        "CREATE TABLE {} ({declared}, CONSTRAINT month CHECK (pickup_datetime >= {first} AND pickup_datetime < {last}))",
         names.qualified(&names.new),
-        columns_declared(file.colour)
     );
     execute(&transaction, "making the month's table", &create).await?;
-    let copy = format!("COPY {} FROM STDIN (FORMAT binary, FREEZE)", names.qualified(&names.new));
+    let (table, columns) = (names.qualified(&names.new), columns::list(file.colour));
+    let copy = format!("COPY {table} ({columns}) FROM STDIN (FORMAT binary, FREEZE)");
     let loaded = fill(&transaction, &copy, batches, progress).await?;
     let Proven { provenance, quarantine } = proof.await?;
     let kept = provenance.counts.rows_kept;
@@ -274,12 +310,12 @@ async fn swap_in(
             Ok(()) => {
                 return attempt.commit().await.map_err(PostgresError::at("swapping the month in"));
             }
-            Err(error) if error.is_lock_timeout() && began.elapsed() < PATIENCE => {
+            Err(error) if error.is_blocked() && began.elapsed() < PATIENCE => {
                 attempt.rollback().await.map_err(PostgresError::at("letting readers pass"))?;
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(Duration::from_secs(5));
             }
-            Err(error) if error.is_lock_timeout() => {
+            Err(error) if error.is_blocked() => {
                 return Err(PostgresError::Busy {
                     table: format!("{}.{}", names.schema, names.table),
                     seconds: began.elapsed().as_secs(),
@@ -304,6 +340,7 @@ async fn swap(
         literal(&parent)
     );
     execute(transaction, "waiting for the table", &lock).await?;
+    refuse_strange(transaction, names, file.colour).await?;
 
     let there = transaction
         .query_opt("SELECT FROM pg_class WHERE oid = to_regclass($1)", &[&parent])
@@ -319,7 +356,7 @@ async fn swap(
         let comments = views::comments(names, file.colour);
         execute(transaction, "describing the table", &comments).await?;
     }
-    add_columns(transaction, names, file).await?;
+    columns::add(transaction, names, file.colour).await?;
 
     let partition = names.qualified(&names.partition);
     let swap = format!(
@@ -331,30 +368,4 @@ async fn swap(
         name = quoted(&names.partition),
     );
     execute(transaction, "swapping the month in", &swap).await
-}
-
-/// Adds the columns that the schema has gained since the table was made.
-async fn add_columns(
-    transaction: &Transaction<'_>,
-    names: &Names,
-    file: TripFile,
-) -> Result<(), PostgresError> {
-    let sql = "SELECT attname FROM pg_attribute
-                WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped";
-    let parent = names.qualified(&names.table);
-    let rows = transaction
-        .query(sql, &[&parent])
-        .await
-        .map_err(PostgresError::at("looking at the table's columns"))?;
-    let known: Vec<&str> = rows.iter().map(|row| row.get(0)).collect();
-    let new: Vec<String> = schema::columns(file.colour)
-        .into_iter()
-        .filter(|column| !known.contains(&column.name))
-        .map(|column| format!("ADD COLUMN {}", declared(column)))
-        .collect();
-    if new.is_empty() {
-        return Ok(());
-    }
-    let sql = format!("ALTER TABLE {parent} {}", new.join(", "));
-    execute(transaction, "adding columns", &sql).await
 }

@@ -1,5 +1,6 @@
 //! Postgres: months as partitions, filled by binary COPY and swapped in by one transaction.
 
+mod columns;
 mod connection;
 mod copy;
 mod error;

@@ -3,6 +3,9 @@
 use crate::schema::{Column, Kind, PICKUP, columns};
 use crate::trip::{Colour, Month, TripFile};
 
+/// The longest name of anything: Postgres cuts longer ones in silence.
+pub(super) const LONGEST_NAME: usize = 63;
+
 /// The longest name of a table: its partitions and their indexes have longer ones, and
 /// Postgres cuts names at 63 bytes.
 pub(super) const LONGEST_TABLE: usize = 40;

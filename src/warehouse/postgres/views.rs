@@ -1,11 +1,13 @@
 //! What makes the tables pleasant to ask: descriptions, and one view over the taxis.
 
-use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Transaction};
 
 use crate::schema::{self, COLUMNS};
 use crate::trip::Colour;
 
 use super::PostgresError;
+use super::load::LOCK_TIMEOUT;
 use super::names::{Names, literal, quoted, trips, type_name};
 
 /// The view over yellow and green.
@@ -29,44 +31,64 @@ pub(super) fn comments(names: &Names, colour: Colour) -> String {
 
 /// Makes the view over those of the two tables that are there, where its name is free and
 /// where it is not as it should be.
-pub(super) async fn make(client: &Client, schema: &str) -> Result<(), PostgresError> {
+pub(super) async fn make(client: &mut Client, schema: &str) -> Result<(), PostgresError> {
     let step = || PostgresError::at("making the view trips");
     let place = format!("{}.{}", quoted(schema), quoted(VIEW));
+    let mut transaction = client.transaction().await.map_err(step())?;
+    // Of two loads that end at once, the second sees the table of the first.
+    let lock = format!(
+        "SET LOCAL lock_timeout = {}; SELECT pg_advisory_xact_lock(hashtextextended({}, 0))",
+        LOCK_TIMEOUT.as_millis(),
+        literal(&place)
+    );
+    transaction.batch_execute(&lock).await.map_err(step())?;
+    let Some(view) = wanted(&transaction, schema, &place).await.map_err(step())? else {
+        return Ok(());
+    };
+    // What users built on the view and granted on it stays, unless its columns are others.
+    let attempt = transaction.savepoint("replace").await.map_err(step())?;
+    match attempt.batch_execute(&format!("CREATE OR REPLACE {view}")).await {
+        Ok(()) => attempt.commit().await.map_err(step())?,
+        Err(error) if error.code() == Some(&SqlState::INVALID_TABLE_DEFINITION) => {
+            attempt.rollback().await.map_err(step())?;
+            let anew = format!("DROP VIEW {place}; CREATE {view}");
+            transaction.batch_execute(&anew).await.map_err(step())?;
+        }
+        Err(error) => return Err(step()(error)),
+    }
+    transaction.commit().await.map_err(step())
+}
+
+/// The view as it should be, after `CREATE`; none where it is so or others have its name.
+async fn wanted(
+    transaction: &Transaction<'_>,
+    schema: &str,
+    place: &str,
+) -> Result<Option<String>, tokio_postgres::Error> {
     let mut there = Vec::new();
     for colour in [Colour::Yellow, Colour::Green] {
         let table = format!("{}.{}", quoted(schema), quoted(&trips(colour)));
         let sql = "SELECT FROM pg_class WHERE oid = to_regclass($1) AND relkind = 'p'";
-        if client.query_opt(sql, &[&table]).await.map_err(step())?.is_some() {
+        if transaction.query_opt(sql, &[&table]).await?.is_some() {
             there.push(colour);
         }
     }
     if there.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
-    let view = select(schema, &there);
-    let mark = format!("{MARK} {}", crate::trip::Digest::of(view.as_bytes()).short());
+    let select = select(schema, &there);
+    let mark = format!("{MARK} {}", crate::trip::Digest::of(select.as_bytes()).short());
     let sql = "SELECT relkind::text, obj_description(oid, 'pg_class') FROM pg_class WHERE oid = to_regclass($1)";
-    let found = client.query_opt(sql, &[&place]).await.map_err(step())?;
-    if let Some(row) = found {
+    if let Some(row) = transaction.query_opt(sql, &[&place]).await? {
         let comment: Option<&str> = row.get(1);
         let ours =
             row.get::<_, &str>(0) == "v" && comment.is_some_and(|text| text.starts_with(MARK));
         if !ours || comment == Some(&mark) {
-            return Ok(());
+            return Ok(None);
         }
     }
-    let sql = format!(
-        "BEGIN; SELECT pg_advisory_xact_lock(hashtextextended({}, 0));
-         DROP VIEW IF EXISTS {place}; CREATE VIEW {place} AS {view};
-         COMMENT ON VIEW {place} IS {}; COMMIT",
-        literal(&place),
-        literal(&mark)
-    );
-    let made = client.batch_execute(&sql).await;
-    if made.is_err() {
-        let _ = client.batch_execute("ROLLBACK").await;
-    }
-    made.map_err(step())
+    let mark = literal(&mark);
+    Ok(Some(format!("VIEW {place} AS {select}; COMMENT ON VIEW {place} IS {mark}")))
 }
 
 /// The columns of both colours over each table; null where a colour lacks one.
