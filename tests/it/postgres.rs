@@ -1,6 +1,7 @@
 //! Months from the lake into Postgres.
 
 mod connections;
+mod ingest;
 mod killed;
 mod months;
 mod others;

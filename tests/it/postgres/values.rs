@@ -7,7 +7,7 @@ use crate::support::generate::{Colour, Dirt, Form, Made, Recipe, Total};
 use super::{Warehouse, january};
 
 /// Checks rows, nulls and sums of every column of a table.
-async fn check(warehouse: &Warehouse, table: &str, made: &Made) {
+pub(super) async fn check(warehouse: &Warehouse, table: &str, made: &Made) {
     assert_eq!(warehouse.rows(table).await, made.rows_kept as i64);
     let sql = "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute
                 WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped";
