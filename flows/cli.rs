@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use nyc_taxi_etl::config::{Options, Parameters, Settings, Tools};
 use nyc_taxi_etl::flow::{Listener, LogLines, Run, RunReport, Terminal, month_table};
 use nyc_taxi_etl::trip::Month;
@@ -14,7 +14,8 @@ use crate::ingest_data::ingest_data;
 use crate::show;
 use crate::terminal::{Error, Exit, cancelled_by_signal, log, on_terminal, print, width};
 
-/// Moves months of New York taxi trips from the web to a data lake, each month whole and once.
+/// Moves months of New York taxi trips from the web to a data lake and on to a warehouse, each
+/// month whole and once.
 #[derive(Debug, Parser)]
 #[command(name = "taxi", version, max_term_width = 100)]
 pub(crate) struct Cli {
@@ -75,6 +76,17 @@ const EXAMPLES: &str = "Examples:
 
 Exit codes: 0 all done or nothing to do, 1 a month failed, 2 wrong usage, 130 interrupted";
 
+impl Flow {
+    fn prefer_flags(&mut self, matches: &clap::ArgMatches) {
+        match self {
+            Self::EtlWebToGcs(args) | Self::EtlGcsToPostgres(args) | Self::IngestData(args) => {
+                args.parameters.prefer_flags(matches);
+            }
+            Self::EtlZones(_) => {}
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 struct MonthsArgs {
     #[command(flatten)]
@@ -108,6 +120,17 @@ struct ZonesArgs {
 }
 
 impl Cli {
+    /// Reads the command line; ends the program where it makes no sense.
+    pub(crate) fn read() -> Self {
+        let matches = Self::command().get_matches();
+        let mut cli = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        let flow = matches.subcommand().and_then(|(_, run)| run.subcommand());
+        if let (Command::Run { flow: chosen }, Some((_, matches))) = (&mut cli.command, flow) {
+            chosen.prefer_flags(matches);
+        }
+        cli
+    }
+
     /// Does what is asked.
     pub(crate) fn execute(self) -> Result<Exit, Error> {
         log(&self.log)?;
@@ -150,8 +173,8 @@ async fn months_ingested(args: MonthsArgs) -> Result<Exit, Error> {
 
 fn show_months(run: &Run, report: &RunReport, output: Output) -> Result<Exit, Error> {
     match output {
-        Output::Json => print(&serde_json::to_string_pretty(report)?),
-        Output::Table => print(&month_table(&report.months, width())),
+        Output::Json => print(&serde_json::to_string_pretty(report)?)?,
+        Output::Table => print(&month_table(&report.months, width()))?,
     }
     Ok(ended(run, report.ok))
 }
@@ -160,9 +183,9 @@ async fn zones(args: ZonesArgs) -> Result<Exit, Error> {
     let (run, tools) = start(&args.options)?;
     let report = etl_zones(&run, &tools).await;
     match (args.output, report.rows) {
-        (Output::Json, _) => print(&serde_json::to_string_pretty(&report)?),
-        (Output::Table, Some(rows)) => print(&format!("{rows} taxi zones are in {}", report.lake)),
-        (Output::Table, None) => print(&format!("taxi zones: {}", report.state.as_str())),
+        (Output::Json, _) => print(&serde_json::to_string_pretty(&report)?)?,
+        (Output::Table, Some(rows)) => print(&format!("{rows} taxi zones are in {}", report.lake))?,
+        (Output::Table, None) => print(&format!("taxi zones: {}", report.state.as_str()))?,
     }
     Ok(ended(&run, report.ok))
 }

@@ -21,7 +21,7 @@ async fn month(run: &Run, tools: &Tools, file: TripFile) -> Result<MonthReport, 
         tools.lake().clear_leftovers(file, held.folder()).await?;
         let before = tools.lake().published(file).await?;
         let known = before.as_ref().map(|month| &month.provenance);
-        let outcome = tools.fetch(file, known, &held, &progress).await?;
+        let outcome = tools.fetch(file, known, true, &held, &progress).await?;
         Ok::<_, TaskError>((outcome, before))
     });
     let fetched = match fetched.await? {

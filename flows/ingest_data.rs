@@ -30,7 +30,7 @@ async fn month(
 
     let fetched = run.task("fetch", file, async |progress: Progress| {
         let known = warehouse.known(file).await?;
-        let outcome = tools.fetch(file, known.as_ref(), &held, &progress).await?;
+        let outcome = tools.fetch(file, known.as_ref(), false, &held, &progress).await?;
         Ok::<_, TaskError>((outcome, known))
     });
     let fetched = match fetched.await? {

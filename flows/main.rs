@@ -11,21 +11,19 @@ mod terminal;
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
 use mimalloc::MiMalloc;
 
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
-    match cli.execute() {
+    match cli::Cli::read().execute() {
         Ok(exit) => exit.into(),
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "error: {error}");
-            let failed = error.is::<terminal::Failed>();
-            let exit = if failed { terminal::Exit::Failed } else { terminal::Exit::Usage };
-            exit.into()
+            if !terminal::is_broken_pipe(error.as_ref()) {
+                let _ = writeln!(std::io::stderr(), "error: {error}");
+            }
+            terminal::Exit::of(error.as_ref()).into()
         }
     }
 }

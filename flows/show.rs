@@ -1,11 +1,11 @@
 //! `taxi quarantine` and `taxi schema`: what is there, for people and for programs.
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use clap::{Args, ValueEnum};
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
+use nyc_taxi_etl::clean::{RULES, RuleError};
 use nyc_taxi_etl::config::{Options, Settings, Tools};
 use nyc_taxi_etl::flow::thousands;
 use nyc_taxi_etl::lake::Quarantine;
@@ -48,6 +48,9 @@ enum RowsForm {
 
 /// Shows the rows of a month that were set aside.
 pub(crate) async fn quarantine(args: QuarantineArgs) -> Result<Exit, Error> {
+    if let Some(reason) = args.reason.as_deref().filter(|name| !is_rule(name)) {
+        return Err(RuleError::Unknown(reason.to_owned()).into());
+    }
     let file = TripFile::new(args.colour, args.month);
     file.colour.check(file.month, Month::current())?;
     let tools = Tools::new(Settings::resolve(&args.options)?)?;
@@ -68,6 +71,10 @@ pub(crate) async fn quarantine(args: QuarantineArgs) -> Result<Exit, Error> {
         RowsForm::Csv => as_csv(&mut stdout, &mut found, args.reason.as_deref(), limit)?,
     }
     Ok(Exit::Done)
+}
+
+fn is_rule(name: &str) -> bool {
+    RULES.iter().any(|rule| rule.name == name)
 }
 
 fn matching<'a>(
@@ -98,32 +105,25 @@ fn as_table(
     for (rule, rows) in &counts.reasons {
         writeln!(out, "  {:>9}  {rule}", thousands(*rows))?;
     }
-    let mut table = Table::new();
-    table.load_preset(NOTHING).set_header(["line", "reasons", "fields"]);
-    if let Some(width) = width() {
-        table.set_width(width).set_content_arrangement(ContentArrangement::Dynamic);
-    }
     let mut shown = 0;
     let mut more = false;
+    let mut table = rows_table();
     for row in matching(found, reason) {
         let row = row?;
         if shown == limit {
             more = true;
             break;
         }
+        if shown > 0 && shown % ROWS_A_TABLE == 0 {
+            print_table(out, &std::mem::replace(&mut table, rows_table()))?;
+        }
         shown += 1;
         let fields = row.fields.iter().map(|field| shorten(field.as_deref().unwrap_or_default()));
-        table.add_row([
-            row.line.to_string(),
-            row.reasons.join(" "),
-            fields.collect::<Vec<_>>().join(","),
-        ]);
+        let fields = fields.collect::<Vec<_>>().join(",");
+        table.add_row([row.line.to_string(), row.reasons.join(" "), fields]);
     }
     if shown > 0 {
-        writeln!(out)?;
-        for line in table.lines() {
-            writeln!(out, "{}", line.trim_end())?;
-        }
+        print_table(out, &table)?;
     }
     if more {
         writeln!(
@@ -134,13 +134,36 @@ fn as_table(
     Ok(())
 }
 
+/// How many rows are laid out together.
+const ROWS_A_TABLE: usize = 1000;
+
+fn rows_table() -> Table {
+    let mut table = Table::new();
+    table.load_preset(NOTHING).set_header(["line", "reasons", "fields"]);
+    if let Some(width) = width() {
+        table.set_width(width).set_content_arrangement(ContentArrangement::Dynamic);
+    }
+    table
+}
+
+fn print_table(out: &mut impl Write, table: &Table) -> Result<(), Error> {
+    writeln!(out)?;
+    for line in table.lines() {
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(())
+}
+
 /// A field as it fits a table: the whole is in the other forms.
 fn shorten(field: &str) -> String {
     const LONGEST: usize = 60;
-    let text: String = field.chars().take(LONGEST).collect();
-    if text.len() < field.len() { format!("{text}…") } else { text }
+    // What a file holds must not steer the terminal.
+    let shown = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    let text: String = field.chars().take(LONGEST).map(shown).collect();
+    if field.chars().nth(LONGEST).is_some() { format!("{text}…") } else { text }
 }
 
+/// One object, its rows one after the other: they may be more than memory holds.
 fn as_json(
     out: &mut impl Write,
     file: TripFile,
@@ -148,31 +171,23 @@ fn as_json(
     reason: Option<&str>,
     limit: usize,
 ) -> Result<(), Error> {
-    #[derive(serde::Serialize)]
-    struct Report<'a> {
-        colour: Colour,
-        month: Month,
-        quarantine: &'a str,
-        rows_read: u64,
-        rows_quarantined: u64,
-        reasons: &'a BTreeMap<String, u64>,
-        header: &'a [String],
-        rows: Vec<QuarantinedRow>,
-    }
-    let rows = matching(found, reason).take(limit).collect::<Result<Vec<_>, _>>()?;
     let counts = &found.month.provenance.counts;
-    let report = Report {
-        colour: file.colour,
-        month: file.month,
-        quarantine: &found.address,
-        rows_read: counts.rows_read,
-        rows_quarantined: counts.rows_quarantined,
-        reasons: &counts.reasons,
-        header: &found.header,
-        rows,
-    };
-    serde_json::to_writer_pretty(&mut *out, &report)?;
-    writeln!(out)?;
+    let head = serde_json::json!({
+        "colour": file.colour,
+        "month": file.month,
+        "quarantine": found.address,
+        "rows_read": counts.rows_read,
+        "rows_quarantined": counts.rows_quarantined,
+        "reasons": counts.reasons,
+        "header": found.header,
+    });
+    let head = serde_json::to_string_pretty(&head)?;
+    write!(out, "{},\n  \"rows\": [", head.trim_end_matches(['}', '\n']))?;
+    for (number, row) in matching(found, reason).take(limit).enumerate() {
+        let comma = if number == 0 { "" } else { "," };
+        write!(out, "{comma}\n    {}", serde_json::to_string(&row?)?)?;
+    }
+    writeln!(out, "\n  ]\n}}")?;
     Ok(())
 }
 

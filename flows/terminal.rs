@@ -1,6 +1,6 @@
 //! What the program has to do with its terminal: logs, signals, width, exit codes.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use tokio_util::sync::CancellationToken;
@@ -23,6 +23,27 @@ impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)
     }
+}
+
+impl Exit {
+    /// How the program ends where this went wrong.
+    pub(crate) fn of(error: &(dyn std::error::Error + 'static)) -> Self {
+        if is_broken_pipe(error) {
+            Self::Done
+        } else if error.is::<Failed>() || error.is::<std::io::Error>() {
+            Self::Failed
+        } else {
+            Self::Usage
+        }
+    }
+}
+
+/// Whether who reads the output has had enough.
+pub(crate) fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
+    let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind).or_else(|| {
+        error.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind)
+    });
+    kind == Some(std::io::ErrorKind::BrokenPipe)
 }
 
 /// What was asked makes sense and could not be done: the program ends as when a month failed.
@@ -85,9 +106,12 @@ pub(crate) fn cancelled_by_signal() -> CancellationToken {
     cancelled
 }
 
-#[allow(clippy::print_stdout)]
-pub(crate) fn print(text: &str) {
-    println!("{text}");
+/// Prints the product. Who reads it may have had enough: that is no failure.
+pub(crate) fn print(text: &str) -> Result<(), Error> {
+    match writeln!(std::io::stdout().lock(), "{text}") {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        printed => Ok(printed?),
+    }
 }
 
 /// The width of the terminal on stdout; none where it is none.

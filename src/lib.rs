@@ -10,6 +10,7 @@
 //! - [`source`]: where files come from, and how they are fetched
 //! - [`clean`]: from a file's bytes to trips kept and rows set aside
 //! - [`lake`]: publishing a month to object storage and reading it back
+//! - [`warehouse`]: replacing a month in a database, and the ledger of what was loaded
 //! - [`config`]: what the user asks for
 
 pub mod clean;

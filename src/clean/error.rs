@@ -52,6 +52,23 @@ pub enum CleanError {
         /// Its type.
         found: String,
     },
+    /// A fault of this program in the midst of the work.
+    #[error(
+        "cleaning {file} came upon a fault of this program (said above): nothing was published. \
+         Please report it, with the file"
+    )]
+    Fault {
+        /// The month.
+        file: TripFile,
+    },
+    /// Lines that end in carriage returns alone.
+    #[error(
+        "the lines of {file} end in carriage returns alone, which is not read: end them in line feeds"
+    )]
+    LineEnds {
+        /// The month.
+        file: TripFile,
+    },
     /// The sums do not agree: a fault of this program, caught before anything is published.
     #[error(
         "{read} rows of {file} were read, {kept} kept and {quarantined} quarantined: these do not \

@@ -23,11 +23,17 @@ use crate::trip::{Format, TripFile};
 /// How much text a piece holds, in bytes: about 80,000 records, which become a row group.
 const PIECE: usize = 8 << 20;
 
-/// How many rows a piece of a Parquet file holds.
-const ROWS: usize = 1 << 16;
+/// The most records a piece of text holds: where they are tiny, they are many.
+const RECORDS: usize = 1 << 18;
+
+/// The most rows a piece of a Parquet file holds, and the fewest.
+const ROWS: std::ops::RangeInclusive<u64> = 1 << 8..=1 << 16;
+
+/// How much a piece of a Parquet file may hold, in bytes without compression.
+const BATCH: u64 = 32 << 20;
 
 /// The longest record that is read, in bytes; a longer one means that this is no trip file.
-const LONGEST_RECORD: usize = 64 << 20;
+const LONGEST_RECORD: usize = 16 << 20;
 
 /// A file of trips, opened: its column names are known.
 pub(super) struct Input {
@@ -97,7 +103,10 @@ impl Input {
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(opened, metadata);
         let names = builder.schema().fields().iter().map(|field| field.name().clone()).collect();
         let rows = builder.metadata().file_metadata().num_rows() as u64;
-        let reader = builder.with_batch_size(ROWS).build().map_err(damaged)?;
+        let groups = builder.metadata().row_groups().iter();
+        let bytes: u64 = groups.map(|group| group.total_byte_size().max(0) as u64).sum();
+        let batch = (BATCH / (bytes / rows.max(1)).max(1)).clamp(*ROWS.start(), *ROWS.end());
+        let reader = builder.with_batch_size(batch as usize).build().map_err(damaged)?;
         let batches =
             Batches { file, reader, rows_before: 0, rows, size, progress: progress.clone() };
         Ok(Self { names, rest: Rest::Rows(batches) })
@@ -105,16 +114,15 @@ impl Input {
 }
 
 /// The schema of a file with its texts as dictionaries, as they are stored: flags and bases
-/// are few, and each is then looked at once and not in every row.
+/// are few, and each is then looked at once and not in every row; and a long text of a column
+/// that nobody knows is in memory once.
 fn with_dictionaries(file: TripFile, schema: &Schema) -> SchemaRef {
     let known = schema::columns(file.colour);
     let is_text = |field: &Field| {
         let name = field.name().trim().to_lowercase();
+        let kind = known.iter().find(|column| column.is_called(&name)).map(|column| column.kind);
         matches!(field.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
-            && known.iter().any(|column| {
-                column.is_called(&name)
-                    && matches!(column.kind, Kind::Text | Kind::Base | Kind::Flag)
-            })
+            && kind.is_none_or(|kind| matches!(kind, Kind::Text | Kind::Base | Kind::Flag))
     };
     let fields = schema.fields().iter().map(|field| {
         if is_text(field) {
@@ -169,6 +177,9 @@ impl Pieces {
                     self.lines_before +=
                         memchr::memchr_iter(b'\n', &self.carry[at..at + next]).count() as u64;
                     at += next;
+                    if record.contains(&b'\r') {
+                        return Err(CleanError::LineEnds { file: self.file });
+                    }
                     if !blank {
                         self.carry.drain(..at);
                         return Ok(names);
@@ -222,7 +233,7 @@ impl Pieces {
         loop {
             filled = self.fill(&mut buffer, filled)?;
             let quoted = memchr::memchr(b'"', &buffer[..filled]).is_some();
-            let cut = last_cut(&buffer[..filled], quoted, self.ended);
+            let cut = last_cut(&buffer[..filled], quoted, self.ended, RECORDS);
             if cut == 0 && !self.ended {
                 if filled >= LONGEST_RECORD {
                     return Err(self.too_long());
@@ -233,6 +244,8 @@ impl Pieces {
             self.carry.clear();
             self.carry.extend_from_slice(&buffer[cut..filled]);
             buffer.truncate(cut);
+            // What one long record needed is not kept for all that follow.
+            buffer.shrink_to(PIECE);
             if buffer.is_empty() {
                 return Ok(None);
             }

@@ -1,6 +1,7 @@
 //! The assembly line: a reading thread, workers, and the caller who writes.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
@@ -110,7 +111,10 @@ impl<E: Encode> Line<'_, E> {
             let Ok((number, part)) = part else {
                 return;
             };
-            let done = self.process(part, &mut text, &mut batches);
+            // A fault in one part must end the month, not leave all others waiting for it.
+            let processed = AssertUnwindSafe(|| self.process(part, &mut text, &mut batches));
+            let done =
+                catch_unwind(processed).unwrap_or(Err(CleanError::Fault { file: self.file }));
             if to_writer.send((number, done)).is_err() {
                 return;
             }

@@ -101,18 +101,24 @@ fn closing_quote(text: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// How far the records of `text` are complete: where a cut may be made. Never past a record
-/// that is still open.
-pub(super) fn last_cut(text: &[u8], quoted: bool, last: bool) -> usize {
-    if last {
-        return text.len();
-    }
+/// How far the records of `text` are complete, or the first `most` of them: where a cut may be
+/// made. Never past a record that is still open.
+pub(super) fn last_cut(text: &[u8], quoted: bool, last: bool, most: usize) -> usize {
     if !quoted {
-        return memchr::memrchr(b'\n', text).map_or(0, |newline| newline + 1);
+        let limit = memchr::memchr_iter(b'\n', text).nth(most.saturating_sub(1));
+        let end = || memchr::memrchr(b'\n', text).map_or(0, |newline| newline + 1);
+        return match limit {
+            Some(newline) => newline + 1,
+            None if last => text.len(),
+            None => end(),
+        };
     }
     let mut at = 0;
-    while let End::At { next, .. } = record_end(&text[at..], false) {
-        at += next;
+    for _ in 0..most {
+        match record_end(&text[at..], last) {
+            End::At { next, .. } if next > 0 => at += next,
+            _ => break,
+        }
     }
     at
 }
@@ -240,7 +246,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn records_are_the_same_however_the_text_is_cut(text in messy(), size in 1_usize..40) {
+        fn records_are_the_same_however_the_text_is_cut(text in messy(), size in 1_usize..40, most in 1_usize..9) {
             let mut pieces = Vec::new();
             let (mut held, mut given) = (Vec::new(), 0);
             loop {
@@ -248,10 +254,10 @@ mod tests {
                 held.extend_from_slice(&text[given..more]);
                 given = more;
                 let last = given == text.len();
-                let cut = last_cut(&held, memchr(b'"', &held).is_some(), last);
+                let cut = last_cut(&held, memchr(b'"', &held).is_some(), last, most);
                 pieces.extend(records(&held[..cut]));
                 held.drain(..cut);
-                if last { break }
+                if last && held.is_empty() { break }
             }
             prop_assert_eq!(pieces, records(&text));
         }

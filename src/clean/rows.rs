@@ -16,6 +16,9 @@ use super::typed::{Typed, Values};
 use super::{Batch, CleanError, Rejects};
 use crate::schema::{Column, Kind, Mapping, Target};
 
+/// The times that have a date of four digits: the years 1 to 9999, in microseconds since 1970.
+const TIMES: std::ops::RangeInclusive<i64> = -62_135_596_800_000_000..=253_402_300_799_999_999;
+
 /// Reads batches of one file.
 #[derive(Debug)]
 pub(super) struct BatchReader {
@@ -40,7 +43,7 @@ impl BatchReader {
     /// Reads every row of a batch.
     pub(super) fn read(&mut self, batch: &RecordBatch) -> Result<Batch, CleanError> {
         let rows = batch.num_rows();
-        let mut typed = Typed::new(&self.schema, &vec![false; self.schema.len()], 0);
+        let mut typed = Typed::of_rows(&self.schema, rows);
         let mut failed = vec![false; rows];
         for column in 0..self.schema.len() {
             let read = match self.sources[column].as_slice() {
@@ -56,7 +59,7 @@ impl BatchReader {
                 }
             };
             if let Some((values, nulls)) = read {
-                typed.set(column, values, nulls, rows);
+                typed.set(column, values, nulls);
             }
         }
         let failed = failed.iter().enumerate().filter(|(_, failed)| **failed);
@@ -72,8 +75,8 @@ impl BatchReader {
         failed: &mut [bool],
     ) -> Result<Option<(Values, Vec<u32>)>, CleanError> {
         let kind = self.schema[column].kind;
-        let as_type = |target: &DataType| {
-            cast(array, target).map_err(|_| CleanError::ColumnType {
+        let mut as_type = |target: &DataType| {
+            strictly(array, target, failed).map_err(|_| CleanError::ColumnType {
                 column: name.to_owned(),
                 found: array.data_type().to_string(),
             })
@@ -95,7 +98,9 @@ impl BatchReader {
             Kind::Time if matches!(array.data_type(), DataType::Timestamp(..)) => {
                 let times = as_type(&DataType::Timestamp(TimeUnit::Microsecond, None))?;
                 let times = times.as_primitive::<TimestampMicrosecondType>();
-                let (values, nulls) = taken(times, times.values(), failed, Some);
+                let (values, nulls) = taken(times, times.values(), failed, |time| {
+                    TIMES.contains(&time).then_some(time)
+                });
                 (Values::Time(values), nulls)
             }
             Kind::Code(_) | Kind::Seconds if whole(array) => {
@@ -113,7 +118,10 @@ impl BatchReader {
             Kind::Text | Kind::Base | Kind::Flag if is_dictionary(array) => {
                 self.dictionary(column, array, failed)?
             }
-            _ => self.text(column, &as_type(&DataType::Utf8)?, failed),
+            _ => {
+                let texts = as_type(&DataType::Utf8)?;
+                self.text(column, &texts, failed)
+            }
         };
         Ok(Some(read))
     }
@@ -174,7 +182,7 @@ impl BatchReader {
     ) -> Result<Option<(Values, Vec<u32>)>, CleanError> {
         let texts = arrays
             .iter()
-            .map(|array| cast(array, &DataType::Utf8))
+            .map(|array| strictly(array, &DataType::Utf8, failed))
             .collect::<Result<Vec<_>, _>>()?;
         let mut merged = arrow::array::StringBuilder::new();
         for (row, failed) in failed.iter_mut().enumerate() {
@@ -194,6 +202,23 @@ impl BatchReader {
 fn is_dictionary(array: &ArrayRef) -> bool {
     matches!(array.data_type(), DataType::Dictionary(key, value)
         if **key == DataType::Int32 && **value == DataType::Utf8)
+}
+
+/// An array as another type; a value that has none there fails its row.
+fn strictly(
+    array: &ArrayRef,
+    target: &DataType,
+    failed: &mut [bool],
+) -> Result<ArrayRef, ArrowError> {
+    let converted = cast(array, target)?;
+    if converted.null_count() > array.logical_null_count() {
+        let before = array.logical_nulls();
+        for (row, failed) in failed.iter_mut().enumerate() {
+            let was = before.as_ref().is_none_or(|nulls| nulls.is_valid(row));
+            *failed |= was && converted.is_null(row);
+        }
+    }
+    Ok(converted)
 }
 
 /// Values and nulls of an array; a value that `read` refuses fails its row.

@@ -123,10 +123,14 @@ impl Typed {
         self.rows += 1;
     }
 
+    /// So many records of nulls: what a reader of columns begins with.
+    pub(super) fn of_rows(schema: &[&'static Canonical], rows: usize) -> Self {
+        Self { rows, ..Self::new(schema, &vec![false; schema.len()], 0) }
+    }
+
     /// Replaces a whole column: what a reader of columns does.
-    pub(super) fn set(&mut self, column: usize, values: Values, nulls: Vec<u32>, rows: usize) {
+    pub(super) fn set(&mut self, column: usize, values: Values, nulls: Vec<u32>) {
         self.columns[column] = Growing { values, nulls };
-        self.rows = rows;
     }
 
     pub(super) fn rows(&self) -> usize {

@@ -52,6 +52,10 @@ pub struct Parameters {
     pub lag_months: Option<u16>,
 }
 
+/// The parameters that name months, and which of them belong together.
+const WAYS: [(&str, u8); 5] =
+    [("year", 0), ("months", 0), ("from", 1), ("to", 1), ("lag_months", 2)];
+
 /// One colour or several: `green` or `["yellow", "green"]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "OneOrMore<Colour>", into = "Vec<Colour>")]
@@ -102,6 +106,29 @@ pub enum ParameterError {
 }
 
 impl Parameters {
+    /// Forgets what the environment says of the months where a flag names them another way: a
+    /// flag goes before the environment.
+    pub fn prefer_flags(&mut self, matches: &clap::ArgMatches) {
+        use clap::parser::ValueSource::{CommandLine, EnvVariable};
+        let from = |name: &str, source| matches.value_source(name) == Some(source);
+        let flagged: Vec<_> =
+            WAYS.iter().filter(|(name, _)| from(name, CommandLine)).map(|(_, way)| *way).collect();
+        if flagged.is_empty() {
+            return;
+        }
+        for (name, way) in WAYS {
+            if from(name, EnvVariable) && !flagged.contains(&way) {
+                match name {
+                    "year" => self.year = None,
+                    "months" => self.months = None,
+                    "from" => self.from = None,
+                    "to" => self.to = None,
+                    _ => self.lag_months = None,
+                }
+            }
+        }
+    }
+
     /// The files these parameters name, colour by colour, earliest first.
     pub fn files(&self, this_month: Month) -> Result<Vec<TripFile>, ParameterError> {
         let months = self.months(this_month)?;
@@ -118,12 +145,14 @@ impl Parameters {
 
     fn months(&self, this_month: Month) -> Result<Months, ParameterError> {
         let named = [
-            ("year", self.year.is_some(), 0),
-            ("months", self.months.is_some(), 0),
-            ("from", self.from.is_some(), 1),
-            ("to", self.to.is_some(), 1),
-            ("lag_months", self.lag_months.is_some(), 2),
+            self.year.is_some(),
+            self.months.is_some(),
+            self.from.is_some(),
+            self.to.is_some(),
+            self.lag_months.is_some(),
         ];
+        let named = WAYS.iter().zip(named).map(|((name, way), given)| (*name, given, *way));
+        let named: Vec<_> = named.collect();
         let given = || named.iter().filter(|(_, given, _)| *given);
         if given().any(|(_, _, way)| given().any(|(_, _, other)| other != way)) {
             let names: Vec<&str> = given().map(|(name, ..)| *name).collect();

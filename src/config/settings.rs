@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Deserializer};
 
@@ -40,12 +41,12 @@ pub struct Options {
     pub credentials: Option<PathBuf>,
 
     /// Do a month again even if nothing has changed
-    #[arg(long, env = "TAXI_FORCE")]
-    pub force: bool,
+    #[arg(long, env = "TAXI_FORCE", value_name = "YES", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = BoolishValueParser::new())]
+    pub force: Option<bool>,
 
     /// Keep the bytes as fetched, under raw/ in the lake
-    #[arg(long, env = "TAXI_KEEP_RAW")]
-    pub keep_raw: bool,
+    #[arg(long, env = "TAXI_KEEP_RAW", value_name = "YES", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = BoolishValueParser::new())]
+    pub keep_raw: Option<bool>,
 
     /// What a column that the schema does not know means [default: warn]
     #[arg(long, value_name = "WHAT", env = "TAXI_ON_NEW_COLUMN")]
@@ -89,11 +90,11 @@ pub struct Options {
     pub database_url: Option<Secret>,
 
     /// The schema in it [default: nyc_taxi]
-    #[arg(long, value_name = "NAME", env = "TAXI_SCHEMA")]
+    #[arg(long, value_name = "NAME", env = "TAXI_SCHEMA", value_parser = NonEmptyStringValueParser::new())]
     pub schema: Option<String>,
 
     /// The table to load into [default: yellow_trips, green_trips, ...]
-    #[arg(long, value_name = "NAME", env = "TAXI_TABLE")]
+    #[arg(long, value_name = "NAME", env = "TAXI_TABLE", value_parser = NonEmptyStringValueParser::new())]
     pub table: Option<String>,
 
     /// How many months are loaded at once [default: 2]
@@ -151,7 +152,7 @@ struct File {
     zones: Option<String>,
     spool: Option<PathBuf>,
     credentials: Option<PathBuf>,
-    keep_raw: bool,
+    keep_raw: Option<bool>,
     on_new_column: Option<NewColumn>,
     threads: Option<usize>,
     retries: Option<usize>,
@@ -243,12 +244,14 @@ pub enum SettingsError {
         source: std::io::Error,
     },
     /// The file of settings says something that is not understood.
-    #[error("{} is not understood: {source}", path.display())]
+    #[error("{}, line {line}, is not understood: {what}", path.display())]
     Parse {
         /// The file.
         path: PathBuf,
-        /// Where and what.
-        source: Box<toml::de::Error>,
+        /// The line, counted from 1.
+        line: usize,
+        /// What is wrong, without the line itself: a password may be in it.
+        what: String,
     },
     /// A rule in `[rules]`.
     #[error("[rules] in taxi.toml: {0}")]
@@ -313,8 +316,8 @@ impl Settings {
                     .unwrap_or(http.connections_per_host),
                 ..http
             },
-            force: options.force,
-            keep_raw: options.keep_raw || file.keep_raw,
+            force: options.force.unwrap_or(false),
+            keep_raw: options.keep_raw.or(file.keep_raw).unwrap_or(false),
             on_new_column: options.on_new_column.or(file.on_new_column).unwrap_or_default(),
             rules,
             threads: options.threads.or(file.threads),
@@ -343,8 +346,14 @@ fn read(named: Option<&Path>) -> Result<File, SettingsError> {
             return Err(SettingsError::Read { path: path.to_owned(), source });
         }
     };
-    toml::from_str(&text)
-        .map_err(|source| SettingsError::Parse { path: path.to_owned(), source: Box::new(source) })
+    toml::from_str(&text).map_err(|error: toml::de::Error| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        SettingsError::Parse {
+            path: path.to_owned(),
+            line: before.matches('\n').count() + 1,
+            what: error.message().to_owned(),
+        }
+    })
 }
 
 #[cfg(test)]

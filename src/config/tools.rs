@@ -6,7 +6,7 @@ use tokio::task::JoinError;
 
 use crate::clean::{CleanError, Cleaned, Job, clean, clean_zones, stream};
 use crate::flow::{Progress, Run};
-use crate::lake::{Lake, LakeError, Publication, Quarantine, Trips};
+use crate::lake::{Lake, LakeAddress, LakeError, Publication, Quarantine, Trips};
 use crate::schema;
 use crate::source::{
     FetchError, Fetched, Fetcher, Held, Outcome, RawError, RawFile, RawStore, Source, Spool, Wanted,
@@ -61,7 +61,13 @@ impl Tools {
     /// Takes hold of a place in the spool; waits where another run has it.
     pub async fn hold(&self, run: &Run, item: impl Into<Item>) -> Result<Held, TaskError> {
         let item = item.into();
-        let lake = self.settings.lake.to_string();
+        // However the lake is spelled.
+        let lake = match &self.settings.lake {
+            LakeAddress::Folder(root) => {
+                std::fs::canonicalize(root).unwrap_or_else(|_| root.clone()).display().to_string()
+            }
+            lake @ LakeAddress::Gcs { .. } => lake.to_string(),
+        };
         match self.spool.hold(item, &lake, &run.progress()).await {
             Ok(Some(held)) if !run.is_cancelled() => Ok(held),
             Ok(_) => Err(TaskError::Interrupted),
@@ -102,16 +108,18 @@ impl Tools {
             && provenance.rules_digest == self.settings.rules.digest()
     }
 
-    /// Fetches a month's file, unless it is what the lake has.
+    /// Fetches a month's file, unless it is what is known from before. For the lake it is wanted
+    /// too where its raw bytes are to be kept and are not.
     pub async fn fetch(
         &self,
         file: TripFile,
         before: Option<&Provenance>,
+        into_lake: bool,
         held: &Held,
         progress: &Progress,
     ) -> Result<Outcome, FetchError> {
         let source = &self.settings.source;
-        let anew = self.settings.force || self.lacks_raw(file).await?;
+        let anew = self.settings.force || into_lake && self.lacks_raw(file).await?;
         let wanted = Wanted {
             item: file.into(),
             address: source.locate(file)?,
@@ -155,8 +163,13 @@ impl Tools {
             }
         });
         let mut proven = None;
+        let mut cleaning = Some(cleaning);
         let proof = async {
-            let streamed = joined(cleaning.await)?;
+            let ended = match cleaning.take() {
+                Some(cleaning) => cleaning.await,
+                None => return Err(TaskError::Interrupted),
+            };
+            let streamed = joined(ended)?;
             let quarantine = match &streamed.quarantine {
                 Some(path) => Some(parquet_batches(path)?),
                 None => Some(Box::new(std::iter::empty()) as Batches),
@@ -165,7 +178,13 @@ impl Tools {
             Ok::<_, TaskError>(Proven { provenance: streamed.provenance, quarantine })
         };
         let load = Load { file, known: None, lake_object: None, force: true };
-        warehouse.load(load, Box::new(batches.into_iter()), proof, &progress.quietly()).await?;
+        let batches = Box::new(batches.into_iter());
+        let loaded = warehouse.load(load, batches, proof, &progress.quietly()).await;
+        if let Some(cleaning) = cleaning {
+            // Nobody takes its batches: it ends soon, and must before the next try begins.
+            let _ = cleaning.await;
+        }
+        loaded?;
         proven.ok_or(TaskError::Interrupted)
     }
 

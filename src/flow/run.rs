@@ -1,9 +1,10 @@
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use backon::{ExponentialBuilder, Retryable};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use tokio_util::sync::CancellationToken;
 
 use crate::trip::{Item, Provenance, TripFile};
@@ -33,6 +34,11 @@ impl Default for Policy {
         }
     }
 }
+
+/// A fault of this program in the midst of a month.
+#[derive(Debug, thiserror::Error)]
+#[error("a fault of this program (said above): please report it")]
+struct Fault;
 
 /// A run of a flow: runs its tasks and tells its listeners.
 #[derive(Clone)]
@@ -73,8 +79,14 @@ impl Run {
     /// Warns of what a cleaned month says of itself that people should know.
     pub fn warn_of(&self, file: TripFile, month: &Provenance) {
         if !month.unknown_columns.is_empty() {
-            let names = month.unknown_columns.join(", ");
-            self.warn(file, &format!("columns the schema does not know are left out: {names}"));
+            let (some, more) = month.unknown_columns.split_at(month.unknown_columns.len().min(20));
+            let more =
+                if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+            let names = some.join(", ");
+            self.warn(
+                file,
+                &format!("columns the schema does not know are left out: {names}{more}"),
+            );
         }
         if month.counts.rows_kept == 0 {
             self.warn(file, "the month has not a single trip");
@@ -103,8 +115,13 @@ impl Run {
         let month = &month;
         let months = futures_util::stream::iter(files).map(|&file| async move {
             let started = Instant::now();
-            let done = month(file).await;
-            let mut report = done.unwrap_or_else(|error| MonthReport::failed(file, &error));
+            // A fault in one month stops no other. What it was is on stderr already.
+            let done = AssertUnwindSafe(month(file)).catch_unwind().await;
+            let mut report = match done {
+                Ok(Ok(report)) => report,
+                Ok(Err(error)) => MonthReport::failed(file, &error),
+                Err(_) => MonthReport::failed(file, &Fault),
+            };
             report.seconds = started.elapsed().as_secs_f64();
             self.tell(&Event::MonthDone(&report));
             report
@@ -133,7 +150,7 @@ impl Run {
         let cancelled = self.cancelled.clone();
         let delays = ExponentialBuilder::default()
             .with_jitter()
-            .with_min_delay(self.policy.first_delay)
+            .with_min_delay(self.policy.first_delay.min(self.policy.longest_delay))
             .with_max_delay(self.policy.longest_delay)
             .with_max_times(self.policy.retries);
         let result = (|| work(progress.clone()))

@@ -65,6 +65,24 @@ pub enum LakeError {
         /// What Parquet says.
         source: parquet::errors::ParquetError,
     },
+    /// The rows set aside that a month names are not there.
+    #[error(
+        "{address}, which the month's trips name, is not there: the month was replaced just now, or \
+         it was removed by hand. Look again, or bring the month anew with --force"
+    )]
+    QuarantineGone {
+        /// The object.
+        address: String,
+    },
+    /// An object of another schema, or of nobody knows what.
+    #[error(
+        "{address} was made by another version of this program, or by another program: bring it \
+         anew with taxi run etl-web-to-gcs"
+    )]
+    OtherSchema {
+        /// The object.
+        address: String,
+    },
     /// The run was told to stop.
     #[error("interrupted")]
     Interrupted,

@@ -43,7 +43,9 @@ impl Lake {
             return Ok(Some(Quarantine { month, address, header: Vec::new(), batches: None }));
         };
         let address = self.url(&key);
-        let builder = self.open(&key, local).await?;
+        let Some((builder, _)) = self.open(&key, local).await? else {
+            return Err(LakeError::QuarantineGone { address });
+        };
         let entries = builder.metadata().file_metadata().key_value_metadata();
         let header = entries
             .and_then(|entries| entries.iter().find(|entry| entry.key == HEADER_KEY))

@@ -10,6 +10,7 @@ use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use serde::de::DeserializeOwned;
 use tokio::io::AsyncWriteExt;
 
+use crate::schema;
 use crate::trip::{Provenance, SourceFacts, TripFile};
 
 use super::{Lake, LakeError};
@@ -70,11 +71,7 @@ impl Lake {
             },
             parsed => parsed,
         };
-        let said = metadata.ok().and_then(|metadata| {
-            let entries = metadata.file_metadata().key_value_metadata()?;
-            let found = entries.iter().find(|found| found.key == entry)?;
-            serde_json::from_str(found.value.as_deref()?).ok()
-        });
+        let said = metadata.ok().and_then(|metadata| said(&metadata, entry));
         if said.is_none() {
             tracing::warn!("{} does not say where it comes from: it is replaced", self.url(key));
         }
@@ -104,13 +101,25 @@ impl Lake {
     /// The trips of a month as the lake has them, read in batches; none where it does not have
     /// the month. From a bucket they come by way of the file `local`, which does not stay.
     pub async fn trips(&self, file: TripFile, local: &Path) -> Result<Option<Trips>, LakeError> {
-        let Some(month) = self.published(file).await? else {
+        let key = file.lake_key();
+        let Some((builder, bytes)) = self.open(&key, local).await? else {
             return Ok(None);
         };
-        let key = file.lake_key();
-        let builder = self.open(&key, local).await?;
+        // What the month says of itself is read from the very object its rows are.
+        let said: Option<Provenance> = said(builder.metadata(), Provenance::KEY);
+        let wanted = schema::arrow_schema(file.colour);
+        let alike = builder
+            .schema()
+            .fields()
+            .iter()
+            .map(|f| (f.name(), f.data_type()))
+            .eq(wanted.fields().iter().map(|f| (f.name(), f.data_type())));
+        let (Some(provenance), true) = (said, alike) else {
+            return Err(LakeError::OtherSchema { address: self.url(&key) });
+        };
         let damaged = |source| LakeError::Damaged { address: self.url(&key), source };
         let batches = builder.with_batch_size(BATCH).build().map_err(damaged)?;
+        let month = Published { provenance, bytes };
         Ok(Some(Trips { month, address: self.url(&key), batches }))
     }
 
@@ -119,36 +128,48 @@ impl Lake {
         &self,
         local: &Path,
     ) -> Result<Option<(SourceFacts, ParquetRecordBatchReader)>, LakeError> {
-        let Some(facts) = self.zones().await? else {
+        let Some((builder, _)) = self.open(Self::ZONES, local).await? else {
             return Ok(None);
         };
-        let damaged = |source| LakeError::Damaged { address: self.url(Self::ZONES), source };
-        let builder = self.open(Self::ZONES, local).await?;
-        Ok(Some((facts, builder.build().map_err(damaged)?)))
+        let address = self.url(Self::ZONES);
+        let Some(facts) = said(builder.metadata(), SourceFacts::KEY) else {
+            return Err(LakeError::OtherSchema { address });
+        };
+        let rows = builder.build().map_err(|source| LakeError::Damaged { address, source })?;
+        Ok(Some((facts, rows)))
     }
 
-    /// Opens a Parquet object. One of a bucket is brought to the file `local` first, which is
-    /// removed at once: that it is open is enough.
+    /// Opens a Parquet object, and says its size; none where there is none. One of a bucket is
+    /// brought to the file `local` first, which is removed at once: that it is open is enough.
     pub(super) async fn open(
         &self,
         key: &str,
         local: &Path,
-    ) -> Result<ParquetRecordBatchReaderBuilder<File>, LakeError> {
-        let opened = if let Some(path) = self.local(key) {
-            File::open(&path).map_err(|source| LakeError::io("read", &path, source))?
+    ) -> Result<Option<(ParquetRecordBatchReaderBuilder<File>, u64)>, LakeError> {
+        let path = if let Some(path) = self.local(key) {
+            path
         } else {
             if let Some(folder) = local.parent() {
                 let made = std::fs::create_dir_all(folder);
                 made.map_err(|source| LakeError::io("make", folder, source))?;
             }
-            self.bring(&[key.to_owned()], local).await?;
-            let opened =
-                File::open(local).map_err(|source| LakeError::io("read", local, source))?;
-            let _ = std::fs::remove_file(local);
-            opened
+            if self.bring(&[key.to_owned()], local).await?.is_none() {
+                return Ok(None);
+            }
+            local.to_owned()
         };
+        let reading = |source| LakeError::io("read", &path, source);
+        let opened = match File::open(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(reading)?,
+        };
+        if path == local {
+            let _ = std::fs::remove_file(local);
+        }
+        let bytes = opened.metadata().map_err(reading)?.len();
         let damaged = |source| LakeError::Damaged { address: self.url(key), source };
-        ParquetRecordBatchReaderBuilder::try_new(opened).map_err(damaged)
+        let builder = ParquetRecordBatchReaderBuilder::try_new(opened).map_err(damaged)?;
+        Ok(Some((builder, bytes)))
     }
 
     /// Brings the first of these keys that exists to a local file; its key and entity tag.
@@ -176,6 +197,13 @@ impl Lake {
         }
         Ok(None)
     }
+}
+
+/// What a file says of itself under an entry of its footer.
+fn said<T: DeserializeOwned>(metadata: &ParquetMetaData, entry: &str) -> Option<T> {
+    let entries = metadata.file_metadata().key_value_metadata()?;
+    let found = entries.iter().find(|found| found.key == entry)?;
+    serde_json::from_str(found.value.as_deref()?).ok()
 }
 
 fn footer(tail: &Bytes, size: u64) -> Result<ParquetMetaData, ParquetError> {

@@ -1,6 +1,11 @@
+use std::collections::HashSet;
+
 use crate::trip::{Colour, TripFile};
 
 use super::{COLUMNS, PICKUP, columns};
+
+/// More columns than this are no header.
+const MOST_COLUMNS: usize = 1000;
 
 /// What becomes of each column of a source file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +40,14 @@ pub enum HeaderError {
         file: TripFile,
         /// The name as spelled in the file.
         name: String,
+    },
+    /// More columns than any file of trips has.
+    #[error("{file} has {found} columns: this is no file of trips")]
+    TooMany {
+        /// The month.
+        file: TripFile,
+        /// How many.
+        found: usize,
     },
     /// No column says when the trip began.
     #[error(
@@ -80,12 +93,16 @@ impl Mapping {
     /// Matches the column names of a file, trimmed and in lower case, to the canonical
     /// columns of its colour.
     pub fn of(file: TripFile, names: &[String]) -> Result<Self, HeaderError> {
+        if names.len() > MOST_COLUMNS {
+            return Err(HeaderError::TooMany { file, found: names.len() });
+        }
         let known = columns(file.colour);
         let mut targets: Vec<Target> = Vec::with_capacity(names.len());
         let mut unknown = Vec::new();
         let keys: Vec<String> = names.iter().map(|name| name.trim().to_lowercase()).collect();
-        for (at, (name, key)) in names.iter().zip(&keys).enumerate() {
-            if keys[..at].contains(key) && !key.is_empty() {
+        let mut seen = HashSet::new();
+        for (name, key) in names.iter().zip(&keys) {
+            if !seen.insert(key) && !key.is_empty() {
                 return Err(HeaderError::Twice { file, name: name.trim().to_owned() });
             }
             let target = match known.iter().position(|column| column.is_called(key)) {

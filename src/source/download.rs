@@ -133,7 +133,7 @@ impl Fetcher {
     }
 }
 
-/// What an answer without a file means: see the table "Is it there?" in docs/sources.md.
+/// What an answer without a file means: see the table "Is it there?" in docs/lake.md.
 fn no_file(
     address: String,
     status: StatusCode,
@@ -174,7 +174,7 @@ impl Body {
             last_modified: text(headers, &LAST_MODIFIED),
             sha256: None,
         };
-        let announced = response.content_length().map(|length| got + length);
+        let announced = response.content_length().map(|length| got.saturating_add(length));
         let ends_clearly = announced.is_some()
             || response.version() >= Version::HTTP_2
             || headers.contains_key(TRANSFER_ENCODING);
@@ -237,9 +237,9 @@ impl Body {
             return Ok(());
         };
         // The cleaned month is about as large as the file.
-        let needed = (announced - self.got) + announced;
+        let needed = (announced - self.got).saturating_add(announced);
         let free = match rustix::fs::statvfs(held.folder()) {
-            Ok(space) => space.f_bavail * space.f_frsize,
+            Ok(space) => space.f_bavail.saturating_mul(space.f_frsize),
             Err(_) => return Ok(()),
         };
         if free < needed {

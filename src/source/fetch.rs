@@ -106,7 +106,7 @@ impl Fetcher {
             .read_timeout(settings.stall_timeout)
             .build()
             .map_err(FetchError::Client)?;
-        let connections_per_host = settings.connections_per_host.max(1);
+        let connections_per_host = settings.connections_per_host.clamp(1, 64);
         Ok(Self { client, connections_per_host, hosts: Mutex::default() })
     }
 
@@ -155,9 +155,11 @@ impl Fetcher {
 
 /// The first of these files that exists, used where it is.
 async fn local(paths: &[PathBuf], wanted: &Wanted<'_>) -> Result<Outcome, FetchError> {
-    let Some((path, metadata)) =
-        paths.iter().find_map(|path| Some((path, std::fs::metadata(path).ok()?)))
-    else {
+    let found = paths.iter().find(|path| match std::fs::symlink_metadata(path) {
+        Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+        Ok(_) => true,
+    });
+    let Some(path) = found else {
         let missing = || std::io::ErrorKind::NotFound.into();
         return match paths {
             [first, ..] if wanted.expected => Err(FetchError::io("read", first, missing())),
@@ -172,6 +174,8 @@ async fn local(paths: &[PathBuf], wanted: &Wanted<'_>) -> Result<Outcome, FetchE
             [] => Ok(Outcome::NotPublished),
         };
     };
+    let metadata =
+        std::fs::metadata(path).map_err(|source| FetchError::io("read", path, source))?;
     let age = metadata.modified().ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
     let etag = format!("\"{:x}-{:x}\"", metadata.len(), age.unwrap_or_default().as_nanos());
     let address = path.display().to_string();

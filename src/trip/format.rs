@@ -41,7 +41,13 @@ impl Format {
             _ if begins("<!doctype") || begins("<html") || begins("<head") => Err("an HTML page"),
             _ if begins("<?xml") || begins("<error") => Err("an XML answer"),
             _ if begins("{") => Err("a JSON answer"),
-            _ if first.contains(&0) => Err("binary"),
+            _ if first
+                .split(|byte| *byte == b'\n')
+                .next()
+                .is_some_and(|line| line.contains(&0)) =>
+            {
+                Err("binary")
+            }
             _ => Ok(Self::Csv),
         }
     }

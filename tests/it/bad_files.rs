@@ -194,7 +194,7 @@ fn a_record_without_an_end_is_refused_with_its_line() {
     let line = "x".repeat(65 << 20);
     let error = clean(gzip(format!("{HEADER}{TRIP}{line}").as_bytes())).failure();
     insta::assert_snapshot!(error, @"
-    line 3 of green 2020-01 is longer than 64 MB: this is no file of trips, or it is damaged
+    line 3 of green 2020-01 is longer than 16 MB: this is no file of trips, or it is damaged
     ");
 }
 
@@ -406,4 +406,12 @@ fn a_parquet_value_that_fits_no_column_spoils_its_own_row_only() {
     assert_eq!(rows[0].fields, ["2020-01-05 10:01:00", "NaN", "2", "1.0"]);
     assert_eq!(rows[1].fields[2], "1099511627776");
     assert_eq!(cleaned.ran.rules("flags")["unknown_location"], 1);
+}
+
+#[test]
+fn lines_that_end_in_carriage_returns_alone_are_not_taken_for_a_header() {
+    let cleaned = clean((HEADER.to_owned() + TRIP).replace("\r\n", "\r").replace('\n', "\r"));
+    insta::assert_snapshot!(cleaned.failure(), @r"
+        the lines of green 2020-01 end in carriage returns alone, which is not read: end them in line feeds
+        ");
 }

@@ -141,3 +141,31 @@ fn the_readme_shows_what_is_printed() {
     }
     assert_eq!(compared, 2);
 }
+
+#[test]
+fn a_fault_in_the_settings_is_told_without_the_line_it_is_in() {
+    let taxi = Taxi::new();
+    let settings = "lake = 'x'\ndatabase_url = [\"postgres://u:secret@h/d\"]\n";
+    std::fs::write(taxi.folder().join("taxi.toml"), settings).unwrap();
+    let ran = taxi.run(["run", "etl-web-to-gcs"]).exits(2);
+    insta::assert_snapshot!(ran.stderr, @r"
+        error: taxi.toml, line 2, is not understood: invalid type: sequence, expected a string
+        ");
+}
+
+#[test]
+fn a_flag_goes_before_the_environment() {
+    let taxi = Taxi::new().set("TAXI_YEAR", "2019").set("TAXI_FORCE", "false");
+    let ran = taxi.month("green", "2020-01", "./").exits(0);
+    assert_eq!(ran.first()["month"], "2020-01");
+    let args = ["run", "etl-web-to-gcs", "--months", "3", "--source", "./", "--output", "json"];
+    assert_eq!(taxi.run(args).exits(0).first()["month"], "2019-03");
+}
+
+#[test]
+fn who_has_read_enough_of_the_output_is_no_failure() {
+    let taxi = Taxi::new();
+    let mut child = taxi.command(["schema"]).spawn().unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}

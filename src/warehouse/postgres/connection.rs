@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::flow::{Failure, Retry};
 
-use super::error::passes;
+use super::error::{broke, passes};
 use super::tls::{Verify, connector};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -67,7 +67,9 @@ fn reason(source: &tokio_postgres::Error) -> String {
 impl Failure for ConnectError {
     fn retry(&self) -> Retry {
         match self {
-            Self::Refused { source, .. } if source.code().is_none_or(passes) => Retry::Backoff,
+            Self::Refused { source, .. } if source.code().map_or_else(|| broke(source), passes) => {
+                Retry::Backoff
+            }
             _ => Retry::Never,
         }
     }
@@ -220,15 +222,14 @@ fn split(url: &str) -> Result<(String, Option<String>, Option<String>), ConnectE
         if !matches!(parsed.scheme(), "postgres" | "postgresql") {
             return Err(ConnectError::Url(format!("its scheme is '{}'", parsed.scheme())));
         }
-        let others: Vec<(String, String)> = parsed
-            .query_pairs()
-            .filter(|(name, value)| !ours(name, value))
-            .map(|(n, v)| (n.into(), v.into()))
-            .collect();
-        parsed.set_query(None);
-        if !others.is_empty() {
-            parsed.query_pairs_mut().extend_pairs(others);
-        }
+        // The others stay as they are written: the driver reads %20 and no plus sign.
+        let query = parsed.query().unwrap_or_default().to_owned();
+        let others = query.split('&').filter(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            !pair.is_empty() && !ours(name, value)
+        });
+        let others = others.collect::<Vec<_>>().join("&");
+        parsed.set_query((!others.is_empty()).then_some(others.as_str()));
         parsed.to_string()
     } else {
         let parts = url.split_whitespace().filter(|part| match part.split_once('=') {

@@ -84,7 +84,9 @@ impl<'a> Picked<'a> {
             }
             Cells::Int4(values) => put_four(values[row].to_be_bytes(), out),
             Cells::Float8(values) => put_eight(values[row].to_be_bytes(), out),
-            Cells::Timestamp(values) => put_eight((values[row] - EPOCH).to_be_bytes(), out),
+            Cells::Timestamp(values) => {
+                put_eight(values[row].saturating_sub(EPOCH).to_be_bytes(), out);
+            }
             Cells::Int8(values) => put_eight(values[row].to_be_bytes(), out),
             Cells::Date(values) => put_four((values[row] - EPOCH_DAYS).to_be_bytes(), out),
             Cells::Text(values) => put_text(values.value(row), out),
@@ -130,6 +132,8 @@ fn put_texts(texts: &StringArray, out: &mut BytesMut) {
     }
     for text in texts {
         match text {
+            // No text of the server holds a zero byte: its symbol stands for it.
+            Some(text) if text.contains('\0') => put_text(&text.replace('\0', "\u{2400}"), out),
             Some(text) => put_text(text, out),
             None => out.extend_from_slice(&NULL),
         }

@@ -123,8 +123,8 @@ impl Failure for PostgresError {
             Self::Connect(error) => return error.retry(),
             Self::Query { source, .. } => match source.code() {
                 Some(code) => passes(code),
-                // No word of the server: the connection broke.
-                None => true,
+                // No word of the server.
+                None => broke(source),
             },
             _ => false,
         };
@@ -134,6 +134,19 @@ impl Failure for PostgresError {
     fn is_interruption(&self) -> bool {
         matches!(self, Self::Interrupted)
     }
+}
+
+/// Whether an error is that of a broken connection, and not of what was sent over it.
+pub(super) fn broke(error: &tokio_postgres::Error) -> bool {
+    let mut source = std::error::Error::source(error);
+    while let Some(inner) = source {
+        if let Some(io) = inner.downcast_ref::<std::io::Error>() {
+            // A failed TLS handshake comes as such an error too.
+            return io.kind() != std::io::ErrorKind::InvalidData;
+        }
+        source = inner.source();
+    }
+    error.is_closed()
 }
 
 /// Whether what an error code stands for passes by itself

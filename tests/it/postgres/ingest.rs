@@ -118,6 +118,19 @@ async fn a_load_from_the_lake_takes_the_rows_set_aside_of_an_ingest_away() {
 }
 
 #[tokio::test]
+async fn a_zero_byte_in_a_row_set_aside_is_kept_as_its_symbol() {
+    let ingest = Ingest::new().await;
+    let (bytes, _) = dirty(100).form(Form::Csv).bytes();
+    let text = String::from_utf8(bytes).unwrap();
+    let (head, last) = text.trim_end().rsplit_once('\n').unwrap();
+    let spoiled = format!("{head}\n{}\r\n", last.trim_end().replacen(",N,", ",N\0,", 1));
+    ingest.web.put(FILE, spoiled.into_bytes());
+    assert_eq!(ingest.run(&[]).exits(0).state(), "loaded");
+    let sql = "SELECT fields[4] FROM nyc_taxi.green_trips_quarantine ORDER BY line DESC LIMIT 1";
+    assert_eq!(ingest.warehouse.value::<String>(sql).await, "N\u{2400}");
+}
+
+#[tokio::test]
 async fn a_damaged_file_leaves_the_old_month() {
     let ingest = Ingest::new().await;
     ingest.serve(dirty(1000));

@@ -121,8 +121,8 @@ async fn what_does_not_say_where_it_comes_from_is_replaced() {
 async fn a_file_whose_cleaning_failed_is_not_fetched_again() {
     let mut served = Served::new(Form::Csv).await;
     let text = String::from_utf8(served.bytes.clone()).unwrap();
-    let text = text.replacen('\n', ",moon_phase\n", 1);
-    served.bytes = text.replace("\r\n", ",full\r\n").into_bytes();
+    let text = text.replace("\r\n", ",full\r\n");
+    served.bytes = text.replacen(",full", ",moon_phase", 1).into_bytes();
     served.web.put(FILE, served.bytes.clone());
     served.failure(served.run_with(&["--on-new-column", "fail"]));
     served.web.clear_log();
