@@ -60,7 +60,7 @@ fn read_piecewise(pieces: &[Vec<u8>]) -> Vec<Record> {
     for (at, piece) in pieces.iter().enumerate() {
         held.extend_from_slice(piece);
         let quoted = memchr(b'"', &held).is_some();
-        let until = last_cut(&held, quoted, at + 1 == pieces.len());
+        let until = last_cut(&held, quoted, at + 1 == pieces.len(), usize::MAX);
         read.extend(cut(&held[..until], before, quoted));
         held.drain(..until);
         before += until;
