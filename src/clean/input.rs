@@ -245,7 +245,9 @@ impl Pieces {
             self.carry.extend_from_slice(&buffer[cut..filled]);
             buffer.truncate(cut);
             // What one long record needed is not kept for all that follow.
-            buffer.shrink_to(PIECE);
+            if buffer.capacity() > 2 * PIECE {
+                buffer.shrink_to(PIECE);
+            }
             if buffer.is_empty() {
                 return Ok(None);
             }

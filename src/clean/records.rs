@@ -105,12 +105,13 @@ fn closing_quote(text: &[u8], mut at: usize) -> Option<usize> {
 /// made. Never past a record that is still open.
 pub(super) fn last_cut(text: &[u8], quoted: bool, last: bool, most: usize) -> usize {
     if !quoted {
-        let limit = memchr::memchr_iter(b'\n', text).nth(most.saturating_sub(1));
-        let end = || memchr::memrchr(b'\n', text).map_or(0, |newline| newline + 1);
-        return match limit {
-            Some(newline) => newline + 1,
-            None if last => text.len(),
-            None => end(),
+        let mut newlines = memchr::memchr_iter(b'\n', text);
+        return if newlines.clone().count() > most {
+            newlines.nth(most - 1).map_or(0, |newline| newline + 1)
+        } else if last {
+            text.len()
+        } else {
+            memchr::memrchr(b'\n', text).map_or(0, |newline| newline + 1)
         };
     }
     let mut at = 0;
