@@ -88,9 +88,7 @@ impl Flow {
 }
 
 #[derive(Debug, Args)]
-struct MonthsArgs {
-    #[command(flatten)]
-    parameters: Parameters,
+struct Printed {
     /// What is printed on stdout
     #[arg(
         long,
@@ -100,21 +98,22 @@ struct MonthsArgs {
         env = "TAXI_OUTPUT"
     )]
     output: Output,
+}
+
+#[derive(Debug, Args)]
+struct MonthsArgs {
+    #[command(flatten)]
+    parameters: Parameters,
+    #[command(flatten)]
+    printed: Printed,
     #[command(flatten)]
     options: Options,
 }
 
 #[derive(Debug, Args)]
 struct ZonesArgs {
-    /// What is printed on stdout
-    #[arg(
-        long,
-        display_order = 100,
-        value_name = "FORM",
-        default_value = "table",
-        env = "TAXI_OUTPUT"
-    )]
-    output: Output,
+    #[command(flatten)]
+    printed: Printed,
     #[command(flatten)]
     options: Options,
 }
@@ -154,21 +153,21 @@ async fn months(args: MonthsArgs) -> Result<Exit, Error> {
     let files = args.parameters.files(Month::current())?;
     let (run, tools) = start(&args.options)?;
     let report = etl_web_to_gcs(&run, &tools, &files).await;
-    show_months(&run, &report, args.output)
+    show_months(&run, &report, args.printed.output)
 }
 
 async fn months_to_postgres(args: MonthsArgs) -> Result<Exit, Error> {
     let files = args.parameters.files(Month::current())?;
     let (run, tools) = start(&args.options)?;
     let report = etl_gcs_to_postgres(&run, &tools, &files).await?;
-    show_months(&run, &report, args.output)
+    show_months(&run, &report, args.printed.output)
 }
 
 async fn months_ingested(args: MonthsArgs) -> Result<Exit, Error> {
     let files = args.parameters.files(Month::current())?;
     let (run, tools) = start(&args.options)?;
     let report = ingest_data(&run, &tools, &files).await?;
-    show_months(&run, &report, args.output)
+    show_months(&run, &report, args.printed.output)
 }
 
 fn show_months(run: &Run, report: &RunReport, output: Output) -> Result<Exit, Error> {
@@ -182,7 +181,7 @@ fn show_months(run: &Run, report: &RunReport, output: Output) -> Result<Exit, Er
 async fn zones(args: ZonesArgs) -> Result<Exit, Error> {
     let (run, tools) = start(&args.options)?;
     let report = etl_zones(&run, &tools).await;
-    match (args.output, report.rows) {
+    match (args.printed.output, report.rows) {
         (Output::Json, _) => print(&serde_json::to_string_pretty(&report)?)?,
         (Output::Table, Some(rows)) => print(&format!("{rows} taxi zones are in {}", report.lake))?,
         (Output::Table, None) => print(&format!("taxi zones: {}", report.state.as_str()))?,

@@ -9,4 +9,4 @@ mod tools;
 pub use error::TaskError;
 pub use parameters::{ColourList, MonthList, ParameterError, Parameters};
 pub use settings::{NewColumn, Options, Secret, Settings, SettingsError};
-pub use tools::{Tools, ToolsError};
+pub use tools::Tools;

@@ -28,20 +28,9 @@ pub struct Tools {
 /// How many cleaned batches wait for the warehouse.
 const BATCHES_AHEAD: usize = 1;
 
-/// Why the tools cannot be made.
-#[derive(Debug, thiserror::Error)]
-pub enum ToolsError {
-    /// The lake.
-    #[error(transparent)]
-    Lake(#[from] LakeError),
-    /// The HTTP client.
-    #[error(transparent)]
-    Fetch(#[from] FetchError),
-}
-
 impl Tools {
     /// Makes the tools; asks nobody yet.
-    pub fn new(settings: Settings) -> Result<Self, ToolsError> {
+    pub fn new(settings: Settings) -> Result<Self, TaskError> {
         let lake = settings.lake.open(&settings.gcs)?;
         let fetcher = Fetcher::new(&settings.http)?;
         let spool = Spool::new(&settings.spool);
@@ -170,11 +159,12 @@ impl Tools {
                 None => return Err(TaskError::Interrupted),
             };
             let streamed = joined(ended)?;
-            let quarantine = match &streamed.quarantine {
-                Some(path) => Some(parquet_batches(path)?),
-                None => Some(Box::new(std::iter::empty()) as Batches),
+            let set_aside: Batches = match &streamed.quarantine {
+                Some(path) => parquet_batches(path)?,
+                None => Box::new(std::iter::empty()),
             };
             proven = Some(streamed.provenance.clone());
+            let quarantine = Some(set_aside);
             Ok::<_, TaskError>(Proven { provenance: streamed.provenance, quarantine })
         };
         let load = Load { file, known: None, lake_object: None, force: true };
