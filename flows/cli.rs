@@ -3,14 +3,11 @@
 use std::sync::Arc;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
-use nyc_taxi_etl::config::{Options, Parameters, Settings, Tools};
-use nyc_taxi_etl::flow::{Listener, LogLines, Run, RunReport, Terminal, month_table};
-use nyc_taxi_etl::trip::Month;
+use nyc_taxi_etl::config::{Options, Parameters, ParentParameters, Settings, Tools};
+use nyc_taxi_etl::flow::{Listener, LogLines, Run, Terminal, month_table};
 
-use crate::etl_gcs_to_postgres::etl_gcs_to_postgres;
-use crate::etl_web_to_gcs::etl_web_to_gcs;
 use crate::etl_zones::etl_zones;
-use crate::ingest_data::ingest_data;
+use crate::flow::Flow;
 use crate::show;
 use crate::terminal::{Error, Exit, cancelled_by_signal, log, on_terminal, print, width};
 
@@ -47,7 +44,7 @@ enum Command {
     /// Run a flow
     Run {
         #[command(subcommand)]
-        flow: Flow,
+        flow: FlowArgs,
     },
     /// Show the rows of a month that were set aside, and why
     Quarantine(show::QuarantineArgs),
@@ -56,7 +53,7 @@ enum Command {
 }
 
 #[derive(Debug, Subcommand)]
-enum Flow {
+enum FlowArgs {
     /// Fetch months, clean them, publish them to the lake
     #[command(after_help = EXAMPLES)]
     EtlWebToGcs(MonthsArgs),
@@ -64,6 +61,8 @@ enum Flow {
     EtlGcsToPostgres(MonthsArgs),
     /// Fetch months, clean them, load them into Postgres, without a lake
     IngestData(MonthsArgs),
+    /// Bring months to the lake and on to the warehouses
+    EtlParentFlow(ParentArgs),
     /// Fetch the lookup of the taxi zones, publish it to the lake
     EtlZones(ZonesArgs),
 }
@@ -76,14 +75,40 @@ const EXAMPLES: &str = "Examples:
 
 Exit codes: 0 all done or nothing to do, 1 a month failed, 2 wrong usage, 130 interrupted";
 
-impl Flow {
+impl FlowArgs {
     fn prefer_flags(&mut self, matches: &clap::ArgMatches) {
         match self {
             Self::EtlWebToGcs(args) | Self::EtlGcsToPostgres(args) | Self::IngestData(args) => {
                 args.parameters.prefer_flags(matches);
             }
+            Self::EtlParentFlow(args) => args.parameters.months.prefer_flags(matches),
             Self::EtlZones(_) => {}
         }
+    }
+
+    async fn run(self) -> Result<Exit, Error> {
+        let (flow, printed, options) = match self {
+            Self::EtlWebToGcs(args) => {
+                (Flow::EtlWebToGcs(args.parameters), args.printed, args.options)
+            }
+            Self::EtlGcsToPostgres(args) => {
+                (Flow::EtlGcsToPostgres(args.parameters), args.printed, args.options)
+            }
+            Self::IngestData(args) => {
+                (Flow::IngestData(args.parameters), args.printed, args.options)
+            }
+            Self::EtlParentFlow(args) => {
+                (Flow::EtlParentFlow(args.parameters), args.printed, args.options)
+            }
+            Self::EtlZones(args) => return zones(args).await,
+        };
+        let (run, tools) = start(&options)?;
+        let report = flow.run(&run, &tools).await?;
+        match printed.output {
+            Output::Json => print(&serde_json::to_string_pretty(&report)?)?,
+            Output::Table => print(&month_table(&report.months, width()))?,
+        }
+        Ok(ended(&run, report.ok))
     }
 }
 
@@ -104,6 +129,16 @@ struct Printed {
 struct MonthsArgs {
     #[command(flatten)]
     parameters: Parameters,
+    #[command(flatten)]
+    printed: Printed,
+    #[command(flatten)]
+    options: Options,
+}
+
+#[derive(Debug, Args)]
+struct ParentArgs {
+    #[command(flatten)]
+    parameters: ParentParameters,
     #[command(flatten)]
     printed: Printed,
     #[command(flatten)]
@@ -136,46 +171,12 @@ impl Cli {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(async {
             match self.command {
-                Command::Run { flow: Flow::EtlWebToGcs(args) } => months(args).await,
-                Command::Run { flow: Flow::EtlGcsToPostgres(args) } => {
-                    months_to_postgres(args).await
-                }
-                Command::Run { flow: Flow::IngestData(args) } => months_ingested(args).await,
-                Command::Run { flow: Flow::EtlZones(args) } => zones(args).await,
+                Command::Run { flow } => flow.run().await,
                 Command::Quarantine(args) => show::quarantine(args).await,
                 Command::Schema(args) => show::schema(&args),
             }
         })
     }
-}
-
-async fn months(args: MonthsArgs) -> Result<Exit, Error> {
-    let files = args.parameters.files(Month::current())?;
-    let (run, tools) = start(&args.options)?;
-    let report = etl_web_to_gcs(&run, &tools, &files).await;
-    show_months(&run, &report, args.printed.output)
-}
-
-async fn months_to_postgres(args: MonthsArgs) -> Result<Exit, Error> {
-    let files = args.parameters.files(Month::current())?;
-    let (run, tools) = start(&args.options)?;
-    let report = etl_gcs_to_postgres(&run, &tools, &files).await?;
-    show_months(&run, &report, args.printed.output)
-}
-
-async fn months_ingested(args: MonthsArgs) -> Result<Exit, Error> {
-    let files = args.parameters.files(Month::current())?;
-    let (run, tools) = start(&args.options)?;
-    let report = ingest_data(&run, &tools, &files).await?;
-    show_months(&run, &report, args.printed.output)
-}
-
-fn show_months(run: &Run, report: &RunReport, output: Output) -> Result<Exit, Error> {
-    match output {
-        Output::Json => print(&serde_json::to_string_pretty(report)?)?,
-        Output::Table => print(&month_table(&report.months, width()))?,
-    }
-    Ok(ended(run, report.ok))
 }
 
 async fn zones(args: ZonesArgs) -> Result<Exit, Error> {

@@ -23,7 +23,8 @@ pub(crate) async fn etl_gcs_to_postgres(
     Ok(report)
 }
 
-async fn month(
+/// One month.
+pub(crate) async fn month(
     run: &Run,
     tools: &Tools,
     warehouse: &Warehouse,

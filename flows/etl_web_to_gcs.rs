@@ -14,7 +14,12 @@ pub(crate) async fn etl_web_to_gcs(run: &Run, tools: &Tools, files: &[TripFile])
     run.months(NAME, files, 1, async |file| month(run, tools, file).await).await
 }
 
-async fn month(run: &Run, tools: &Tools, file: TripFile) -> Result<MonthReport, TaskError> {
+/// One month.
+pub(crate) async fn month(
+    run: &Run,
+    tools: &Tools,
+    file: TripFile,
+) -> Result<MonthReport, TaskError> {
     let held = tools.hold(run, file).await?;
 
     let fetched = run.task("fetch", file, async |progress: Progress| {

@@ -2,8 +2,10 @@
 
 mod cli;
 mod etl_gcs_to_postgres;
+mod etl_parent_flow;
 mod etl_web_to_gcs;
 mod etl_zones;
+mod flow;
 mod ingest_data;
 mod show;
 mod terminal;

@@ -3,10 +3,12 @@
 
 mod error;
 mod parameters;
+mod parent;
 mod settings;
 mod tools;
 
 pub use error::TaskError;
 pub use parameters::{ColourList, MonthList, ParameterError, Parameters};
+pub use parent::ParentParameters;
 pub use settings::{NewColumn, Options, Secret, Settings, SettingsError};
 pub use tools::Tools;

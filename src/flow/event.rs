@@ -1,9 +1,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::trip::Item;
+use crate::trip::{Item, TripFile};
 
-use super::MonthReport;
+use super::{MonthReport, RunReport};
 
 /// A task of a run: what is done to what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,6 +24,15 @@ impl fmt::Display for TaskName {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
+    /// A run begins.
+    RunStarted {
+        /// The flow.
+        flow: &'static str,
+        /// The months it is asked for, in their order.
+        files: &'a [TripFile],
+    },
+    /// A month begins.
+    MonthStarted(TripFile),
     /// A task begins.
     TaskStarted(TaskName),
     /// A task has done so much, in bytes, of a total that may be unknown.
@@ -67,4 +76,6 @@ pub enum Event<'a> {
     },
     /// A month is done with, whatever came of it.
     MonthDone(&'a MonthReport),
+    /// The run is over.
+    RunDone(&'a RunReport),
 }

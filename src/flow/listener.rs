@@ -21,7 +21,10 @@ impl Listener for LogLines {
     fn hear(&self, event: &Event<'_>) {
         match event {
             Event::TaskStarted(task) => tracing::info!("{task}: started"),
-            Event::TaskProgress { .. } => {}
+            Event::RunStarted { .. }
+            | Event::MonthStarted(_)
+            | Event::TaskProgress { .. }
+            | Event::RunDone(_) => {}
             Event::TaskRetrying { task, error, wait } => {
                 tracing::warn!("{task}: {error}; trying again in {:.1} s", wait.as_secs_f64());
             }
@@ -123,7 +126,10 @@ impl Listener for Terminal {
                 self.line(&format!("{task}: {error}"));
             }
             Event::Warning { item, text } => self.line(&format!("{item}: {text}")),
-            Event::MonthDone(_) => {}
+            Event::RunStarted { .. }
+            | Event::MonthStarted(_)
+            | Event::MonthDone(_)
+            | Event::RunDone(_) => {}
         }
     }
 }

@@ -13,7 +13,7 @@ mod table;
 pub use event::{Event, TaskName};
 pub use listener::{Listener, LogLines, Terminal};
 pub use progress::Progress;
-pub use report::{MonthReport, RunReport, State};
+pub use report::{LoadReport, MonthReport, RunReport, State};
 pub use run::{Policy, Run};
 pub use table::{bytes, month_table, thousands};
 

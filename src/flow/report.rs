@@ -64,6 +64,9 @@ pub struct MonthReport {
     /// Rows in the warehouse, counted by its server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rows_loaded: Option<u64>,
+    /// What became of it in each warehouse, where the flow loads into several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub loads: Vec<LoadReport>,
     /// The size of the published file in bytes.
     pub bytes: Option<u64>,
     /// How long it took.
@@ -89,6 +92,7 @@ impl MonthReport {
             quarantine: None,
             warehouse: None,
             rows_loaded: None,
+            loads: Vec::new(),
             bytes: None,
             seconds: 0.0,
             error: None,
@@ -115,6 +119,21 @@ impl MonthReport {
     pub const fn file(&self) -> TripFile {
         TripFile::new(self.colour, self.month)
     }
+}
+
+/// What became of a month in one warehouse.
+#[derive(Debug, Clone, Serialize)]
+pub struct LoadReport {
+    /// The warehouse: `postgres` or `bigquery`.
+    pub to: &'static str,
+    /// Where in it the month is.
+    pub place: String,
+    /// `loaded`, `unchanged` or `failed`.
+    pub state: State,
+    /// Rows there, counted by its server.
+    pub rows_loaded: Option<u64>,
+    /// Why it failed.
+    pub error: Option<String>,
 }
 
 /// What a run did.

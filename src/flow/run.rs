@@ -113,8 +113,10 @@ impl Run {
         month: impl AsyncFn(TripFile) -> Result<MonthReport, E>,
     ) -> RunReport {
         let month = &month;
+        self.tell(&Event::RunStarted { flow, files });
         let months = futures_util::stream::iter(files).map(|&file| async move {
             let started = Instant::now();
+            self.tell(&Event::MonthStarted(file));
             // A fault in one month stops no other. What it was is on stderr already.
             let done = AssertUnwindSafe(month(file)).catch_unwind().await;
             let mut report = match done {
@@ -126,7 +128,9 @@ impl Run {
             self.tell(&Event::MonthDone(&report));
             report
         });
-        RunReport::new(flow, months.buffered(jobs).collect().await)
+        let report = RunReport::new(flow, months.buffered(jobs).collect().await);
+        self.tell(&Event::RunDone(&report));
+        report
     }
 
     /// Runs a task, and again after a transient failure. `work` is given the means to say how

@@ -1,0 +1,102 @@
+//! The flows by name, each with its parameters: what the command line, a deployment and a
+//! flow run of an orchestrator have in common.
+
+use nyc_taxi_etl::config::{Parameters, ParentParameters, Tools};
+use nyc_taxi_etl::flow::{Run, RunReport};
+use nyc_taxi_etl::trip::Month;
+use schemars::{Schema, schema_for};
+use serde::de::DeserializeOwned;
+
+use crate::terminal::Error;
+use crate::{etl_gcs_to_postgres, etl_parent_flow, etl_web_to_gcs, ingest_data};
+
+/// A flow over months, with what it is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Flow {
+    EtlWebToGcs(Parameters),
+    EtlGcsToPostgres(Parameters),
+    IngestData(Parameters),
+    EtlParentFlow(ParentParameters),
+}
+
+/// A parameter of a flow that is not understood.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FlowError {
+    #[error("there is no flow '{name}': there are {}", Flow::NAMES.join(", "))]
+    Unknown { name: String },
+    #[error("the parameters of {flow} are not understood: {source}")]
+    Parameters { flow: &'static str, source: serde_json::Error },
+}
+
+impl Flow {
+    /// The names of all flows over months.
+    pub(crate) const NAMES: [&str; 4] =
+        [etl_web_to_gcs::NAME, etl_gcs_to_postgres::NAME, ingest_data::NAME, etl_parent_flow::NAME];
+
+    /// The flow of a name, with the parameters stored for it or given to it.
+    pub(crate) fn named(name: &str, parameters: serde_json::Value) -> Result<Self, FlowError> {
+        fn read<T: DeserializeOwned>(
+            flow: &'static str,
+            parameters: serde_json::Value,
+        ) -> Result<T, FlowError> {
+            serde_json::from_value(parameters)
+                .map_err(|source| FlowError::Parameters { flow, source })
+        }
+        match name {
+            etl_web_to_gcs::NAME => Ok(Self::EtlWebToGcs(read(etl_web_to_gcs::NAME, parameters)?)),
+            etl_gcs_to_postgres::NAME => {
+                Ok(Self::EtlGcsToPostgres(read(etl_gcs_to_postgres::NAME, parameters)?))
+            }
+            ingest_data::NAME => Ok(Self::IngestData(read(ingest_data::NAME, parameters)?)),
+            etl_parent_flow::NAME => {
+                Ok(Self::EtlParentFlow(read(etl_parent_flow::NAME, parameters)?))
+            }
+            _ => Err(FlowError::Unknown { name: name.to_owned() }),
+        }
+    }
+
+    /// Its name.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::EtlWebToGcs(_) => etl_web_to_gcs::NAME,
+            Self::EtlGcsToPostgres(_) => etl_gcs_to_postgres::NAME,
+            Self::IngestData(_) => ingest_data::NAME,
+            Self::EtlParentFlow(_) => etl_parent_flow::NAME,
+        }
+    }
+
+    /// The JSON Schema of a flow's parameters; none where there is no such flow.
+    pub(crate) fn schema(name: &str) -> Option<Schema> {
+        match name {
+            etl_parent_flow::NAME => Some(schema_for!(ParentParameters)),
+            _ if Self::NAMES.contains(&name) => Some(schema_for!(Parameters)),
+            _ => None,
+        }
+    }
+
+    /// Which months it is asked for.
+    pub(crate) const fn months(&self) -> &Parameters {
+        match self {
+            Self::EtlWebToGcs(months)
+            | Self::EtlGcsToPostgres(months)
+            | Self::IngestData(months) => months,
+            Self::EtlParentFlow(parameters) => &parameters.months,
+        }
+    }
+
+    /// Runs it.
+    pub(crate) async fn run(&self, run: &Run, tools: &Tools) -> Result<RunReport, Error> {
+        let files = self.months().files(Month::current())?;
+        Ok(match self {
+            Self::EtlWebToGcs(_) => etl_web_to_gcs::etl_web_to_gcs(run, tools, &files).await,
+            Self::EtlGcsToPostgres(_) => {
+                etl_gcs_to_postgres::etl_gcs_to_postgres(run, tools, &files).await?
+            }
+            Self::IngestData(_) => ingest_data::ingest_data(run, tools, &files).await?,
+            Self::EtlParentFlow(parameters) => {
+                let to = &parameters.to_warehouse;
+                etl_parent_flow::etl_parent_flow(run, tools, &files, to).await?
+            }
+        })
+    }
+}
