@@ -2,13 +2,18 @@
 //! tools made from them.
 
 mod error;
+mod file;
+mod options;
 mod parameters;
 mod parent;
+mod secret;
 mod settings;
 mod tools;
 
 pub use error::TaskError;
+pub use options::{NewColumn, Options};
 pub use parameters::{ColourList, MonthList, ParameterError, Parameters};
 pub use parent::ParentParameters;
-pub use settings::{NewColumn, Options, Secret, Settings, SettingsError};
+pub use secret::Secret;
+pub use settings::{Settings, SettingsError};
 pub use tools::Tools;

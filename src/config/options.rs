@@ -1,0 +1,119 @@
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
+use clap::{Args, ValueEnum};
+use serde::Deserialize;
+
+use crate::clean::Changeable;
+use crate::lake::LakeAddress;
+
+use super::Secret;
+
+/// What the command line or the environment says; nothing where it says nothing.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Settings (also in taxi.toml)")]
+pub struct Options {
+    /// Where files come from: web, datatalks, tlc, sample, raw, a folder, or an address with
+    /// {colour}, {year} and {month} in it [default: web]
+    // An address may hold a secret, which the help does not tell.
+    #[arg(long, env = "TAXI_SOURCE", hide_env_values = true)]
+    pub source: Option<Secret>,
+
+    /// Where etl-zones finds the taxi zones: web, a file, or an address [default: web]
+    #[arg(long, value_name = "ADDRESS", env = "TAXI_ZONES", hide_env_values = true)]
+    pub zones: Option<String>,
+
+    /// Where months go: a folder, or gs://bucket/prefix [default: data]
+    #[arg(long, env = "TAXI_LAKE")]
+    pub lake: Option<LakeAddress>,
+
+    /// The folder for what is on its way [default: data/spool]
+    #[arg(long, value_name = "FOLDER", env = "TAXI_SPOOL")]
+    pub spool: Option<PathBuf>,
+
+    /// The key file of a Google service account [default: the application default credentials]
+    #[arg(long, value_name = "FILE", env = "TAXI_CREDENTIALS")]
+    pub credentials: Option<PathBuf>,
+
+    /// Do a month again even if nothing has changed
+    #[arg(long, env = "TAXI_FORCE", value_name = "YES", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = BoolishValueParser::new())]
+    pub force: Option<bool>,
+
+    /// Keep the bytes as fetched, under raw/ in the lake
+    #[arg(long, env = "TAXI_KEEP_RAW", value_name = "YES", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = BoolishValueParser::new())]
+    pub keep_raw: Option<bool>,
+
+    /// What a column that the schema does not know means [default: warn]
+    #[arg(long, value_name = "WHAT", env = "TAXI_ON_NEW_COLUMN")]
+    pub on_new_column: Option<NewColumn>,
+
+    /// Set the records aside that these rules concern
+    #[arg(long, value_name = "RULES", value_delimiter = ',', env = "TAXI_REJECT")]
+    pub reject: Vec<Changeable>,
+
+    /// Keep and count the records that these rules concern
+    #[arg(long, value_name = "RULES", value_delimiter = ',', env = "TAXI_FLAG")]
+    pub flag: Vec<Changeable>,
+
+    /// Do not ask these rules
+    #[arg(long, value_name = "RULES", value_delimiter = ',', env = "TAXI_OFF")]
+    pub off: Vec<Changeable>,
+
+    /// How many threads clean a month [default: one each core]
+    #[arg(long, value_name = "N", env = "TAXI_THREADS")]
+    pub threads: Option<usize>,
+
+    /// How often a task is tried again after a passing trouble [default: 5]
+    #[arg(long, value_name = "N", env = "TAXI_RETRIES")]
+    pub retries: Option<usize>,
+
+    /// How long until the first of these tries; doubled for each after it [default: 1s]
+    #[arg(long, value_name = "TIME", value_parser = time, env = "TAXI_RETRY_DELAY")]
+    pub retry_delay: Option<Duration>,
+
+    /// How long a silent host is waited for [default: 60s]
+    #[arg(long, value_name = "TIME", value_parser = time, env = "TAXI_STALL_TIMEOUT")]
+    pub stall_timeout: Option<Duration>,
+
+    /// The most connections to one host [default: 2]
+    #[arg(long, value_name = "N", env = "TAXI_CONNECTIONS_PER_HOST")]
+    pub connections_per_host: Option<usize>,
+
+    /// The Postgres to load into: postgres://user:password@host/database [default: PGHOST and its
+    /// kin]. Others see a flag in the process list: the environment is the place for a password
+    #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
+    pub database_url: Option<Secret>,
+
+    /// The schema in it [default: nyc_taxi]
+    #[arg(long, value_name = "NAME", env = "TAXI_SCHEMA", value_parser = NonEmptyStringValueParser::new())]
+    pub schema: Option<String>,
+
+    /// The table to load into [default: yellow_trips, green_trips, ...]
+    #[arg(long, value_name = "NAME", env = "TAXI_TABLE", value_parser = NonEmptyStringValueParser::new())]
+    pub table: Option<String>,
+
+    /// How many months are loaded at once [default: 2]
+    #[arg(long, value_name = "N", env = "TAXI_JOBS")]
+    pub jobs: Option<usize>,
+
+    /// The file of settings [default: taxi.toml, where there is one]
+    #[arg(long, value_name = "FILE", env = "TAXI_CONFIG")]
+    pub config: Option<PathBuf>,
+}
+
+/// What a column that the schema does not know means.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NewColumn {
+    /// It is named in a warning and in the footer, and left out.
+    #[default]
+    Warn,
+    /// The month fails.
+    Fail,
+}
+
+/// A time such as `30s`.
+pub(super) fn time(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|_| "write it as 500ms, 30s or 2m".to_owned())
+}
