@@ -147,6 +147,11 @@ impl Connection {
         self.stream.get_ref().set_zero_linger()
     }
 
+    /// The bare connection, before anything was read from it.
+    pub fn into_stream(self) -> TcpStream {
+        self.stream.into_inner()
+    }
+
     /// Keeps the connection open in silence until the client gives up.
     pub async fn stall(mut self) -> io::Result<()> {
         let mut scrap = [0; 4096];
@@ -237,6 +242,10 @@ impl Server {
     /// `http://127.0.0.1:PORT`, without a slash at the end.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    pub const fn port(&self) -> u16 {
+        self.address.port()
     }
 }
 

@@ -15,5 +15,6 @@ pub mod gcs;
 pub mod generate;
 pub mod http;
 pub mod postgres;
+pub mod rough;
 pub mod tls;
 pub mod web;

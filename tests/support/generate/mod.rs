@@ -16,7 +16,7 @@ mod made;
 mod metered;
 mod parquet_file;
 mod plan;
-mod random;
+pub mod random;
 #[cfg(test)]
 mod tests;
 mod trips;
