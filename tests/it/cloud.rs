@@ -50,22 +50,9 @@ impl Cloud {
         until(part, || self.proxy.count(method, part) > 0);
     }
 
-    /// The objects of the lake, by their key below its prefix, as the JSON API has them.
+    /// The objects of the lake, by their key below its prefix.
     pub async fn objects(&self) -> Objects {
-        let url = self.proxy.url();
-        let get = async |path: String| {
-            let answer = reqwest::get(format!("{url}/storage/v1/b/lake/o{path}")).await;
-            answer.unwrap().bytes().await.unwrap()
-        };
-        let listing: Value = serde_json::from_slice(&get(String::new()).await).unwrap();
-        let mut objects = Objects::new();
-        for item in listing["items"].as_array().into_iter().flatten() {
-            let name = item["name"].as_str().unwrap();
-            let bytes = get(format!("/{}?alt=media", name.replace('/', "%2F"))).await;
-            let key = name.strip_prefix("trips/").expect("it is in the lake");
-            objects.insert(key.to_owned(), bytes);
-        }
-        objects
+        objects(&self.proxy).await
     }
 
     /// Fails unless the lake holds just what an undisturbed run of these arguments publishes
@@ -76,4 +63,23 @@ impl Cloud {
         assert_eq!(self.proxy.uploads(), Vec::<String>::new());
         assert_eq!(self.taxi.files("data"), Vec::<String>::new(), "in the spool");
     }
+}
+
+/// The objects of the lake `gs://lake/trips`, by their key below its prefix, as the JSON API
+/// has them.
+pub async fn objects(proxy: &GcsProxy) -> Objects {
+    let url = proxy.url();
+    let get = async |path: String| {
+        let answer = reqwest::get(format!("{url}/storage/v1/b/lake/o{path}")).await;
+        answer.unwrap().bytes().await.unwrap()
+    };
+    let listing: Value = serde_json::from_slice(&get(String::new()).await).unwrap();
+    let mut objects = Objects::new();
+    for item in listing["items"].as_array().into_iter().flatten() {
+        let name = item["name"].as_str().unwrap();
+        let bytes = get(format!("/{}?alt=media", name.replace('/', "%2F"))).await;
+        let key = name.strip_prefix("trips/").expect("it is in the lake");
+        objects.insert(key.to_owned(), bytes);
+    }
+    objects
 }

@@ -25,5 +25,6 @@ mod show;
 mod sources;
 mod starve;
 mod taxi;
+mod unattended;
 mod usage;
 mod vintages;

@@ -60,11 +60,11 @@ impl Fate {
         // Most breaks come early, where the small calls are; some in the midst of a file.
         let bytes = 1 << random.below(20);
         match random.below(100) {
-            0..60 => Self::Slow,
-            60..68 => Self::Refused,
-            68..78 => Self::Reset(bytes),
-            78..85 => Self::Half(bytes),
-            85..88 => Self::Silent(bytes),
+            0..30 => Self::Slow,
+            30..38 => Self::Refused,
+            38..62 => Self::Reset(bytes),
+            62..80 => Self::Half(bytes),
+            80..84 => Self::Silent(bytes),
             _ if speaks == Speaks::Http => Self::Busy(random.pick(&[429, 503, 500, 502])),
             _ => Self::Slow,
         }

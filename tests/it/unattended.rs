@@ -1,0 +1,157 @@
+//! Backfills that nobody watches: killed, cut off, two at once. In the end the lake and the
+//! warehouses hold exactly what an undisturbed run gives, and nothing is left over.
+
+mod killed;
+mod rough;
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use tokio_postgres::Client;
+
+use crate::cloud::objects;
+use crate::running::{Objects, assert_same};
+use crate::support::gcs::GcsProxy;
+use crate::support::generate::{Colour, Dirt, Form, Recipe};
+use crate::support::postgres::{Database, PostgresServer};
+use crate::support::web::Web;
+use crate::taxi::{Ran, Taxi};
+
+/// What a store holds, by the name of the part: a checksum or a count.
+type Contents = BTreeMap<String, String>;
+
+/// Some months of green and yellow on a web server.
+struct Months {
+    web: Web,
+    from: String,
+    to: String,
+}
+
+impl Months {
+    /// So many months of both colours, from 2019-01 on, each with some rows to set aside.
+    async fn serve(months: u32, rows: u64) -> Self {
+        let web = Web::start().await;
+        let name = |number: u32| format!("{}-{:02}", 2019 + number / 12, number % 12 + 1);
+        for number in 0..months {
+            for colour in [Colour::Green, Colour::Yellow] {
+                let (year, month) = (2019 + number / 12, number % 12 + 1);
+                let recipe = Recipe::new(colour, year as u16, month as u8);
+                let recipe = recipe.rows(rows + u64::from(number)).seed(u64::from(number) + 1);
+                let recipe = recipe.form(Form::CsvGz).dirt(Dirt::Unreadable, 3);
+                let recipe = recipe.dirt(Dirt::PickupOutsideMonth, 4);
+                web.put(&format!("/{colour}-{}", name(number)), recipe.bytes().0);
+            }
+        }
+        Self { web, from: name(0), to: name(months - 1) }
+    }
+}
+
+/// A bucket, a database, and the program that fills them from the months' web server.
+struct Backfill {
+    proxy: GcsProxy,
+    database: Database,
+    client: Client,
+    taxi: Taxi,
+}
+
+impl Backfill {
+    async fn new() -> Self {
+        let proxy = GcsProxy::start().await;
+        proxy.make_bucket("lake").await;
+        let database = PostgresServer::shared().await.database().await;
+        let client = database.client().await;
+        let taxi = Taxi::new()
+            .set("TAXI_LAKE", "gs://lake/trips")
+            .set("STORAGE_EMULATOR_HOST", proxy.url())
+            .set("DATABASE_URL", database.url());
+        Self { proxy, database, client, taxi }
+    }
+
+    /// The arguments of a backfill of all these months from an address.
+    fn args(months: &Months, web: &str) -> Vec<String> {
+        let source = format!("{web}/{{colour}}-{{year}}-{{month}}");
+        let args = ["run", "etl-parent-flow", "--colour", "green,yellow", "--from", &months.from];
+        let more = ["--to", &months.to, "--to-warehouse", "postgres", "--jobs", "4"];
+        let rest = ["--source", &source, "--output", "json"];
+        [&args[..], &more, &rest].concat().into_iter().map(str::to_owned).collect()
+    }
+
+    fn run(&self, months: &Months, web: &str) -> Ran {
+        self.taxi.run(Self::args(months, web))
+    }
+
+    /// What the warehouse holds: a checksum and a count of each partition, the ledger but for
+    /// its times, and the name of everything there is.
+    async fn warehouse(&self) -> Contents {
+        let mut contents = Contents::new();
+        let relations = "SELECT c.relname::text, c.relkind::text FROM pg_class c
+                          WHERE c.relnamespace = to_regnamespace('nyc_taxi') AND c.relkind <> 't'
+                          ORDER BY 1";
+        for row in self.client.query(relations, &[]).await.unwrap() {
+            let (name, kind): (String, String) = (row.get(0), row.get(1));
+            let said = match (kind.as_str(), name.as_str()) {
+                ("r", "loads") => {
+                    self.checksum(
+                        "(SELECT table_name, month, rows, source_sha256, schema_digest, \
+                                    rules_digest, lake_object FROM nyc_taxi.loads) AS loads",
+                    )
+                    .await
+                }
+                ("r", name) => self.checksum(&format!("nyc_taxi.\"{name}\"")).await,
+                _ => String::new(),
+            };
+            contents.insert(format!("{kind} {name}"), said);
+        }
+        contents
+    }
+
+    async fn checksum(&self, table: &str) -> String {
+        let sql = format!(
+            "SELECT count(*) || ' ' || coalesce(md5(string_agg(md5(t::text), '' ORDER BY md5(t::text))), '')
+               FROM (SELECT * FROM {table}) AS t"
+        );
+        self.client.query_one(&sql, &[]).await.unwrap_or_else(|e| panic!("{sql}: {e:?}")).get(0)
+    }
+
+    /// Fails unless lake and warehouse hold what the other's do, and nothing is left over.
+    async fn assert_like(&self, wanted: &Undisturbed) {
+        assert_same(&objects(&self.proxy).await, &wanted.lake);
+        assert_eq!(self.warehouse().await, wanted.warehouse);
+        assert_eq!(self.proxy.uploads(), Vec::<String>::new());
+        let left: Vec<_> = self.taxi.files("data/spool");
+        assert_eq!(left, Vec::<String>::new(), "in the spool");
+        let others = "SELECT nspname::text FROM pg_namespace WHERE nspname !~ '^pg_|^information_'";
+        let schemas = self.client.query(others, &[]).await.unwrap();
+        let schemas: Vec<String> = schemas.iter().map(|row| row.get(0)).collect();
+        assert_eq!(schemas, ["public", "nyc_taxi"], "in {}", self.database.name);
+    }
+}
+
+/// What a run that nothing disturbs gives.
+struct Undisturbed {
+    lake: Objects,
+    warehouse: Contents,
+}
+
+impl Undisturbed {
+    async fn of(months: &Months, web: &str) -> Self {
+        let backfill = Backfill::new().await;
+        let ran = backfill.run(months, web).exits(0);
+        let states = states(&ran);
+        assert!(
+            states.values().all(|state| state == "published" || state == "loaded"),
+            "{states:?}"
+        );
+        Self { lake: objects(&backfill.proxy).await, warehouse: backfill.warehouse().await }
+    }
+}
+
+/// The state of each month of a report.
+fn states(ran: &Ran) -> BTreeMap<String, String> {
+    let report = ran.json();
+    let months = report["months"].as_array().unwrap().iter();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    months
+        .map(|m| (format!("{} {}", text(&m["colour"]), text(&m["month"])), text(&m["state"])))
+        .collect()
+}
