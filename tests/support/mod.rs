@@ -1,5 +1,5 @@
 //! What tests, benchmarks and the quickstart share: trip files with known dirt, a web
-//! server that fails on demand, and the GCS server with the proxy before it.
+//! server that fails on demand, and the GCS and BigQuery servers with the proxies before them.
 #![allow(
     dead_code,
     missing_docs,
@@ -10,6 +10,7 @@
     clippy::unwrap_used
 )]
 
+pub mod bigquery;
 pub mod control;
 pub mod gcs;
 pub mod generate;

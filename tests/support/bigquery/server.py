@@ -1,0 +1,228 @@
+"""local-bigquery, with partition decorators as Google documents them.
+
+As it comes, that server takes a load into `trips$202001` for one into another table of that
+name, and says that all went well. This starts it with our reading of
+https://cloud.google.com/bigquery/docs/managing-partitioned-table-data and
+https://cloud.google.com/bigquery/docs/reference/rest/v2/Job#JobConfigurationLoad:
+
+- A load, a copy or a query into `table$partition` touches that partition alone: WRITE_TRUNCATE
+  replaces its rows, WRITE_APPEND adds to them, WRITE_EMPTY wants it empty. All in one
+  transaction.
+- "The partition ID specified in the decorator must match the data being written": stray rows
+  fail the job.
+- schemaUpdateOptions go with WRITE_TRUNCATE when the destination is a partition.
+- Partitioning and clustering that the job gives must be those of the table; a table that is not
+  there is made with them.
+- A field that the table has keeps its type.
+- `table$partition` can be the source of a copy, can be deleted, and tables.get counts its rows.
+- A job id is taken by the first of two that come at once.
+
+Partitions are by a column of the table, or `__NULL__`; everything else is refused rather than
+guessed at. Run it as `server.py --host ... --port ...`; the options are local-bigquery's.
+"""
+
+import datetime
+import threading
+
+from local_bigquery.catalog import metadata, names, tables
+from local_bigquery.engine import database
+from local_bigquery.engine.database import quote
+from local_bigquery.errors import BigQueryError
+from local_bigquery.jobs import copy, runner
+from local_bigquery.models import Table
+
+FORMATS = {"YEAR": "%Y", "MONTH": "%Y%m", "DAY": "%Y%m%d", "HOUR": "%Y%m%d%H"}
+STANDARD = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
+
+plain_write, plain_columns, plain_delete, plain_load = (
+    tables.write,
+    tables.columns,
+    tables.delete,
+    tables.load,
+)
+plain_source, plain_submit = copy._source, runner.submit
+submitting = threading.Lock()
+
+
+def split(project, dataset, name):
+    table, _, partition = name.partition("$")
+    return (project, dataset, table), partition
+
+
+def invalid(message):
+    return BigQueryError("invalid", message)
+
+
+def stored(table):
+    """The table as it is kept, or nothing when it is not there."""
+    if not tables.exists(*table):
+        return None
+    return metadata.load(Table, *table) or Table()
+
+
+def end_of(kind, start):
+    if kind == "YEAR":
+        return start.replace(year=start.year + 1)
+    if kind == "MONTH":
+        return (start + datetime.timedelta(days=32)).replace(day=1)
+    return start + datetime.timedelta(**{kind.lower() + "s": 1})
+
+
+def rows_of(table, partition, partitioning):
+    """The condition by which a row is in the partition."""
+    label = names.label(*table)
+    if not partitioning:
+        raise invalid(
+            f"Cannot use a partition decorator: {label} is not partitioned by time"
+        )
+    if not partitioning.field:
+        raise BigQueryError(
+            "notImplemented", "decorators of ingestion-time partitions are not emulated"
+        )
+    field = quote(partitioning.field)
+    if partition == "__NULL__":
+        return f"({field} IS NULL)"
+    kind = (partitioning.type or "DAY").upper()
+    try:
+        start = datetime.datetime.strptime(partition, FORMATS[kind])
+        # strptime takes 20201 for January as well.
+        if start.strftime(FORMATS[kind]) != partition:
+            raise ValueError
+    except ValueError:
+        raise invalid(
+            f"Invalid partition id {partition}: {label} is partitioned by {kind}"
+        ) from None
+    return f"({field} >= TIMESTAMP '{start}' AND {field} < TIMESTAMP '{end_of(kind, start)}')"
+
+
+def layout(partitioning, clustering):
+    by = partitioning and ((partitioning.type or "DAY").upper(), partitioning.field)
+    return by, (clustering and clustering.fields) or None
+
+
+def check_layout(table, kept, config):
+    by, clustered = layout(
+        getattr(config, "timePartitioning", None), getattr(config, "clustering", None)
+    )
+    kept_by, kept_clustered = layout(kept.timePartitioning, kept.clustering)
+    if by and by != kept_by:
+        raise invalid(
+            f"Incompatible table partitioning specification for {names.label(*table)}. "
+            f"Expects {kept_by}, but input partitioning specification is {by}"
+        )
+    if clustered and clustered != kept_clustered:
+        raise invalid(
+            f"Incompatible table clustering specification for {names.label(*table)}. "
+            f"Expects {kept_clustered}, but input clustering specification is {clustered}"
+        )
+
+
+def check_types(table, config):
+    """Only the decorated name of a column may be new to the table, not its type."""
+    given = getattr(config, "schema_", None)
+    if not given:
+        return
+    kept = {field.name.casefold(): field.type for field in plain_columns(*table)}
+    for field in given.fields or []:
+        had = kept.get(field.name.casefold(), field.type)
+        if STANDARD.get(had, had) != STANDARD.get(field.type, field.type):
+            raise invalid(
+                f"Provided Schema does not match Table {names.label(*table)}. "
+                f"Field {field.name} has changed type from {had} to {field.type}"
+            )
+
+
+def write(
+    cursor, query, params, reference, config, default="WRITE_EMPTY", *rest, **more
+):
+    table, partition = split(*reference)
+    if not partition:
+        return plain_write(
+            cursor, query, params, reference, config, default, *rest, **more
+        )
+    with database.writing("$partitions", *table):
+        kept = stored(table)
+        where = rows_of(table, partition, (kept or config).timePartitioning)
+        label = names.label(*reference)
+        [(strays,)] = cursor.execute(
+            f"SELECT count(*) FROM ({query}) WHERE {where} IS NOT TRUE", params
+        ).fetchall()
+        if strays:
+            raise invalid(
+                "Some rows belong to different partitions rather than destination "
+                f"partition {label}"
+            )
+        disposition = config.writeDisposition or default
+        append = config.replace(writeDisposition="WRITE_APPEND")
+        if kept:
+            check_layout(table, kept, config)
+            check_types(table, config)
+            append = append.replace(timePartitioning=None, clustering=None)
+        mine = f"FROM {tables.name(*table)} WHERE {where}"
+        if kept and disposition == "WRITE_EMPTY":
+            if cursor.execute(f"SELECT 1 {mine} LIMIT 1").fetchall():
+                raise BigQueryError("duplicate", f"Already Exists: Table {label}")
+        more["isolated"] = False
+        cursor.execute("BEGIN")
+        try:
+            if kept and disposition == "WRITE_TRUNCATE":
+                cursor.execute(f"DELETE {mine}")
+            made = plain_write(
+                cursor, query, params, table, append, "WRITE_APPEND", *rest, **more
+            )
+            cursor.execute("COMMIT")
+        except BaseException:
+            cursor.execute("ROLLBACK")
+            raise
+    if made and (schema := getattr(config, "schema_", None)):
+        # What is described by the job is lost else: the caller knows the decorated name alone.
+        tables.annotate(table, Table(schema=schema))
+    return False
+
+
+def columns(project, dataset, name, *rest, **more):
+    return plain_columns(project, dataset, name.partition("$")[0], *rest, **more)
+
+
+def load(project, dataset, name):
+    table, partition = split(project, dataset, name)
+    found = plain_load(*table)
+    if not partition:
+        return found
+    where = rows_of(table, partition, found.timePartitioning)
+    [(rows,)] = database.fetch(
+        f"SELECT count(*) FROM {tables.name(*table)} WHERE {where}"
+    )
+    size = str(tables.logical_bytes(rows, len(tables.fields(found))))
+    return found.replace(numRows=str(rows), numBytes=size)
+
+
+def delete(project, dataset, name):
+    table, partition = split(project, dataset, name)
+    if not partition:
+        return plain_delete(*table)
+    where = rows_of(table, partition, plain_load(*table).timePartitioning)
+    with database.writing("$partitions", *table):
+        database.execute(f"DELETE FROM {tables.name(*table)} WHERE {where}")
+
+
+def source(reference):
+    table, partition = split(*reference)
+    if not partition:
+        return plain_source(reference)
+    where = rows_of(table, partition, plain_load(*table).timePartitioning)
+    return f"(SELECT * FROM {tables.name(*table)} WHERE {where})"
+
+
+def submit(*job, **more):
+    with submitting:
+        return plain_submit(*job, **more)
+
+
+tables.write, tables.columns, tables.delete, tables.load = write, columns, delete, load
+copy._source, runner.submit = source, submit
+
+if __name__ == "__main__":
+    from local_bigquery.cli import main
+
+    main()
