@@ -12,8 +12,12 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use super::gcs::GcsServer;
-pub use fault::{BigQueryFault, JobError};
-pub use proxy::BigQueryProxy;
+// Not every user of this module takes all of it.
+#[allow(unused_imports)]
+pub use {
+    fault::{BigQueryFault, JobError},
+    proxy::BigQueryProxy,
+};
 
 mod fault;
 mod proxy;

@@ -15,7 +15,8 @@ https://cloud.google.com/bigquery/docs/reference/rest/v2/Job#JobConfigurationLoa
   there is made with them.
 - A field that the table has keeps its type.
 - `table$partition` can be the source of a copy, can be deleted, and tables.get counts its rows.
-- A job id is taken by the first of two that come at once.
+- A job id is taken by the first of two that come at once, and jobs that come at once all find
+  their files.
 
 Partitions are by a column of the table, or `__NULL__`; everything else is refused rather than
 guessed at. Run it as `server.py --host ... --port ...`; the options are local-bigquery's.
@@ -28,7 +29,7 @@ from local_bigquery.catalog import metadata, names, tables
 from local_bigquery.engine import database
 from local_bigquery.engine.database import quote
 from local_bigquery.errors import BigQueryError
-from local_bigquery.jobs import copy, runner
+from local_bigquery.jobs import copy, load as load_job, runner
 from local_bigquery.models import Table
 
 FORMATS = {"YEAR": "%Y", "MONTH": "%Y%m", "DAY": "%Y%m%d", "HOUR": "%Y%m%d%H"}
@@ -40,8 +41,8 @@ plain_write, plain_columns, plain_delete, plain_load = (
     tables.delete,
     tables.load,
 )
-plain_source, plain_submit = copy._source, runner.submit
-submitting = threading.Lock()
+plain_source, plain_paths, plain_submit = copy._source, load_job.paths, runner.submit
+submitting, finding = threading.Lock(), threading.Lock()
 
 
 def split(project, dataset, name):
@@ -117,19 +118,32 @@ def check_layout(table, kept, config):
         )
 
 
-def check_types(table, config):
-    """Only the decorated name of a column may be new to the table, not its type."""
+def check_types(table, had, config):
+    """Refuses a field of another type than the table's."""
     given = getattr(config, "schema_", None)
     if not given:
         return
-    kept = {field.name.casefold(): field.type for field in plain_columns(*table)}
+    types = {field.name.casefold(): field.type for field in had}
     for field in given.fields or []:
-        had = kept.get(field.name.casefold(), field.type)
-        if STANDARD.get(had, had) != STANDARD.get(field.type, field.type):
+        kept = types.get(field.name.casefold(), field.type)
+        if STANDARD.get(kept, kept) != STANDARD.get(field.type, field.type):
             raise invalid(
                 f"Provided Schema does not match Table {names.label(*table)}. "
-                f"Field {field.name} has changed type from {had} to {field.type}"
+                f"Field {field.name} has changed type from {kept} to {field.type}"
             )
+
+
+def describe(table, had, kept, given):
+    """Keeps what the job's schema says of the fields that are new."""
+    names_had = {field.name.casefold() for field in had}
+    new = [
+        field
+        for field in (given and given.fields) or []
+        if field.name.casefold() not in names_had
+    ]
+    if new:
+        described = [*tables.fields(kept or Table()), *new]
+        tables.annotate(table, Table(schema={"fields": [f.dump() for f in described]}))
 
 
 def write(
@@ -142,6 +156,7 @@ def write(
         )
     with database.writing("$partitions", *table):
         kept = stored(table)
+        had = plain_columns(*table) if kept else []
         where = rows_of(table, partition, (kept or config).timePartitioning)
         label = names.label(*reference)
         [(strays,)] = cursor.execute(
@@ -156,7 +171,7 @@ def write(
         append = config.replace(writeDisposition="WRITE_APPEND")
         if kept:
             check_layout(table, kept, config)
-            check_types(table, config)
+            check_types(table, had, config)
             append = append.replace(timePartitioning=None, clustering=None)
         mine = f"FROM {tables.name(*table)} WHERE {where}"
         if kept and disposition == "WRITE_EMPTY":
@@ -167,16 +182,15 @@ def write(
         try:
             if kept and disposition == "WRITE_TRUNCATE":
                 cursor.execute(f"DELETE {mine}")
-            made = plain_write(
+            plain_write(
                 cursor, query, params, table, append, "WRITE_APPEND", *rest, **more
             )
             cursor.execute("COMMIT")
         except BaseException:
             cursor.execute("ROLLBACK")
             raise
-    if made and (schema := getattr(config, "schema_", None)):
-        # What is described by the job is lost else: the caller knows the decorated name alone.
-        tables.annotate(table, Table(schema=schema))
+    describe(table, had, kept, getattr(config, "schema_", None))
+    # The caller would describe a table of the decorated name.
     return False
 
 
@@ -187,9 +201,13 @@ def columns(project, dataset, name, *rest, **more):
 def load(project, dataset, name):
     table, partition = split(project, dataset, name)
     found = plain_load(*table)
-    if not partition:
+    if partition:
+        where = rows_of(table, partition, found.timePartitioning)
+    elif found.timePartitioning and found.schema_ and tables.fields(found):
+        # The server's own count still has the rows that were replaced.
+        where = "true"
+    else:
         return found
-    where = rows_of(table, partition, found.timePartitioning)
     [(rows,)] = database.fetch(
         f"SELECT count(*) FROM {tables.name(*table)} WHERE {where}"
     )
@@ -219,8 +237,13 @@ def submit(*job, **more):
         return plain_submit(*job, **more)
 
 
+def paths(*uri):
+    with finding:
+        return plain_paths(*uri)
+
+
 tables.write, tables.columns, tables.delete, tables.load = write, columns, delete, load
-copy._source, runner.submit = source, submit
+copy._source, load_job.paths, runner.submit = source, paths, submit
 
 if __name__ == "__main__":
     from local_bigquery.cli import main
