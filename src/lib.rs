@@ -12,11 +12,13 @@
 //! - [`lake`]: publishing a month to object storage and reading it back
 //! - [`warehouse`]: replacing a month in a database, and the ledger of what was loaded
 //! - [`config`]: what the user asks for
+//! - [`prefect`]: what is asked of a Prefect server, and told to it
 
 pub mod clean;
 pub mod config;
 pub mod flow;
 pub mod lake;
+pub mod prefect;
 pub mod schema;
 pub mod source;
 pub mod trip;

@@ -20,6 +20,7 @@ mod lake_gcs_kills;
 mod memory;
 mod month;
 mod postgres;
+mod prefect;
 mod running;
 mod show;
 mod sources;

@@ -16,6 +16,7 @@ pub mod gcs;
 pub mod generate;
 pub mod http;
 pub mod postgres;
+pub mod prefect;
 pub mod rough;
 pub mod tls;
 pub mod web;

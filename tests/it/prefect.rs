@@ -1,0 +1,3 @@
+//! Prefect: its real server, its command line and its workers.
+
+mod client;
