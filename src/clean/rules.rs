@@ -53,6 +53,15 @@ impl fmt::Display for Level {
     }
 }
 
+impl FromStr for Level {
+    type Err = RuleError;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let all = [Self::Reject, Self::Flag, Self::Off];
+        all.into_iter().find(|level| level.to_string() == name).ok_or(RuleError::Level)
+    }
+}
+
 const MICROSECONDS_PER_DAY: i64 = 86_400_000_000;
 const LONGEST_MILES: f64 = 1_000.0;
 const MOST_PASSENGERS: i16 = 9;
@@ -176,6 +185,9 @@ pub enum RuleError {
         changeable = changeable()
     )]
     Fixed(String),
+    /// A level that is none.
+    #[error("the level of a rule is reject, flag or off")]
+    Level,
 }
 
 fn names() -> String {
@@ -183,13 +195,24 @@ fn names() -> String {
 }
 
 fn changeable() -> String {
-    let names = RULES.iter().filter(|rule| !rule.fixed).map(|rule| rule.name);
-    names.collect::<Vec<_>>().join(", ")
+    Changeable::names().collect::<Vec<_>>().join(", ")
 }
 
 /// The name of a rule whose level may be changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Changeable(usize);
+
+impl Changeable {
+    /// The names of all of them.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        RULES.iter().filter(|rule| !rule.fixed).map(|rule| rule.name)
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &'static str {
+        RULES[self.0].name
+    }
+}
 
 impl FromStr for Changeable {
     type Err = RuleError;

@@ -1,9 +1,16 @@
+use std::path::PathBuf;
+
 use crate::clean::CleanError;
 use crate::flow::{Failure, Retry};
 use crate::lake::LakeError;
-use crate::source::{FetchError, SpoolError};
+use crate::source::{FetchError, SpoolError, UnknownSource};
 use crate::trip::TripFile;
 use crate::warehouse::postgres::PostgresError;
+
+use super::blocks::{BlockError, BlockName};
+use super::connection::ConnectionKind;
+use super::origin::Origin;
+use super::secret::SecretError;
 
 /// Why a task of a flow failed: the error of the room it worked in.
 #[derive(Debug, thiserror::Error)]
@@ -62,4 +69,88 @@ impl Failure for TaskError {
     fn is_interruption(&self) -> bool {
         matches!(self, Self::Interrupted) || self.room().is_some_and(Failure::is_interruption)
     }
+}
+
+/// Why the settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// The file of settings cannot be read.
+    #[error("cannot read the settings in {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The file of settings says something that is not understood.
+    #[error("{}, line {line}, is not understood: {what}", path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// What is wrong, without the line itself: a password may be in it.
+        what: String,
+    },
+    /// A profile that the file does not have.
+    #[error("there is no profile '{name}' in {}{meant}", path.display())]
+    NoProfile {
+        /// Its name.
+        name: String,
+        /// The file.
+        path: PathBuf,
+        /// What may be meant.
+        meant: String,
+    },
+    /// A connection that the file does not have.
+    #[error("{by}: there is no [{}.{name}] in {}{meant}", kind.table(), path.display())]
+    NoConnection {
+        /// What it would lead to.
+        kind: ConnectionKind,
+        /// Its name.
+        name: String,
+        /// What names it.
+        by: Origin,
+        /// The file.
+        path: PathBuf,
+        /// What may be meant.
+        meant: String,
+    },
+    /// A secret is not to be had.
+    #[error("{setting}, from {origin}: {source}")]
+    Secret {
+        /// The setting that needs it.
+        setting: &'static str,
+        /// What says so.
+        origin: Origin,
+        /// Why.
+        source: SecretError,
+    },
+    /// A source that is none.
+    #[error("{error}{}", origin.in_file())]
+    Source {
+        /// What is wrong with it.
+        error: UnknownSource,
+        /// What says so.
+        origin: Origin,
+    },
+    /// A block that nobody was asked for.
+    #[error("{0} is a block of a Prefect server, and no server is named")]
+    Block(BlockName),
+    /// A block that cannot be read.
+    #[error("{block} cannot be read: {source}")]
+    ReadBlock {
+        /// The block.
+        block: BlockName,
+        /// Why.
+        source: BlockError,
+    },
+    /// A block of another type than is needed.
+    #[error("{block} is a block that says no {what}")]
+    BlockSays {
+        /// The block.
+        block: BlockName,
+        /// What it should say.
+        what: &'static str,
+    },
 }

@@ -1,85 +1,206 @@
+//! Reads `taxi.toml`: every key is known, and every value knows its line.
+
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use serde::{Deserialize, Deserializer};
+use serde::de::DeserializeOwned;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
-use crate::lake::LakeAddress;
-use crate::source::Source;
+use crate::clean::{Changeable, Level, RuleError};
 
-use super::options::time;
-use super::{NewColumn, Secret, SettingsError};
+use super::connection::{LakeConnection, PostgresConnection};
+use super::keys::{keys, suggestion};
+use super::notify::NotifySettings;
+use super::{Options, SettingsError};
 
 /// The file of settings looked for in the current folder.
 const FILE: &str = "taxi.toml";
 
+/// The tables of the file, beside the settings themselves.
+pub(super) const TABLES: [&str; 5] = ["lakes", "postgres", "profiles", "rules", "notify"];
+
+/// A table of the file, and the lines it and its keys are in.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Table<T> {
+    pub(super) value: T,
+    pub(super) line: usize,
+    pub(super) lines: BTreeMap<String, usize>,
+}
+
+/// Tables by their names, as the file names them.
+pub(super) type Named<T> = BTreeMap<String, Table<T>>;
+
+/// Settings of the file, at its top or in a profile.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Defaults {
+    pub(super) options: Table<Options>,
+    /// The levels of rules, and their lines.
+    pub(super) rules: Vec<(Changeable, Level, usize)>,
+}
+
 /// What `taxi.toml` says.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Default)]
 pub(super) struct File {
-    #[serde(deserialize_with = "from_text")]
-    pub(super) source: Option<Source>,
-    #[serde(deserialize_with = "from_text")]
-    pub(super) lake: Option<LakeAddress>,
-    pub(super) zones: Option<String>,
-    pub(super) spool: Option<PathBuf>,
-    pub(super) credentials: Option<PathBuf>,
-    pub(super) keep_raw: Option<bool>,
-    pub(super) on_new_column: Option<NewColumn>,
-    pub(super) threads: Option<usize>,
-    pub(super) retries: Option<usize>,
-    #[serde(deserialize_with = "duration")]
-    pub(super) retry_delay: Option<Duration>,
-    #[serde(deserialize_with = "duration")]
-    pub(super) stall_timeout: Option<Duration>,
-    pub(super) connections_per_host: Option<usize>,
-    pub(super) database_url: Option<Secret>,
-    pub(super) schema: Option<String>,
-    pub(super) table: Option<String>,
-    pub(super) jobs: Option<usize>,
-    pub(super) rules: BTreeMap<String, LevelName>,
+    pub(super) path: PathBuf,
+    pub(super) top: Defaults,
+    pub(super) profiles: BTreeMap<String, Defaults>,
+    pub(super) lakes: Named<LakeConnection>,
+    pub(super) postgres: Named<PostgresConnection>,
+    pub(super) notify: Table<NotifySettings>,
 }
 
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum LevelName {
-    Reject,
-    Flag,
-    Off,
-}
-
-fn from_text<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: std::str::FromStr<Err: std::fmt::Display>,
-{
-    let text = String::deserialize(deserializer)?;
-    text.parse().map(Some).map_err(serde::de::Error::custom)
-}
-
-fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    time(&text).map(Some).map_err(serde::de::Error::custom)
-}
-
-/// The file named, or the one in the current folder, or none.
-pub(super) fn read(named: Option<&Path>) -> Result<File, SettingsError> {
-    let path = named.unwrap_or(Path::new(FILE));
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
-            return Ok(File::default());
+impl File {
+    /// The file named, or the one in the current folder, or none.
+    pub(super) fn read(named: Option<&Path>) -> Result<Self, SettingsError> {
+        let path = named.unwrap_or(Path::new(FILE));
+        match std::fs::read_to_string(path) {
+            Ok(text) => Reader { path, text: &text }.file(),
+            Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
+                Ok(Self { path: path.to_owned(), ..Self::default() })
+            }
+            Err(source) => Err(SettingsError::Read { path: path.to_owned(), source }),
         }
-        Err(source) => {
-            return Err(SettingsError::Read { path: path.to_owned(), source });
+    }
+}
+
+struct Reader<'a> {
+    path: &'a Path,
+    text: &'a str,
+}
+
+type Part<'a> = Spanned<DeTable<'a>>;
+
+impl Reader<'_> {
+    fn file(&self) -> Result<File, SettingsError> {
+        let mut whole = DeTable::parse(self.text).map_err(|error| self.refused(&error))?;
+        let mut tables = BTreeMap::new();
+        for name in TABLES {
+            // `postgres = "local"` chooses one, `[postgres.local]` is one.
+            let is_table =
+                whole.get_ref().get(name).is_some_and(|value| value.get_ref().is_table());
+            if is_table && let Some((key, value)) = whole.get_mut().remove_entry(name) {
+                tables.insert(name, (self.line(&key.span()), table(value)));
+            }
         }
-    };
-    toml::from_str(&text).map_err(|error: toml::de::Error| {
-        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-        SettingsError::Parse {
-            path: path.to_owned(),
-            line: before.matches('\n').count() + 1,
-            what: error.message().to_owned(),
+        let mut part = |name| tables.remove(name).and_then(|(line, part)| Some((line, part?)));
+        let rules = part("rules");
+        let notify = match part("notify") {
+            Some((line, part)) => self.table(part, line, &[])?,
+            None => Table::default(),
+        };
+        Ok(File {
+            path: self.path.to_owned(),
+            lakes: self.named(part("lakes"), |part, line| self.table(part, line, &[]))?,
+            postgres: self.named(part("postgres"), |part, line| self.table(part, line, &[]))?,
+            profiles: self.named(part("profiles"), |mut part, line| {
+                let rules = part.get_mut().remove_entry("rules");
+                let rules =
+                    rules.and_then(|(key, value)| Some((self.line(&key.span()), table(value)?)));
+                self.defaults(part, line, rules, &["rules"])
+            })?,
+            notify,
+            top: self.defaults(whole, 1, rules, &TABLES)?,
+        })
+    }
+
+    /// The tables in a table.
+    fn named<'a, T>(
+        &self,
+        tables: Option<(usize, Part<'a>)>,
+        read: impl Fn(Part<'a>, usize) -> Result<T, SettingsError>,
+    ) -> Result<BTreeMap<String, T>, SettingsError> {
+        let mut all = BTreeMap::new();
+        for (key, value) in tables.into_iter().flat_map(|(_, tables)| tables.into_inner()) {
+            let (name, at) = (key.get_ref().to_string(), key.span());
+            let part = table(value).ok_or_else(|| {
+                self.fault(&at, format!("'{name}' is no table: write [….{name}]"))
+            })?;
+            all.insert(name, read(part, self.line(&at))?);
         }
-    })
+        Ok(all)
+    }
+
+    fn defaults(
+        &self,
+        part: Part<'_>,
+        line: usize,
+        rules: Option<(usize, Part<'_>)>,
+        tables: &[&'static str],
+    ) -> Result<Defaults, SettingsError> {
+        let options = self.table(part, line, tables)?;
+        let rules = rules.into_iter().flat_map(|(_, rules)| rules.into_inner());
+        let rules = rules.map(|(key, level)| {
+            let rule = key.get_ref().parse::<Changeable>().map_err(|error| {
+                let what = match &error {
+                    RuleError::Unknown(name) => {
+                        format!(
+                            "there is no rule '{name}'{}",
+                            suggestion(name, Changeable::names())
+                        )
+                    }
+                    RuleError::Fixed(_) | RuleError::Level => error.to_string(),
+                };
+                self.fault(&key.span(), what)
+            })?;
+            let level_named = level.get_ref().as_str().unwrap_or_default();
+            let level = level_named
+                .parse::<Level>()
+                .map_err(|error| self.fault(&level.span(), error.to_string()))?;
+            Ok((rule, level, self.line(&key.span())))
+        });
+        Ok(Defaults { options, rules: rules.collect::<Result<_, SettingsError>>()? })
+    }
+
+    /// Reads a table into its type, all keys of which are known: those of the type, and `more`.
+    fn table<T: DeserializeOwned>(
+        &self,
+        part: Part<'_>,
+        line: usize,
+        more: &[&'static str],
+    ) -> Result<Table<T>, SettingsError> {
+        let known = keys::<T>();
+        let mut lines = BTreeMap::new();
+        for key in part.get_ref().keys() {
+            let name = key.get_ref().as_ref();
+            if !known.contains(&name) {
+                let meant = suggestion(name, known.iter().chain(more).copied());
+                let what = format!("there is no setting '{name}' here{meant}");
+                return Err(self.fault(&key.span(), what));
+            }
+            lines.insert(name.to_owned(), self.line(&key.span()));
+        }
+        let value = T::deserialize(toml::Deserializer::from(part));
+        let value = value.map_err(|error| match error.span() {
+            Some(_) => self.refused(&error),
+            None => self.at(line, error.message().to_owned()),
+        })?;
+        Ok(Table { value, line, lines })
+    }
+
+    fn refused(&self, error: &toml::de::Error) -> SettingsError {
+        self.fault(&error.span().unwrap_or_default(), error.message().to_owned())
+    }
+
+    fn fault(&self, at: &Range<usize>, what: String) -> SettingsError {
+        self.at(self.line(at), what)
+    }
+
+    fn at(&self, line: usize, what: String) -> SettingsError {
+        SettingsError::Parse { path: self.path.to_owned(), line, what }
+    }
+
+    fn line(&self, at: &Range<usize>) -> usize {
+        let before = self.text.get(..at.start).unwrap_or_default();
+        before.matches('\n').count() + 1
+    }
+}
+
+fn table(value: Spanned<DeValue<'_>>) -> Option<Part<'_>> {
+    let span = value.span();
+    match value.into_inner() {
+        DeValue::Table(table) => Some(Spanned::new(span, table)),
+        _ => None,
+    }
 }

@@ -1,19 +1,31 @@
 //! What the user asks for: the parameters of a flow, the settings of the program, and the
 //! tools made from them.
 
+mod blocks;
+mod connection;
+mod database;
 mod error;
 mod file;
+mod keys;
+mod layers;
+mod notify;
 mod options;
+mod origin;
 mod parameters;
 mod parent;
 mod secret;
 mod settings;
 mod tools;
 
-pub use error::TaskError;
+pub use blocks::{BlockError, BlockName, Blocks};
+pub use connection::{Connection, ConnectionKind};
+pub use database::Database;
+pub use error::{SettingsError, TaskError};
+pub use notify::{NotifyOn, NotifySettings};
 pub use options::{NewColumn, Options};
+pub use origin::{Effective, Origin, Place};
 pub use parameters::{ColourList, MonthList, ParameterError, Parameters};
 pub use parent::ParentParameters;
-pub use secret::Secret;
-pub use settings::{Settings, SettingsError};
+pub use secret::{Credentials, MASK, Reference, Secret, SecretError};
+pub use settings::Settings;
 pub use tools::Tools;

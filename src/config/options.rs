@@ -1,31 +1,42 @@
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
-use clap::{Args, ValueEnum};
-use serde::Deserialize;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, FromArgMatches, ValueEnum};
+use serde::{Deserialize, Deserializer};
 
 use crate::clean::Changeable;
 use crate::lake::LakeAddress;
+use crate::warehouse::WarehouseKind;
 
-use super::Secret;
+use super::connection::ConnectionKind;
+use super::secret::{Credentials, Reference};
 
 /// What the command line or the environment says; nothing where it says nothing.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Debug, Clone, Default, Args, Deserialize)]
+#[serde(default)]
 #[command(next_help_heading = "Settings (also in taxi.toml)")]
 pub struct Options {
+    // The first, as the others are taken out of what is asked one by one.
+    #[command(flatten)]
+    #[serde(skip)]
+    pub(super) flagged: Flagged,
+
     /// Where files come from: web, datatalks, tlc, sample, raw, a folder, or an address with
     /// {colour}, {year} and {month} in it [default: web]
     // An address may hold a secret, which the help does not tell.
     #[arg(long, env = "TAXI_SOURCE", hide_env_values = true)]
-    pub source: Option<Secret>,
+    pub source: Option<Reference>,
 
     /// Where etl-zones finds the taxi zones: web, a file, or an address [default: web]
     #[arg(long, value_name = "ADDRESS", env = "TAXI_ZONES", hide_env_values = true)]
     pub zones: Option<String>,
 
-    /// Where months go: a folder, or gs://bucket/prefix [default: data]
+    /// Where months go: a lake of taxi.toml, a folder, or gs://bucket/prefix [default: data]
     #[arg(long, env = "TAXI_LAKE")]
+    #[serde(deserialize_with = "from_text")]
     pub lake: Option<LakeAddress>,
 
     /// The folder for what is on its way [default: data/spool]
@@ -34,9 +45,10 @@ pub struct Options {
 
     /// The key file of a Google service account [default: the application default credentials]
     #[arg(long, value_name = "FILE", env = "TAXI_CREDENTIALS")]
-    pub credentials: Option<PathBuf>,
+    pub credentials: Option<Credentials>,
 
     /// Do a month again even if nothing has changed
+    #[serde(skip)]
     #[arg(long, env = "TAXI_FORCE", value_name = "YES", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = BoolishValueParser::new())]
     pub force: Option<bool>,
 
@@ -49,14 +61,17 @@ pub struct Options {
     pub on_new_column: Option<NewColumn>,
 
     /// Set the records aside that these rules concern
+    #[serde(skip)]
     #[arg(long, value_name = "RULES", value_delimiter = ',', env = "TAXI_REJECT")]
     pub reject: Vec<Changeable>,
 
     /// Keep and count the records that these rules concern
+    #[serde(skip)]
     #[arg(long, value_name = "RULES", value_delimiter = ',', env = "TAXI_FLAG")]
     pub flag: Vec<Changeable>,
 
     /// Do not ask these rules
+    #[serde(skip)]
     #[arg(long, value_name = "RULES", value_delimiter = ',', env = "TAXI_OFF")]
     pub off: Vec<Changeable>,
 
@@ -70,20 +85,26 @@ pub struct Options {
 
     /// How long until the first of these tries; doubled for each after it [default: 1s]
     #[arg(long, value_name = "TIME", value_parser = time, env = "TAXI_RETRY_DELAY")]
+    #[serde(deserialize_with = "duration")]
     pub retry_delay: Option<Duration>,
 
     /// How long a silent host is waited for [default: 60s]
     #[arg(long, value_name = "TIME", value_parser = time, env = "TAXI_STALL_TIMEOUT")]
+    #[serde(deserialize_with = "duration")]
     pub stall_timeout: Option<Duration>,
 
     /// The most connections to one host [default: 2]
     #[arg(long, value_name = "N", env = "TAXI_CONNECTIONS_PER_HOST")]
     pub connections_per_host: Option<usize>,
 
+    /// The Postgres of taxi.toml to load into
+    #[arg(long, value_name = "NAME", env = "TAXI_POSTGRES")]
+    pub postgres: Option<String>,
+
     /// The Postgres to load into: postgres://user:password@host/database [default: PGHOST and its
     /// kin]. Others see a flag in the process list: the environment is the place for a password
     #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
-    pub database_url: Option<Secret>,
+    pub database_url: Option<Reference>,
 
     /// The schema in it [default: nyc_taxi]
     #[arg(long, value_name = "NAME", env = "TAXI_SCHEMA", value_parser = NonEmptyStringValueParser::new())]
@@ -97,9 +118,69 @@ pub struct Options {
     #[arg(long, value_name = "N", env = "TAXI_JOBS")]
     pub jobs: Option<usize>,
 
+    /// The warehouses etl-parent-flow loads into, where it is not told: a setting of taxi.toml.
+    #[arg(skip)]
+    pub to_warehouse: Option<Vec<WarehouseKind>>,
+
+    /// The profile of taxi.toml that goes before its other settings
+    #[arg(long, value_name = "NAME", env = "TAXI_PROFILE")]
+    #[serde(skip)]
+    pub profile: Option<String>,
+
     /// The file of settings [default: taxi.toml, where there is one]
     #[arg(long, value_name = "FILE", env = "TAXI_CONFIG")]
+    #[serde(skip)]
     pub config: Option<PathBuf>,
+}
+
+impl Options {
+    /// Names a connection as a flag does.
+    pub(super) fn name(&mut self, kind: ConnectionKind, name: &str) {
+        match kind {
+            ConnectionKind::Lake => self.lake = Some(LakeAddress::Folder(name.into())),
+            ConnectionKind::Postgres => {
+                self.postgres = Some(name.to_owned());
+                self.database_url = None;
+            }
+        }
+        self.flagged.0.insert(kind.key().to_owned());
+    }
+
+    /// The name of the flag and of the variable that say a setting.
+    pub(super) fn names(key: &str) -> (String, String) {
+        let all = Self::augment_args(clap::Command::new("taxi"));
+        let arg = all.get_arguments().find(|arg| arg.get_id() == key);
+        let variable = arg.and_then(|arg| Some(arg.get_env()?.to_string_lossy().into_owned()));
+        let variable = variable.unwrap_or_else(|| format!("TAXI_{}", key.to_uppercase()));
+        (format!("--{}", key.replace('_', "-")), variable)
+    }
+}
+
+/// Which settings a flag says, and not the environment.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Flagged(pub(super) BTreeSet<String>);
+
+impl FromArgMatches for Flagged {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let ids = matches.ids().map(clap::Id::as_str);
+        let flagged = ids.filter(|id| matches.value_source(id) == Some(ValueSource::CommandLine));
+        Ok(Self(flagged.map(str::to_owned).collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Args for Flagged {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        command
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        command
+    }
 }
 
 /// What a column that the schema does not know means.
@@ -114,6 +195,20 @@ pub enum NewColumn {
 }
 
 /// A time such as `30s`.
-pub(super) fn time(text: &str) -> Result<Duration, String> {
+fn time(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|_| "write it as 500ms, 30s or 2m".to_owned())
+}
+
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    time(&text).map(Some).map_err(serde::de::Error::custom)
+}
+
+pub(super) fn from_text<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: std::str::FromStr<Err: std::fmt::Display>,
+{
+    let text = String::deserialize(deserializer)?;
+    text.parse().map(Some).map_err(serde::de::Error::custom)
 }

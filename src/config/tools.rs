@@ -12,9 +12,11 @@ use crate::source::{
     FetchError, Fetched, Fetcher, Held, Outcome, RawError, RawFile, RawStore, Source, Spool, Wanted,
 };
 use crate::trip::{Format, Item, Month, Provenance, SourceFacts, TripFile};
-use crate::warehouse::postgres::{Batches, Load, PostgresError, Proven, Target, Warehouse};
+use crate::warehouse::postgres::{
+    Batches, ConnectError, Load, PostgresError, Proven, Target, Warehouse,
+};
 
-use super::{NewColumn, Secret, Settings, TaskError};
+use super::{Database, NewColumn, Secret, Settings, TaskError};
 
 /// What the flows work with, made from the settings.
 #[derive(Debug)]
@@ -69,9 +71,10 @@ impl Tools {
 
     /// The Postgres that the settings name; asks nobody yet.
     pub fn postgres(&self) -> Result<Warehouse, PostgresError> {
-        let url = self.settings.database_url.as_ref().map(Secret::reveal);
+        let url = self.settings.database.as_ref().map(Database::url).transpose();
+        let url = url.map_err(|error| ConnectError::Secret(error.to_string()))?;
         let (schema, table) = (self.settings.schema.clone(), self.settings.table.clone());
-        Warehouse::new(Target::resolve(url)?, schema, table)
+        Warehouse::new(Target::resolve(url.as_ref().map(Secret::reveal))?, schema, table)
     }
 
     /// The trips of a month, as the lake has them.

@@ -29,10 +29,28 @@ pub enum LakeAddress {
 /// How Google Cloud Storage is spoken to.
 #[derive(Debug, Clone, Default)]
 pub struct GcsSettings {
-    /// The file of a service account's key; none for the application default credentials.
-    pub credentials: Option<PathBuf>,
+    /// A service account's key; none for the application default credentials.
+    pub credentials: Option<ServiceAccount>,
     /// The address of an emulator, spoken to without credentials (`STORAGE_EMULATOR_HOST`).
     pub emulator: Option<String>,
+}
+
+/// The key of a service account.
+#[derive(Clone, PartialEq, Eq)]
+pub enum ServiceAccount {
+    /// The JSON file of it.
+    File(PathBuf),
+    /// The JSON itself.
+    Key(String),
+}
+
+impl fmt::Debug for ServiceAccount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.fmt(f),
+            Self::Key(_) => f.write_str("********"),
+        }
+    }
 }
 
 /// A part of 8 MiB may take this long: 112 kbit/s.
@@ -98,9 +116,12 @@ impl GcsSettings {
                     .with_base_url(&url)
                     .with_credentials(Arc::new(StaticCredentialProvider::new(nobody)))
             }
-            (None, Some(path)) => builder
+            (None, Some(ServiceAccount::File(path))) => builder
                 .with_client_options(options)
                 .with_service_account_path(path.display().to_string()),
+            (None, Some(ServiceAccount::Key(key))) => {
+                builder.with_client_options(options).with_service_account_key(key)
+            }
             (None, None) => builder.with_client_options(options),
         }
     }
@@ -117,7 +138,8 @@ impl GcsSettings {
         };
         LakeError::Credentials {
             which: match &self.credentials {
-                Some(path) => path.display().to_string(),
+                Some(ServiceAccount::File(path)) => path.display().to_string(),
+                Some(ServiceAccount::Key(_)) => "given as text".to_owned(),
                 None => "of the environment".to_owned(),
             },
             what: system.unwrap_or_else(|| "they are no key of a service account".to_owned()),

@@ -7,6 +7,7 @@
 
 mod address;
 mod error;
+mod probe;
 mod publish;
 mod quarantine;
 mod read;
@@ -20,8 +21,9 @@ use object_store::ObjectStore;
 use object_store::multipart::MultipartStore;
 use object_store::path::Path as Key;
 
-pub use address::{GcsSettings, LakeAddress};
+pub use address::{GcsSettings, LakeAddress, ServiceAccount};
 pub use error::LakeError;
+pub use probe::LakeAccess;
 pub use publish::Publication;
 pub use quarantine::Quarantine;
 pub use read::{Published, Trips};

@@ -37,16 +37,20 @@ pub enum Source {
 pub struct UnknownSource(String);
 
 impl UnknownSource {
-    /// What was given, without the parts that may be secret.
     fn given(text: &str) -> Self {
-        let open = text.split(['?', '#']).next().unwrap_or_default();
-        Self(match open.split_once("://") {
-            Some((scheme, rest)) => {
-                let place = rest.split_once('@').map_or(rest, |(_, place)| place);
-                format!("{scheme}://{place}")
-            }
-            None => open.to_owned(),
-        })
+        Self(without_secrets(text))
+    }
+}
+
+/// What is given as an address, without the parts that may be secret.
+pub fn without_secrets(text: &str) -> String {
+    let open = text.split(['?', '#']).next().unwrap_or_default();
+    match open.split_once("://") {
+        Some((scheme, rest)) => {
+            let place = rest.split_once('@').map_or(rest, |(_, place)| place);
+            format!("{scheme}://{place}")
+        }
+        None => open.to_owned(),
     }
 }
 

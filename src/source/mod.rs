@@ -9,7 +9,7 @@ mod error;
 mod fetch;
 mod spool;
 
-pub use address::{Address, Source, UnknownSource};
+pub use address::{Address, Source, UnknownSource, without_secrets};
 pub use error::FetchError;
 pub use fetch::{Fetched, Fetcher, HttpSettings, Outcome, RawError, RawFile, RawStore, Wanted};
 pub use spool::{Held, Spool, SpoolError};

@@ -37,6 +37,9 @@ pub enum ConnectError {
         "the database URL is not understood: {0}. Write it as postgres://user:password@host:5432/database"
     )]
     Url(String),
+    /// A part of it that is kept elsewhere is not to be had.
+    #[error("the database cannot be named: {0}")]
+    Secret(String),
     /// An `sslmode` that is none.
     #[error("'{0}' is no sslmode: use disable, prefer, require, or verify-full")]
     SslMode(String),

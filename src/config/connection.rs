@@ -1,0 +1,249 @@
+//! The connections that `taxi.toml` names.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::lake::LakeAddress;
+
+use super::blocks::{BlockName, ReadBlocks};
+use super::database::Database;
+use super::file::{File, Table};
+use super::keys::{closest, suggestion};
+use super::origin::{Origin, Place};
+use super::secret::{Credentials, Reference};
+use super::{Options, Settings, SettingsError};
+
+/// What a connection leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ConnectionKind {
+    /// A lake.
+    Lake,
+    /// A Postgres database.
+    Postgres,
+}
+
+impl ConnectionKind {
+    /// The setting that names one.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Lake => "lake",
+            Self::Postgres => "postgres",
+        }
+    }
+
+    /// The table of `taxi.toml` that they are in.
+    pub const fn table(self) -> &'static str {
+        match self {
+            Self::Lake => "lakes",
+            Self::Postgres => "postgres",
+        }
+    }
+}
+
+impl fmt::Display for ConnectionKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.key())
+    }
+}
+
+/// The connection in force where none is named.
+pub(super) const DEFAULT: &str = "default";
+
+/// `[lakes.NAME]`
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct LakeConnection {
+    #[serde(deserialize_with = "lake_address")]
+    pub(super) address: LakeAddress,
+    #[serde(default)]
+    pub(super) credentials: Option<Credentials>,
+}
+
+/// `[postgres.NAME]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct PostgresConnection {
+    pub(super) url: Option<Reference>,
+    pub(super) host: Option<String>,
+    pub(super) port: Option<u16>,
+    pub(super) database: Option<String>,
+    pub(super) user: Option<String>,
+    pub(super) password: Option<Reference>,
+    pub(super) sslmode: Option<String>,
+    pub(super) sslrootcert: Option<String>,
+    pub(super) schema: Option<String>,
+    pub(super) table: Option<String>,
+}
+
+/// A connection, for people.
+#[derive(Debug, Clone, Serialize)]
+pub struct Connection {
+    /// Its name; null for one that the settings give without a name.
+    pub name: Option<String>,
+    /// What it leads to.
+    pub kind: ConnectionKind,
+    /// Where it leads, secrets masked.
+    pub address: String,
+    /// Whether a run uses it that is told nothing else.
+    pub in_force: bool,
+    /// Where it comes from.
+    pub from: Origin,
+}
+
+impl Connection {
+    /// All of them: those that the file names, and what is in force without a name.
+    pub fn all(options: &Options) -> Result<Vec<Self>, SettingsError> {
+        let file = File::read(options.config.as_deref())?;
+        let settings = Settings::resolve(options)?;
+        let place = |line| Origin::File { place: Place::new(&file.path, line) };
+        let lakes = file.lakes.iter().map(|(name, lake)| {
+            (ConnectionKind::Lake, name, lake.value.address.to_string(), lake.line)
+        });
+        let postgres = file.postgres.iter().map(|(name, table)| {
+            (ConnectionKind::Postgres, name, Database::from(&table.value).place(), table.line)
+        });
+        let mut all: Vec<Self> = lakes
+            .chain(postgres)
+            .map(|(kind, name, address, line)| Self {
+                name: Some(name.clone()),
+                kind,
+                address,
+                in_force: false,
+                from: place(line),
+            })
+            .collect();
+        for kind in [ConnectionKind::Lake, ConnectionKind::Postgres] {
+            let Some((address, from)) = settings.leads_to(kind) else { continue };
+            let named = match &from {
+                Origin::Connection { place: Some(place), .. } => all.iter_mut().find(|named| {
+                    named.kind == kind && named.from == Origin::File { place: place.clone() }
+                }),
+                _ => None,
+            };
+            match named {
+                Some(named) => named.in_force = true,
+                None => all.push(Self { name: None, kind, address, in_force: true, from }),
+            }
+        }
+        Ok(all)
+    }
+
+    /// The settings in force where this connection is named.
+    pub fn settings(&self, options: &Options) -> Result<Settings, SettingsError> {
+        let mut options = options.clone();
+        if let Some(name) = &self.name {
+            options.name(self.kind, name);
+        }
+        Settings::resolve(&options)
+    }
+}
+
+fn lake_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<LakeAddress, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(serde::de::Error::custom)
+}
+
+/// A connection in force: where it leads, the settings that come with it, where it is said.
+pub(super) struct Connected<T> {
+    pub(super) to: T,
+    pub(super) options: Options,
+    pub(super) origin: Origin,
+}
+
+impl File {
+    /// The lake of a name; none where the name is a folder's. A connection goes first.
+    pub(super) fn lake(
+        &self,
+        name: &str,
+        by: &Origin,
+        blocks: &ReadBlocks,
+    ) -> Result<Option<Connected<LakeAddress>>, SettingsError> {
+        let mut options = Options::default();
+        let (to, origin) = match self.lakes.get(name) {
+            Some(Table { value, line, .. }) => {
+                options.credentials.clone_from(&value.credentials);
+                (value.address.clone(), self.says(ConnectionKind::Lake, name, by, *line))
+            }
+            None if BlockName::of(name).is_some() => {
+                (LakeAddress::Folder(name.into()), Origin::block(name, by))
+            }
+            None => return self.is_folder(name, by).map(|()| None),
+        };
+        let block = match &to {
+            LakeAddress::Folder(path) => path.to_str().and_then(BlockName::of),
+            LakeAddress::Gcs { .. } => None,
+        };
+        let Some(block) = block else { return Ok(Some(Connected { to, options, origin })) };
+        let says = block.among(blocks)?;
+        options.credentials = options.credentials.or_else(|| says.credentials.clone());
+        match says.lake.clone() {
+            Some(to) => Ok(Some(Connected { to, options, origin })),
+            None => Err(SettingsError::BlockSays { block, what: "lake" }),
+        }
+    }
+
+    /// The Postgres of a name.
+    pub(super) fn postgres(
+        &self,
+        name: &str,
+        by: &Origin,
+        blocks: &ReadBlocks,
+    ) -> Result<Connected<Database>, SettingsError> {
+        let mut options = Options::default();
+        let (to, origin) = match self.postgres.get(name) {
+            Some(Table { value, line, .. }) => {
+                options.schema.clone_from(&value.schema);
+                options.table.clone_from(&value.table);
+                (Database::from(value), self.says(ConnectionKind::Postgres, name, by, *line))
+            }
+            None if BlockName::of(name).is_some() => {
+                (Database::from(Reference::from(name)), Origin::block(name, by))
+            }
+            None => {
+                let meant = suggestion(name, self.postgres.keys().map(String::as_str));
+                return Err(self.no_connection(ConnectionKind::Postgres, name, by, meant));
+            }
+        };
+        Ok(Connected { to: to.with_block(blocks)?, options, origin })
+    }
+
+    fn says(&self, kind: ConnectionKind, name: &str, by: &Origin, line: usize) -> Origin {
+        Origin::Connection {
+            name: format!("{}.{name}", kind.table()),
+            by: Box::new(by.clone()),
+            place: Some(Place::new(&self.path, line)),
+        }
+    }
+
+    /// Refuses what is most likely a connection's name with a slip in it: the months would go to
+    /// a new folder of that name.
+    fn is_folder(&self, name: &str, by: &Origin) -> Result<(), SettingsError> {
+        if name.contains('/') || std::fs::exists(name).unwrap_or(false) {
+            return Ok(());
+        }
+        match closest(name, self.lakes.keys().map(String::as_str)) {
+            Some(meant) => {
+                let meant = format!(": did you mean '{meant}'? A new folder is ./{name}");
+                Err(self.no_connection(ConnectionKind::Lake, name, by, meant))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn no_connection(
+        &self,
+        kind: ConnectionKind,
+        name: &str,
+        by: &Origin,
+        meant: String,
+    ) -> SettingsError {
+        SettingsError::NoConnection {
+            kind,
+            name: name.to_owned(),
+            by: by.clone(),
+            path: self.path.clone(),
+            meant,
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Flags before the environment, before a connection, before a profile, before the rest of
+//! `taxi.toml`, before the defaults: said here once, for every setting.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::ValueEnum;
+use serde_json::{Value, json};
+
+use crate::clean::{Changeable, Level, Rules};
+use crate::lake::LakeAddress;
+use crate::warehouse::WarehouseKind;
+
+use super::file::Defaults;
+use super::origin::{Effective, Origin, Place};
+use super::secret::Credentials;
+use super::{NewColumn, NotifyOn, Options};
+
+/// The settings that one side says.
+pub(super) struct Layer {
+    pub(super) options: Options,
+    rules: Vec<(Changeable, Level, Origin)>,
+    origin: Box<dyn Fn(&str) -> Origin>,
+}
+
+impl Layer {
+    /// What flags and the environment say.
+    pub(super) fn asked(options: &Options) -> Self {
+        let flagged = options.flagged.0.clone();
+        let origin = move |key: &str| {
+            let (flag, variable) = Options::names(key);
+            match flagged.contains(key) {
+                true => Origin::Flag { name: flag },
+                false => Origin::Environment { name: variable },
+            }
+        };
+        let levels = [
+            ("reject", &options.reject, Level::Reject),
+            ("flag", &options.flag, Level::Flag),
+            ("off", &options.off, Level::Off),
+        ];
+        let rules = levels.into_iter().flat_map(|(key, rules, level)| {
+            rules.iter().map(move |rule| (rule.clone(), level, key))
+        });
+        let rules = rules.map(|(rule, level, key)| (rule, level, origin(key))).collect();
+        Self { options: options.clone(), rules, origin: Box::new(origin) }
+    }
+
+    /// What a connection says.
+    pub(super) fn connection(options: Options, origin: Origin) -> Self {
+        Self { options, rules: Vec::new(), origin: Box::new(move |_| origin.clone()) }
+    }
+
+    /// What the file says at its top, or in a profile.
+    pub(super) fn file(path: &Path, profile: Option<&str>, defaults: &Defaults) -> Self {
+        let (path, profile) = (path.to_owned(), profile.map(str::to_owned));
+        let at = move |line| {
+            let place = Place::new(&path, line);
+            match &profile {
+                Some(name) => Origin::Profile { name: name.clone(), place },
+                None => Origin::File { place },
+            }
+        };
+        let rules = defaults.rules.iter();
+        let rules = rules.map(|(rule, level, line)| (rule.clone(), *level, at(*line))).collect();
+        let lines = defaults.options.lines.clone();
+        let origin = move |key: &str| at(lines.get(key).copied().unwrap_or_default());
+        Self { options: defaults.options.value.clone(), rules, origin: Box::new(origin) }
+    }
+}
+
+/// Picks each setting from the first layer that says it, and notes which that was.
+pub(super) struct Picker {
+    /// What is asked on the command line, and what the file says: the first goes first.
+    layers: Vec<Layer>,
+    /// The connection whose settings are being picked: it goes after what is asked.
+    pub(super) connection: Option<Layer>,
+    pub(super) picked: Vec<Effective>,
+}
+
+impl Picker {
+    pub(super) const fn new(layers: Vec<Layer>) -> Self {
+        Self { layers, connection: None, picked: Vec::new() }
+    }
+
+    /// What the first layer that says a setting says of it.
+    pub(super) fn find<T: Clone>(
+        &self,
+        key: &str,
+        of: impl Fn(&Options) -> &Option<T>,
+    ) -> Option<(T, Origin)> {
+        let (asked, file) = self.layers.split_at(1);
+        let mut layers = asked.iter().chain(&self.connection).chain(file);
+        layers.find_map(|layer| Some((of(&layer.options).clone()?, (layer.origin)(key))))
+    }
+
+    /// A setting that has a default.
+    pub(super) fn pick<T: Clone + Show>(
+        &mut self,
+        key: &str,
+        of: impl Fn(&Options) -> &Option<T>,
+        default: T,
+    ) -> T {
+        let (value, origin) = self.find(key, of).unwrap_or((default, Origin::Default));
+        self.note(key, value.show(), origin);
+        value
+    }
+
+    /// A setting that may be left out.
+    pub(super) fn optional<T: Clone + Show>(
+        &mut self,
+        key: &str,
+        of: impl Fn(&Options) -> &Option<T>,
+    ) -> Option<T> {
+        let found = self.find(key, of);
+        let (value, origin) = found.map_or((None, Origin::Default), |(v, o)| (Some(v), o));
+        self.note(key, value.as_ref().map_or(Value::Null, Show::show), origin);
+        value
+    }
+
+    /// The rules with their levels.
+    pub(super) fn rules(&mut self) -> Rules {
+        let mut rules = Rules::default();
+        let mut origins = BTreeMap::new();
+        for layer in self.layers.iter().rev() {
+            for (rule, level, origin) in &layer.rules {
+                rules.set(rule, *level);
+                origins.insert(rule.name(), origin.clone());
+            }
+        }
+        for (rule, level) in rules.iter() {
+            let origin = origins.remove(rule.name).unwrap_or(Origin::Default);
+            self.note(&format!("rules.{}", rule.name), level.to_string().into(), origin);
+        }
+        rules
+    }
+
+    /// Notes a setting in force.
+    pub(super) fn note(&mut self, key: &str, value: Value, from: Origin) {
+        self.picked.push(Effective { key: key.to_owned(), value, from });
+    }
+}
+
+/// A value as people may see it.
+pub(super) trait Show {
+    fn show(&self) -> Value;
+}
+
+impl Show for String {
+    fn show(&self) -> Value {
+        json!(self)
+    }
+}
+
+impl Show for bool {
+    fn show(&self) -> Value {
+        json!(self)
+    }
+}
+
+impl Show for usize {
+    fn show(&self) -> Value {
+        json!(self)
+    }
+}
+
+impl Show for Duration {
+    fn show(&self) -> Value {
+        json!(humantime::format_duration(*self).to_string())
+    }
+}
+
+impl Show for PathBuf {
+    fn show(&self) -> Value {
+        json!(self.display().to_string())
+    }
+}
+
+impl Show for LakeAddress {
+    fn show(&self) -> Value {
+        json!(self.to_string())
+    }
+}
+
+impl Show for Credentials {
+    fn show(&self) -> Value {
+        json!(self.0.to_string())
+    }
+}
+
+impl Show for Vec<WarehouseKind> {
+    fn show(&self) -> Value {
+        json!(self)
+    }
+}
+
+impl Show for NewColumn {
+    fn show(&self) -> Value {
+        named(self)
+    }
+}
+
+impl Show for NotifyOn {
+    fn show(&self) -> Value {
+        named(self)
+    }
+}
+
+/// The name of a value that flags spell.
+fn named<T: ValueEnum>(value: &T) -> Value {
+    json!(value.to_possible_value().map(|value| value.get_name().to_owned()))
+}
