@@ -1,20 +1,27 @@
 //! The command line: what can be asked, and how the answer is given.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use nyc_taxi_etl::config::{Options, Parameters, ParentParameters, Settings, Tools};
 use nyc_taxi_etl::flow::{Listener, LogLines, Run, Terminal, month_table};
 
+use crate::config::{ConfigArgs, config};
+use crate::connections::Connections;
 use crate::etl_zones::etl_zones;
 use crate::flow::Flow;
-use crate::show;
-use crate::terminal::{Error, Exit, cancelled_by_signal, log, on_terminal, print, width};
+use crate::terminal::{Error, Exit, cancelled_by_signal, log, on_terminal, print, warn, width};
+use crate::{examples, show};
+
+/// The version, and the commit it is built from. What a month says of itself has the version
+/// alone: two builds of one version make the same bytes.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("TAXI_COMMIT"), ")");
 
 /// Moves months of New York taxi trips from the web to a data lake and on to a warehouse, each
 /// month whole and once.
 #[derive(Debug, Parser)]
-#[command(name = "taxi", version, max_term_width = 100)]
+#[command(name = "taxi", version = VERSION, max_term_width = 100, after_help = examples::TAXI)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -32,7 +39,7 @@ pub(crate) struct Cli {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Output {
+pub(crate) enum Output {
     /// A table for people.
     Table,
     /// One JSON object for programs.
@@ -42,38 +49,52 @@ enum Output {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run a flow
+    #[command(after_help = examples::RUN)]
     Run {
         #[command(subcommand)]
         flow: FlowArgs,
     },
     /// Show the rows of a month that were set aside, and why
+    #[command(after_help = examples::QUARANTINE)]
     Quarantine(show::QuarantineArgs),
     /// Show the canonical columns: types, months, meaning
+    #[command(after_help = examples::SCHEMA)]
     Schema(show::SchemaArgs),
+    /// Show the settings in force, and where each comes from
+    #[command(after_help = examples::CONFIG)]
+    Config(ConfigArgs),
+    /// Show and test the connections that taxi.toml names
+    #[command(after_help = examples::CONNECTIONS)]
+    Connections {
+        #[command(subcommand)]
+        what: Connections,
+    },
+    /// Print what completes this command line in a shell
+    #[command(after_help = examples::COMPLETIONS)]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
 }
 
 #[derive(Debug, Subcommand)]
 enum FlowArgs {
     /// Fetch months, clean them, publish them to the lake
-    #[command(after_help = EXAMPLES)]
+    #[command(after_help = examples::ETL_WEB_TO_GCS)]
     EtlWebToGcs(MonthsArgs),
     /// Load months from the lake into Postgres
+    #[command(after_help = examples::ETL_GCS_TO_POSTGRES)]
     EtlGcsToPostgres(MonthsArgs),
     /// Fetch months, clean them, load them into Postgres, without a lake
+    #[command(after_help = examples::INGEST_DATA)]
     IngestData(MonthsArgs),
     /// Bring months to the lake and on to the warehouses
+    #[command(after_help = examples::ETL_PARENT_FLOW)]
     EtlParentFlow(ParentArgs),
     /// Fetch the lookup of the taxi zones, publish it to the lake
+    #[command(after_help = examples::ETL_ZONES)]
     EtlZones(ZonesArgs),
 }
-
-const EXAMPLES: &str = "Examples:
-  taxi run etl-web-to-gcs --colour green --year 2020 --months 1-3
-  taxi run etl-web-to-gcs --colour yellow,green --from 2019-01 --to 2021-07 --lake gs://my-bucket/trips
-  taxi run etl-web-to-gcs --colour green --lag-months 2
-  taxi run etl-web-to-gcs --source sample
-
-Exit codes: 0 all done or nothing to do, 1 a month failed, 2 wrong usage, 130 interrupted";
 
 impl FlowArgs {
     fn prefer_flags(&mut self, matches: &clap::ArgMatches) {
@@ -103,17 +124,24 @@ impl FlowArgs {
             Self::EtlZones(args) => return zones(args).await,
         };
         let (run, tools) = start(&options)?;
+        let started = Instant::now();
         let report = flow.run(&run, &tools).await?;
         match printed.output {
             Output::Json => print(&serde_json::to_string_pretty(&report)?)?,
             Output::Table => print(&month_table(&report.months, width()))?,
+        }
+        // Who stops a run knows how it ended.
+        if !run.is_cancelled()
+            && let Err(error) = tools.settings().notify(&report, started.elapsed()).await
+        {
+            warn(&error.to_string());
         }
         Ok(ended(&run, report.ok))
     }
 }
 
 #[derive(Debug, Args)]
-struct Printed {
+pub(crate) struct Printed {
     /// What is printed on stdout
     #[arg(
         long,
@@ -122,7 +150,7 @@ struct Printed {
         default_value = "table",
         env = "TAXI_OUTPUT"
     )]
-    output: Output,
+    pub(crate) output: Output,
 }
 
 #[derive(Debug, Args)]
@@ -174,9 +202,19 @@ impl Cli {
                 Command::Run { flow } => flow.run().await,
                 Command::Quarantine(args) => show::quarantine(args).await,
                 Command::Schema(args) => show::schema(&args),
+                Command::Config(args) => config(args),
+                Command::Connections { what } => what.execute().await,
+                Command::Completions { shell } => completions(shell),
             }
         })
     }
+}
+
+fn completions(shell: clap_complete::Shell) -> Result<Exit, Error> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "taxi", &mut script);
+    print(String::from_utf8(script)?.trim_end())?;
+    Ok(Exit::Done)
 }
 
 async fn zones(args: ZonesArgs) -> Result<Exit, Error> {

@@ -94,7 +94,10 @@ impl Flow {
             }
             Self::IngestData(_) => ingest_data::ingest_data(run, tools, &files).await?,
             Self::EtlParentFlow(parameters) => {
-                let to = &parameters.to_warehouse;
+                let to = match parameters.to_warehouse.as_slice() {
+                    [] => &tools.settings().to_warehouse,
+                    named => named,
+                };
                 etl_parent_flow::etl_parent_flow(run, tools, &files, to).await?
             }
         })

@@ -1,10 +1,13 @@
 //! `taxi`: the command line. Parse, make the tools, run the flow, report.
 
 mod cli;
+mod config;
+mod connections;
 mod etl_gcs_to_postgres;
 mod etl_parent_flow;
 mod etl_web_to_gcs;
 mod etl_zones;
+mod examples;
 mod flow;
 mod ingest_data;
 mod show;

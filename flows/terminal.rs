@@ -3,6 +3,8 @@
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
+use comfy_table::presets::NOTHING;
+use comfy_table::{ContentArrangement, Table};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
@@ -104,6 +106,31 @@ pub(crate) fn cancelled_by_signal() -> CancellationToken {
         }
     });
     cancelled
+}
+
+/// Warns of something that stops nothing. On a terminal the log is silent about it.
+pub(crate) fn warn(text: &str) {
+    if on_terminal() {
+        // A terminal that is gone hears nothing.
+        let _ = writeln!(std::io::stderr(), "warning: {text}");
+    } else {
+        tracing::warn!("{text}");
+    }
+}
+
+/// Rows under their names, as wide as the terminal.
+pub(crate) fn table<const COLUMNS: usize>(
+    names: [&str; COLUMNS],
+    rows: impl IntoIterator<Item = [String; COLUMNS]>,
+) -> String {
+    let mut table = Table::new();
+    table.load_preset(NOTHING).set_header(names);
+    if let Some(width) = width() {
+        table.set_width(width).set_content_arrangement(ContentArrangement::Dynamic);
+    }
+    table.add_rows(rows);
+    let lines = table.lines().map(|line| line.trim_end().to_owned());
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Prints the product. Who reads it may have had enough: that is no failure.

@@ -100,11 +100,8 @@ impl BigQueryProxy {
 async fn serve(shared: Arc<Shared>, mut connection: Connection) -> io::Result<()> {
     while let Some(request) = connection.request().await? {
         let _in_flight = shared.log.enter(&request);
-        let faults = shared
-            .faults
-            .lock()
-            .unwrap()
-            .take(|(method, part)| request.matches(method, part));
+        let faults =
+            shared.faults.lock().unwrap().take(|(method, part)| request.matches(method, part));
         let body = connection.body(&request).await?;
         let job = shared.sent_job(&request, &body);
         let mut call = Call { shared: &shared, request: &request, body, job };

@@ -1,0 +1,46 @@
+//! `taxi config`: the settings in force, and where each comes from.
+
+use clap::Args;
+use nyc_taxi_etl::config::{Options, Settings};
+use nyc_taxi_etl::warehouse::WarehouseKind;
+use serde_json::Value;
+
+use crate::cli::{Output, Printed};
+use crate::terminal::{Error, Exit, print, table};
+
+#[derive(Debug, Args)]
+pub(crate) struct ConfigArgs {
+    /// The warehouses that etl-parent-flow loads into: postgres, bigquery
+    #[arg(long, value_name = "WAREHOUSES", value_delimiter = ',', env = "TAXI_TO_WAREHOUSE")]
+    to_warehouse: Option<Vec<WarehouseKind>>,
+    #[command(flatten)]
+    printed: Printed,
+    #[command(flatten)]
+    options: Options,
+}
+
+/// Shows the settings in force.
+pub(crate) fn config(mut args: ConfigArgs) -> Result<Exit, Error> {
+    args.options.to_warehouse = args.to_warehouse;
+    let settings = Settings::resolve(&args.options)?;
+    match args.printed.output {
+        Output::Json => print(&serde_json::to_string_pretty(settings.effective())?)?,
+        Output::Table => {
+            let rows = settings.effective().iter().map(|setting| {
+                [setting.key.clone(), text(&setting.value), setting.from.to_string()]
+            });
+            print(&table(["setting", "value", "from"], rows))?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(values) if values.is_empty() => "-".to_owned(),
+        Value::Array(values) => values.iter().map(text).collect::<Vec<_>>().join(","),
+        other => other.to_string(),
+    }
+}

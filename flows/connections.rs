@@ -1,0 +1,145 @@
+//! `taxi connections`: what leads to lakes and warehouses, and whether it does.
+
+use std::time::{Duration, Instant};
+
+use clap::{Args, Subcommand};
+use futures_util::future::join_all;
+use nyc_taxi_etl::config::{Connection, ConnectionKind, Options, Tools};
+use nyc_taxi_etl::lake::LakeAccess;
+use serde::Serialize;
+
+use crate::cli::{Output, Printed};
+use crate::examples;
+use crate::terminal::{Error, Exit, print, table};
+
+/// A server that says nothing for so long is not there.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Connections {
+    /// Show the connections: those of taxi.toml, and what is in force without a name
+    #[command(after_help = examples::CONNECTIONS_LIST)]
+    List(ListArgs),
+    /// Connect, and say what may be done there
+    #[command(after_help = examples::CONNECTIONS_TEST)]
+    Test(TestArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    #[command(flatten)]
+    printed: Printed,
+    #[command(flatten)]
+    options: Options,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TestArgs {
+    /// The connections of this name; all of them where none is named
+    name: Option<String>,
+    #[command(flatten)]
+    printed: Printed,
+    #[command(flatten)]
+    options: Options,
+}
+
+impl Connections {
+    pub(crate) async fn execute(self) -> Result<Exit, Error> {
+        match self {
+            Self::List(args) => list(&args),
+            Self::Test(args) => test(&args).await,
+        }
+    }
+}
+
+fn list(args: &ListArgs) -> Result<Exit, Error> {
+    let all = Connection::all(&args.options)?;
+    match args.printed.output {
+        Output::Json => print(&serde_json::to_string_pretty(&all)?)?,
+        Output::Table => {
+            let rows = all.iter().map(|connection| {
+                let Connection { kind, address, from, .. } = connection;
+                [shown(connection), kind.to_string(), address.clone(), from.to_string()]
+            });
+            print(&table(["name", "kind", "address", "from"], rows))?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// The name, marked where it is what a run uses that is told nothing else.
+fn shown(connection: &Connection) -> String {
+    let mark = if connection.in_force { " *" } else { "" };
+    format!("{}{mark}", connection.name.as_deref().unwrap_or("-"))
+}
+
+/// What a test came to.
+#[derive(Debug, Serialize)]
+struct Tested {
+    name: Option<String>,
+    kind: ConnectionKind,
+    address: String,
+    ok: bool,
+    /// What may be done there.
+    may: Option<String>,
+    seconds: f64,
+    error: Option<String>,
+}
+
+async fn test(args: &TestArgs) -> Result<Exit, Error> {
+    let mut all = Connection::all(&args.options)?;
+    if let Some(name) = &args.name {
+        all.retain(|connection| connection.name.as_ref() == Some(name));
+        if all.is_empty() {
+            let what = format!("there is no connection '{name}': taxi connections list shows all");
+            return Err(what.into());
+        }
+    }
+    let tested = join_all(all.iter().map(async |connection| {
+        let started = Instant::now();
+        let asked = tokio::time::timeout(PATIENCE, ask(connection, &args.options)).await;
+        let asked = asked
+            .unwrap_or_else(|_| Err(format!("no answer within {} s", PATIENCE.as_secs()).into()));
+        Tested {
+            name: connection.name.clone(),
+            kind: connection.kind,
+            address: connection.address.clone(),
+            ok: asked.is_ok(),
+            seconds: started.elapsed().as_secs_f64(),
+            error: asked.as_ref().err().map(ToString::to_string),
+            may: asked.ok(),
+        }
+    }));
+    let tested = tested.await;
+    match args.printed.output {
+        Output::Json => print(&serde_json::to_string_pretty(&tested)?)?,
+        Output::Table => {
+            let rows = tested.iter().zip(&all).map(|(tested, connection)| {
+                let said = tested.may.as_deref().map(|may| format!("ok: {may}"));
+                let said = said.or_else(|| tested.error.clone()).unwrap_or_default();
+                let seconds = format!("{:.2}", tested.seconds);
+                [shown(connection), tested.kind.to_string(), tested.address.clone(), seconds, said]
+            });
+            print(&table(["name", "kind", "address", "seconds", "result"], rows))?;
+        }
+    }
+    Ok(if tested.iter().all(|tested| tested.ok) { Exit::Done } else { Exit::Failed })
+}
+
+/// What may be done there.
+async fn ask(connection: &Connection, options: &Options) -> Result<String, Error> {
+    let settings = connection.settings(options)?;
+    match connection.kind {
+        ConnectionKind::Lake => Ok(match settings.lake.probe(&settings.gcs).await? {
+            LakeAccess::Write => "may be read and written".to_owned(),
+            LakeAccess::Read => "may be read, not written".to_owned(),
+            LakeAccess::Missing => "not there yet, the first run makes it".to_owned(),
+        }),
+        ConnectionKind::Postgres => {
+            let schema = settings.schema.clone();
+            let probe = Tools::new(settings)?.postgres()?.probe().await?;
+            let may = if probe.may_write { "may" } else { "may not" };
+            Ok(format!("PostgreSQL {}, {may} make tables in {schema}", probe.version))
+        }
+    }
+}

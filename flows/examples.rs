@@ -1,0 +1,103 @@
+//! What is shown at the end of each command's help: how it is used.
+
+pub(crate) const TAXI: &str = "\
+Examples:
+  taxi run etl-web-to-gcs --colour green --year 2020 --months 1-3
+  taxi run ingest-data --colour yellow --from 2021-01 --to 2021-01
+  taxi run etl-parent-flow --colour yellow,green --from 2019-01 --to 2021-07 --to-warehouse postgres
+  taxi quarantine --colour green --month 2020-01
+  taxi config --profile cloud
+
+taxi COMMAND --help says more of each, with examples.";
+
+pub(crate) const RUN: &str = "\
+Examples:
+  taxi run etl-web-to-gcs                          green, January and February 2020, to ./data
+  taxi run etl-web-to-gcs --colour green --lag-months 2      the newest month there is
+  taxi run etl-parent-flow --from 2019-01 --to 2021-07 --to-warehouse postgres
+  taxi run etl-parent-flow --profile cloud         as the profile of taxi.toml says
+
+Exit codes: 0 all done or nothing to do, 1 a month failed, 2 wrong usage, 130 interrupted";
+
+pub(crate) const ETL_WEB_TO_GCS: &str = "\
+Examples:
+  taxi run etl-web-to-gcs --colour green --year 2020 --months 1-3
+  taxi run etl-web-to-gcs --colour yellow,green --from 2019-01 --to 2021-07 --lake prod
+  taxi run etl-web-to-gcs --colour green --lag-months 2 --lake gs://my-bucket/trips
+  taxi run etl-web-to-gcs --source sample
+
+Exit codes: 0 all done or nothing to do, 1 a month failed, 2 wrong usage, 130 interrupted";
+
+pub(crate) const ETL_GCS_TO_POSTGRES: &str = "\
+Examples:
+  taxi run etl-gcs-to-postgres --colour yellow --year 2021 --months 1
+  taxi run etl-gcs-to-postgres --from 2019-01 --to 2021-07 --lake prod --postgres local
+  DATABASE_URL=postgres://me:secret@host/db taxi run etl-gcs-to-postgres
+
+Exit codes: 0 all done or nothing to do, 1 a month failed, 2 wrong usage, 130 interrupted";
+
+pub(crate) const INGEST_DATA: &str = "\
+Examples:
+  taxi run ingest-data --colour yellow --from 2021-01 --to 2021-01
+  taxi run ingest-data --colour yellow --year 2021 --months 1 --table yellow_taxi_data
+  taxi run ingest-data --postgres local --schema staging
+
+Exit codes: 0 all done or nothing to do, 1 a month failed, 2 wrong usage, 130 interrupted";
+
+pub(crate) const ETL_PARENT_FLOW: &str = "\
+Examples:
+  taxi run etl-parent-flow --colour yellow,green --from 2019-01 --to 2021-07 --to-warehouse postgres
+  taxi run etl-parent-flow --colour green --lag-months 2 --profile cloud
+  taxi run etl-parent-flow --year 2020 --jobs 8      months of green, to the lake alone
+
+Exit codes: 0 all done or nothing to do, 1 a month failed, 2 wrong usage, 130 interrupted";
+
+pub(crate) const ETL_ZONES: &str = "\
+Examples:
+  taxi run etl-zones
+  taxi run etl-zones --lake gs://my-bucket/trips
+  taxi run etl-zones --zones ./taxi_zone_lookup.csv";
+
+pub(crate) const QUARANTINE: &str = "\
+Examples:
+  taxi quarantine --colour green --month 2020-01
+  taxi quarantine --colour yellow --month 2021-01 --reason pickup_outside_month --limit 5
+  taxi quarantine --colour yellow --month 2021-01 --output csv > set-aside.csv";
+
+pub(crate) const SCHEMA: &str = "\
+Examples:
+  taxi schema green
+  taxi schema --output json";
+
+pub(crate) const CONFIG: &str = "\
+Examples:
+  taxi config
+  taxi config --profile cloud
+  taxi config --lake prod --output json";
+
+pub(crate) const CONNECTIONS: &str = "\
+Examples:
+  taxi connections list
+  taxi connections test
+  taxi connections test prod";
+
+pub(crate) const CONNECTIONS_LIST: &str = "\
+Examples:
+  taxi connections list
+  taxi connections list --profile cloud --output json
+
+A star marks what a run uses that is told nothing else.";
+
+pub(crate) const CONNECTIONS_TEST: &str = "\
+Examples:
+  taxi connections test
+  taxi connections test prod
+  DATABASE_URL=postgres://me:secret@host/db taxi connections test
+
+Exit codes: 0 all connect, 1 one does not, 2 wrong usage";
+
+pub(crate) const COMPLETIONS: &str = "\
+Examples:
+  taxi completions bash > ~/.local/share/bash-completion/completions/taxi
+  taxi completions zsh > \"${fpath[1]}/_taxi\"
+  taxi completions fish > ~/.config/fish/completions/taxi.fish";
