@@ -247,7 +247,15 @@ mod tests {
     fn the_message_says_what_failed_and_shows_the_months() {
         let report = report(2, 1, "h answers <410>: s3cret");
         let message = said(&report, &["s3cret".to_owned()]);
-        insta::assert_snapshot!(message["text"].as_str().unwrap(), @"");
+        insta::assert_snapshot!(message["text"].as_str().unwrap(), @"
+            ❌ *etl-web-to-gcs* on here: 1 of 2 months failed, in 1m 15s
+            • yellow 2010-02: h answers &lt;410&gt;: ********
+            ```
+            month           state      read   kept  set aside  loaded
+            yellow 2010-02  failed     -      -     -          -
+            yellow 2010-01  published  1,234  -     -          -
+            ```
+            ");
         assert_eq!(message["blocks"].as_array().unwrap().len(), 3);
     }
 

@@ -10,6 +10,7 @@ use super::blocks::{BlockName, ReadBlocks};
 use super::database::Database;
 use super::file::{File, Table};
 use super::keys::{closest, suggestion};
+use super::layers::Layer;
 use super::origin::{Origin, Place};
 use super::secret::{Credentials, Reference};
 use super::{Options, Settings, SettingsError};
@@ -190,6 +191,7 @@ impl File {
         by: &Origin,
         blocks: &ReadBlocks,
     ) -> Result<Connected<Database>, SettingsError> {
+        self.exists(ConnectionKind::Postgres, name, by)?;
         let mut options = Options::default();
         let (to, origin) = match self.postgres.get(name) {
             Some(Table { value, line, .. }) => {
@@ -197,15 +199,39 @@ impl File {
                 options.table.clone_from(&value.table);
                 (Database::from(value), self.says(ConnectionKind::Postgres, name, by, *line))
             }
-            None if BlockName::of(name).is_some() => {
-                (Database::from(Reference::from(name)), Origin::block(name, by))
-            }
-            None => {
-                let meant = suggestion(name, self.postgres.keys().map(String::as_str));
-                return Err(self.no_connection(ConnectionKind::Postgres, name, by, meant));
-            }
+            None => (Database::from(Reference::from(name)), Origin::block(name, by)),
         };
         Ok(Connected { to: to.with_block(blocks)?, options, origin })
+    }
+
+    /// Refuses names of connections that are not there, in every profile: also in those that
+    /// are not asked for.
+    pub(super) fn check(&self) -> Result<(), SettingsError> {
+        for (profile, defaults) in &self.profiles {
+            let layer = Layer::file(&self.path, Some(profile), defaults);
+            if let Some(LakeAddress::Folder(path)) = &layer.options.lake
+                && let Some(name) = path.to_str()
+                && !self.lakes.contains_key(name)
+            {
+                self.is_folder(name, &layer.origin("lake"))?;
+            }
+            if let Some(name) = &layer.options.postgres {
+                self.exists(ConnectionKind::Postgres, name, &layer.origin("postgres"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses the name of a connection that is not there.
+    fn exists(&self, kind: ConnectionKind, name: &str, by: &Origin) -> Result<(), SettingsError> {
+        let names: Vec<&str> = match kind {
+            ConnectionKind::Lake => self.lakes.keys().map(String::as_str).collect(),
+            ConnectionKind::Postgres => self.postgres.keys().map(String::as_str).collect(),
+        };
+        match names.contains(&name) || BlockName::of(name).is_some() {
+            true => Ok(()),
+            false => Err(self.no_connection(kind, name, by, suggestion(name, names))),
+        }
     }
 
     fn says(&self, kind: ConnectionKind, name: &str, by: &Origin, line: usize) -> Origin {

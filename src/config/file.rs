@@ -92,9 +92,10 @@ impl Reader<'_> {
         };
         Ok(File {
             path: self.path.to_owned(),
-            lakes: self.named(part("lakes"), |part, line| self.table(part, line, &[]))?,
-            postgres: self.named(part("postgres"), |part, line| self.table(part, line, &[]))?,
-            profiles: self.named(part("profiles"), |mut part, line| {
+            lakes: self.named("lakes", &mut part, |part, line| self.table(part, line, &[]))?,
+            postgres: self
+                .named("postgres", &mut part, |part, line| self.table(part, line, &[]))?,
+            profiles: self.named("profiles", &mut part, |mut part, line| {
                 let rules = part.get_mut().remove_entry("rules");
                 let rules =
                     rules.and_then(|(key, value)| Some((self.line(&key.span()), table(value)?)));
@@ -108,14 +109,15 @@ impl Reader<'_> {
     /// The tables in a table.
     fn named<'a, T>(
         &self,
-        tables: Option<(usize, Part<'a>)>,
+        of: &'static str,
+        tables: &mut impl FnMut(&'static str) -> Option<(usize, Part<'a>)>,
         read: impl Fn(Part<'a>, usize) -> Result<T, SettingsError>,
     ) -> Result<BTreeMap<String, T>, SettingsError> {
         let mut all = BTreeMap::new();
-        for (key, value) in tables.into_iter().flat_map(|(_, tables)| tables.into_inner()) {
+        for (key, value) in tables(of).into_iter().flat_map(|(_, tables)| tables.into_inner()) {
             let (name, at) = (key.get_ref().to_string(), key.span());
             let part = table(value).ok_or_else(|| {
-                self.fault(&at, format!("'{name}' is no table: write [….{name}]"))
+                self.fault(&at, format!("'{name}' is to be a table of its own: [{of}.{name}]"))
             })?;
             all.insert(name, read(part, self.line(&at))?);
         }

@@ -47,6 +47,11 @@ impl Layer {
         Self { options: options.clone(), rules, origin: Box::new(origin) }
     }
 
+    /// Where a setting of this layer comes from.
+    pub(super) fn origin(&self, key: &str) -> Origin {
+        (self.origin)(key)
+    }
+
     /// What a connection says.
     pub(super) fn connection(options: Options, origin: Origin) -> Self {
         Self { options, rules: Vec::new(), origin: Box::new(move |_| origin.clone()) }
@@ -92,7 +97,7 @@ impl Picker {
     ) -> Option<(T, Origin)> {
         let (asked, file) = self.layers.split_at(1);
         let mut layers = asked.iter().chain(&self.connection).chain(file);
-        layers.find_map(|layer| Some((of(&layer.options).clone()?, (layer.origin)(key))))
+        layers.find_map(|layer| Some((of(&layer.options).clone()?, layer.origin(key))))
     }
 
     /// A setting that has a default.
