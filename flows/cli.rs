@@ -12,7 +12,7 @@ use crate::connections::Connections;
 use crate::etl_zones::etl_zones;
 use crate::flow::Flow;
 use crate::terminal::{Error, Exit, cancelled_by_signal, log, on_terminal, print, warn, width};
-use crate::{examples, show};
+use crate::{drop, examples, show, status, verify};
 
 /// The version, and the commit it is built from. What a month says of itself has the version
 /// alone: two builds of one version make the same bytes.
@@ -54,6 +54,15 @@ enum Command {
         #[command(subcommand)]
         flow: FlowArgs,
     },
+    /// Show what is there: a matrix of months for the lake and each warehouse
+    #[command(after_help = status::EXAMPLES)]
+    Status(status::StatusArgs),
+    /// Count months afresh in the lake and the warehouses, and compare
+    #[command(after_help = verify::EXAMPLES)]
+    Verify(verify::VerifyArgs),
+    /// Take a month out of the lake and the warehouses
+    #[command(after_help = drop::EXAMPLES)]
+    Drop(drop::DropArgs),
     /// Show the rows of a month that were set aside, and why
     #[command(after_help = examples::QUARANTINE)]
     Quarantine(show::QuarantineArgs),
@@ -186,9 +195,14 @@ impl Cli {
     pub(crate) fn read() -> Self {
         let matches = Self::command().get_matches();
         let mut cli = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-        let flow = matches.subcommand().and_then(|(_, run)| run.subcommand());
-        if let (Command::Run { flow: chosen }, Some((_, matches))) = (&mut cli.command, flow) {
-            chosen.prefer_flags(matches);
+        let Some((_, matches)) = matches.subcommand() else {
+            return cli;
+        };
+        match (&mut cli.command, matches.subcommand()) {
+            (Command::Run { flow }, Some((_, matches))) => flow.prefer_flags(matches),
+            (Command::Status(args), _) => args.asked.prefer_flags(matches),
+            (Command::Verify(args), _) => args.asked.prefer_flags(matches),
+            _ => {}
         }
         cli
     }
@@ -200,6 +214,9 @@ impl Cli {
         runtime.block_on(async {
             match self.command {
                 Command::Run { flow } => flow.run().await,
+                Command::Status(args) => status::status(args).await,
+                Command::Verify(args) => verify::verify(args).await,
+                Command::Drop(args) => drop::drop(args).await,
                 Command::Quarantine(args) => show::quarantine(args).await,
                 Command::Schema(args) => show::schema(&args),
                 Command::Config(args) => config(args),
@@ -229,7 +246,7 @@ async fn zones(args: ZonesArgs) -> Result<Exit, Error> {
 }
 
 /// A run and its tools, as the settings say.
-fn start(options: &Options) -> Result<(Run, Tools), Error> {
+pub(crate) fn start(options: &Options) -> Result<(Run, Tools), Error> {
     let settings = Settings::resolve(options)?;
     let listener: Arc<dyn Listener> =
         if on_terminal() { Arc::new(Terminal::default()) } else { Arc::new(LogLines) };
@@ -237,7 +254,7 @@ fn start(options: &Options) -> Result<(Run, Tools), Error> {
     Ok((run, Tools::new(settings)?))
 }
 
-fn ended(run: &Run, ok: bool) -> Exit {
+pub(crate) fn ended(run: &Run, ok: bool) -> Exit {
     match (run.is_cancelled(), ok) {
         (_, true) => Exit::Done,
         (true, false) => Exit::Interrupted,

@@ -1,8 +1,10 @@
 //! `taxi`: the command line. Parse, make the tools, run the flow, report.
 
+mod asked;
 mod cli;
 mod config;
 mod connections;
+mod drop;
 mod etl_gcs_to_postgres;
 mod etl_parent_flow;
 mod etl_web_to_gcs;
@@ -11,7 +13,9 @@ mod examples;
 mod flow;
 mod ingest_data;
 mod show;
+mod status;
 mod terminal;
+mod verify;
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
+use nyc_taxi_etl::inspect::Style;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
@@ -139,6 +140,15 @@ pub(crate) fn print(text: &str) -> Result<(), Error> {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         printed => Ok(printed?),
     }
+}
+
+/// How a picture is drawn on stdout: plainly where nobody watches, without colours where
+/// `NO_COLOR` says so (<https://no-color.org>).
+pub(crate) fn style() -> Style {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    let watched = std::io::stdout().is_terminal();
+    let colours = watched && set("NO_COLOR").is_none() && set("TERM").is_none_or(|it| it != "dumb");
+    Style { colours, rich: watched, width: width().unwrap_or(80).max(20).into() }
 }
 
 /// The width of the terminal on stdout; none where it is none.

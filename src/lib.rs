@@ -12,12 +12,14 @@
 //! - [`clean`]: from a file's bytes to trips kept and rows set aside
 //! - [`lake`]: publishing a month to object storage and reading it back
 //! - [`warehouse`]: replacing a month in a database, and the ledger of what was loaded
-//! - [`config`]: what the user asks for
+//! - [`config`]: what the user asks for, and the tools made from it
 //! - [`prefect`]: what is asked of a Prefect server, and told to it
+//! - [`inspect`]: what is there: every store asked, judged, counted afresh, or cleared of a month
 
 pub mod clean;
 pub mod config;
 pub mod flow;
+pub mod inspect;
 pub mod lake;
 pub mod notify;
 pub mod prefect;

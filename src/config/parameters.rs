@@ -129,6 +129,20 @@ impl Parameters {
         }
     }
 
+    /// The colours named; none where none is.
+    pub fn colours(&self) -> Option<&[Colour]> {
+        self.colour.as_ref().map(|list| list.0.as_slice())
+    }
+
+    /// Whether months are named in any way.
+    pub const fn name_months(&self) -> bool {
+        self.year.is_some()
+            || self.months.is_some()
+            || self.from.is_some()
+            || self.to.is_some()
+            || self.lag_months.is_some()
+    }
+
     /// The files these parameters name, colour by colour, earliest first.
     pub fn files(&self, this_month: Month) -> Result<Vec<TripFile>, ParameterError> {
         let months = self.months(this_month)?;

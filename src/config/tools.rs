@@ -9,7 +9,8 @@ use crate::flow::{Progress, Run};
 use crate::lake::{Lake, LakeAddress, LakeError, Publication, Quarantine, Trips};
 use crate::schema;
 use crate::source::{
-    FetchError, Fetched, Fetcher, Held, Outcome, RawError, RawFile, RawStore, Source, Spool, Wanted,
+    Answer, FetchError, Fetched, Fetcher, Held, Outcome, RawError, RawFile, RawStore, Source,
+    Spool, Wanted,
 };
 use crate::trip::{Format, Item, Month, Provenance, SourceFacts, TripFile};
 use crate::warehouse::postgres::{
@@ -79,8 +80,7 @@ impl Tools {
 
     /// The trips of a month, as the lake has them.
     pub async fn trips(&self, file: TripFile) -> Result<Trips, TaskError> {
-        let name = format!("{}.{}.parquet", file.stem(), std::process::id());
-        let trips = self.lake.trips(file, &self.settings.spool.join(name)).await?;
+        let trips = self.lake.trips(file, &self.reading_place(file)).await?;
         trips.ok_or_else(|| TaskError::NotInLake { file, lake: self.settings.lake.to_string() })
     }
 
@@ -121,6 +121,32 @@ impl Tools {
                 .map(|month| &month.source),
         };
         self.fetcher.fetch(&wanted, held, &RawInLake(&self.lake), progress).await
+    }
+
+    /// Asks the source whether it has a month, and whether it has changed since.
+    pub async fn ask(
+        &self,
+        file: TripFile,
+        known: Option<&SourceFacts>,
+        progress: &Progress,
+    ) -> Result<Answer, TaskError> {
+        let source = &self.settings.source;
+        let address = source.locate(file).map_err(FetchError::from)?;
+        let expected = source.should_have(file, Month::current());
+        let wanted = Wanted { item: file.into(), address, expected, known };
+        match self.fetcher.ask(&wanted, progress).await {
+            Ok(Some(answer)) => Ok(answer),
+            Ok(None) if self.lake.has_raw(file).await? => Ok(Answer::Published),
+            // That it is not there is an answer, even where it should be.
+            Ok(None) | Err(FetchError::Missing { .. }) => Ok(Answer::NotPublished),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A place in the spool for a month of the lake that is only read.
+    pub fn reading_place(&self, file: TripFile) -> PathBuf {
+        let name = format!("{}.{}.parquet", file.stem(), std::process::id());
+        self.settings.spool.join(name)
     }
 
     /// Whether the bytes as fetched are to be kept and are not.

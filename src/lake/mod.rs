@@ -3,14 +3,17 @@
 //! A month is two objects: its trips, and where there are any, the rows set aside, whose key
 //! carries the digest of their content. The rows set aside go first, the trips name them, and
 //! what they replace goes last: whoever reads a month at any moment finds both parts of one
-//! version.
+//! version. Dropping a month takes its trips first, for the same reason.
 
 mod address;
+mod drop;
 mod error;
+mod list;
 mod probe;
 mod publish;
 mod quarantine;
 mod read;
+mod sums;
 mod upload;
 
 use std::fmt;
@@ -23,10 +26,12 @@ use object_store::path::Path as Key;
 
 pub use address::{GcsSettings, LakeAddress, ServiceAccount};
 pub use error::LakeError;
+pub use list::{Fault, Listed};
 pub use probe::LakeAccess;
 pub use publish::Publication;
 pub use quarantine::Quarantine;
 pub use read::{Published, Trips};
+pub use sums::Counted;
 
 /// A lake: a bucket of Google Cloud Storage with a prefix, or a local folder.
 #[derive(Clone)]

@@ -154,7 +154,7 @@ impl Lake {
         Ok(false)
     }
 
-    async fn exists(&self, key: &str) -> Result<bool, LakeError> {
+    pub(super) async fn exists(&self, key: &str) -> Result<bool, LakeError> {
         match self.store.head(&self.key(key)).await {
             Ok(_) => Ok(true),
             Err(object_store::Error::NotFound { .. }) => Ok(false),
@@ -162,7 +162,7 @@ impl Lake {
         }
     }
 
-    async fn remove(&self, key: &str) -> Result<(), LakeError> {
+    pub(super) async fn remove(&self, key: &str) -> Result<(), LakeError> {
         match self.store.delete(&self.key(key)).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(source) => Err(LakeError::store(self.url(key), source)),

@@ -61,21 +61,29 @@ impl Lake {
         key: &str,
         entry: &str,
     ) -> Result<Option<(T, u64)>, LakeError> {
-        let Some((tail, bytes)) = self.tail(key, FOOTER).await? else {
+        let Some((metadata, bytes)) = self.footer(key).await? else {
             return Ok(None);
-        };
-        let metadata = match footer(&tail, bytes) {
-            Err(ParquetError::NeedMoreData(needed)) => match self.tail(key, needed as u64).await? {
-                Some((tail, bytes)) => footer(&tail, bytes),
-                None => return Ok(None),
-            },
-            parsed => parsed,
         };
         let said = metadata.ok().and_then(|metadata| said(&metadata, entry));
         if said.is_none() {
             tracing::warn!("{} does not say where it comes from: it is replaced", self.url(key));
         }
         Ok(said.map(|said| (said, bytes)))
+    }
+
+    /// The footer of an object, where it can be read, and the object's size; none where there
+    /// is none.
+    pub(super) async fn footer(&self, key: &str) -> Result<Option<(Footer, u64)>, LakeError> {
+        let Some((tail, bytes)) = self.tail(key, FOOTER).await? else {
+            return Ok(None);
+        };
+        match footer(&tail, bytes) {
+            Err(ParquetError::NeedMoreData(needed)) => {
+                let tail = self.tail(key, needed as u64).await?;
+                Ok(tail.map(|(tail, bytes)| (footer(&tail, bytes), bytes)))
+            }
+            parsed => Ok(Some((parsed, bytes))),
+        }
     }
 
     /// The last bytes of an object and its size; none where there is none.
@@ -199,14 +207,17 @@ impl Lake {
     }
 }
 
+/// A footer, where it can be read.
+type Footer = Result<ParquetMetaData, ParquetError>;
+
 /// What a file says of itself under an entry of its footer.
-fn said<T: DeserializeOwned>(metadata: &ParquetMetaData, entry: &str) -> Option<T> {
+pub(super) fn said<T: DeserializeOwned>(metadata: &ParquetMetaData, entry: &str) -> Option<T> {
     let entries = metadata.file_metadata().key_value_metadata()?;
     let found = entries.iter().find(|found| found.key == entry)?;
     serde_json::from_str(found.value.as_deref()?).ok()
 }
 
-fn footer(tail: &Bytes, size: u64) -> Result<ParquetMetaData, ParquetError> {
+fn footer(tail: &Bytes, size: u64) -> Footer {
     let mut reader = ParquetMetaDataReader::new();
     reader.try_parse_sized(tail, size)?;
     reader.finish()

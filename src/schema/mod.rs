@@ -7,6 +7,7 @@
 mod columns;
 mod dictionary;
 mod header;
+mod sums;
 mod vintages;
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 pub use columns::{COLUMNS, Column, Kind};
 pub use dictionary::{Entry, dictionary, page};
 pub use header::{HeaderError, Mapping, Target};
+pub use sums::{SUMMED, Sums, summed};
 pub use vintages::{VINTAGES, Vintage};
 
 use crate::trip::{Colour, Digest};

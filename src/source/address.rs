@@ -125,6 +125,14 @@ impl Source {
             Self::Sample | Self::Raw | Self::Template(_) => false,
         }
     }
+
+    /// Whether the source may have a month: one whose range is known says no beyond it.
+    pub fn may_have(&self, file: TripFile, this_month: Month) -> bool {
+        match self {
+            Self::Web | Self::DataTalks | Self::Tlc => self.should_have(file, this_month),
+            Self::Sample | Self::Raw | Self::Template(_) => true,
+        }
+    }
 }
 
 /// What the DataTalksClub's collection has for certain.
@@ -267,6 +275,9 @@ mod tests {
         assert!(!should(Source::DataTalks, month(Colour::Green, "2021-08")));
         assert!(!should(Source::Tlc, month(Colour::Green, "2013-12")));
         assert!(!should(Source::Template("x".into()), month(Colour::Green, "2020-01")));
+        let may = |source: Source, file| source.may_have(file, now);
+        assert!(may(Source::Template("x".into()), month(Colour::Green, "2020-01")));
+        assert!(!may(Source::DataTalks, month(Colour::Green, "2021-08")));
     }
 
     #[test]

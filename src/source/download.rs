@@ -134,7 +134,7 @@ impl Fetcher {
 }
 
 /// What an answer without a file means: see the table "Is it there?" in docs/lake.md.
-fn no_file(
+pub(super) fn no_file(
     address: String,
     status: StatusCode,
     response: &Response,
@@ -336,7 +336,7 @@ async fn hash_left(files: &Files, size: u64) -> Result<Hashing, FetchError> {
     }
 }
 
-fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+pub(super) fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
 }
 

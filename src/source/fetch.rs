@@ -142,7 +142,7 @@ impl Fetcher {
     }
 
     /// A turn with the host: few connections at a time.
-    async fn connection(&self, url: &Url) -> Option<OwnedSemaphorePermit> {
+    pub(super) async fn connection(&self, url: &Url) -> Option<OwnedSemaphorePermit> {
         let host = url.host_str().unwrap_or_default().to_owned();
         let turns = {
             let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -154,7 +154,7 @@ impl Fetcher {
 }
 
 /// The first of these files that exists, used where it is.
-async fn local(paths: &[PathBuf], wanted: &Wanted<'_>) -> Result<Outcome, FetchError> {
+pub(super) async fn local(paths: &[PathBuf], wanted: &Wanted<'_>) -> Result<Outcome, FetchError> {
     let found = paths.iter().find(|path| match std::fs::symlink_metadata(path) {
         Err(error) => error.kind() != std::io::ErrorKind::NotFound,
         Ok(_) => true,

@@ -4,12 +4,14 @@
 //! and the question "is it there?". Does not look inside a file beyond its first bytes.
 
 mod address;
+mod ask;
 mod download;
 mod error;
 mod fetch;
 mod spool;
 
 pub use address::{Address, Source, UnknownSource, without_secrets};
+pub use ask::Answer;
 pub use error::FetchError;
 pub use fetch::{Fetched, Fetcher, HttpSettings, Outcome, RawError, RawFile, RawStore, Wanted};
 pub use spool::{Held, Spool, SpoolError};

@@ -27,6 +27,14 @@ impl TripFile {
         format!("{}/{}.parquet", self.colour, self.stem())
     }
 
+    /// The month whose trips have this key in the lake.
+    pub fn of_lake_key(colour: Colour, key: &str) -> Option<Self> {
+        let stem = key.rsplit('/').next()?.strip_suffix(".parquet")?;
+        let month = stem.strip_prefix(colour.as_str())?.strip_prefix("_tripdata_")?;
+        let file = Self::new(colour, month.parse().ok()?);
+        (file.lake_key() == key).then_some(file)
+    }
+
     /// The key of its quarantined rows, which carries the digest of their content.
     pub fn quarantine_key(self, content: &Digest) -> String {
         format!("quarantine/{}/{}.{}.parquet", self.colour, self.stem(), content.short())
@@ -62,6 +70,11 @@ mod tests {
         let file = TripFile::new(Colour::Green, "2020-01".parse().unwrap());
         assert_eq!(file.to_string(), "green 2020-01");
         assert_eq!(file.lake_key(), "green/green_tripdata_2020-01.parquet");
+        assert_eq!(TripFile::of_lake_key(Colour::Green, &file.lake_key()), Some(file));
+        for other in ["green_tripdata_2020-01.parquet", "green/green_tripdata_2020-1.parquet", "x"]
+        {
+            assert_eq!(TripFile::of_lake_key(Colour::Green, other), None, "{other}");
+        }
         assert_eq!(
             file.quarantine_key(&Digest::of(b"")),
             "quarantine/green/green_tripdata_2020-01.e3b0c44298fc1c14.parquet"

@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::fmt;
 
 use clap::ValueEnum;
@@ -58,26 +57,4 @@ pub struct Holding {
     pub there: bool,
     /// The rows of the partition, where its server knows them without counting.
     pub rows: Option<u64>,
-}
-
-/// The columns that are summed up to compare stores, of those that a colour has.
-pub const SUMMED: [&str; 6] = [
-    "pickup_location_id",
-    "passenger_count",
-    "trip_distance",
-    "total_amount",
-    "trip_time",
-    "base_passenger_fare",
-];
-
-/// A month counted afresh by its server, for comparing stores.
-///
-/// A column's sum is that of its values in hundredths, each rounded down, over the values of
-/// at most 1e9 in size: a sum of whole numbers, the same in whatever order they are added.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Sums {
-    /// Rows.
-    pub rows: u64,
-    /// The sums of [`SUMMED`], by column, in hundredths.
-    pub columns: BTreeMap<&'static str, i128>,
 }

@@ -8,4 +8,6 @@
 mod holding;
 pub mod postgres;
 
-pub use holding::{Holding, SUMMED, Sums, WarehouseKind};
+pub use holding::{Holding, WarehouseKind};
+
+pub use crate::schema::{SUMMED, Sums};

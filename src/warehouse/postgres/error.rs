@@ -66,8 +66,8 @@ pub enum PostgresError {
     Read(#[from] arrow::error::ArrowError),
     /// Readers held the table the whole time.
     #[error(
-        "{table} was in use for {seconds} s, so the month could not be swapped in: nothing was \
-         loaded. Is a long query or an open transaction reading it?"
+        "{table} was in use for {seconds} s, so its months could not be changed: they are as they \
+         were. Is a long query or an open transaction reading it?"
     )]
     Busy {
         /// The table.

@@ -84,6 +84,29 @@ pub(super) async fn known(
     Ok(found.and_then(|row| serde_json::from_str(row.get(0)).ok()))
 }
 
+/// What the ledger says of each month of a colour in a table; of one whose row is not
+/// understood, nothing.
+pub(super) async fn all(
+    client: &impl GenericClient,
+    names: &Names,
+    colour: Colour,
+) -> Result<Vec<(Month, Option<Provenance>)>, PostgresError> {
+    let sql = format!(
+        "SELECT to_char(month, 'YYYY-MM'), provenance FROM {}.{LEDGER}
+          WHERE table_name = $1 AND colour = $2 AND month IS NOT NULL",
+        quoted(&names.schema)
+    );
+    let rows = client
+        .query(&sql, &[&names.table, &colour.as_str()])
+        .await
+        .map_err(PostgresError::at("reading the ledger"))?;
+    let months = rows.iter().filter_map(|row| {
+        let month = row.get::<_, &str>(0).parse().ok()?;
+        Some((month, serde_json::from_str(row.get(1)).ok()))
+    });
+    Ok(months.collect())
+}
+
 /// Whether two versions of a month hold the same rows.
 pub(super) fn same(one: &Provenance, other: &Provenance) -> bool {
     one.source.sha256 == other.source.sha256

@@ -80,8 +80,17 @@ impl Warehouse {
 
     /// Where a month goes, for people.
     pub fn place(&self, file: TripFile) -> String {
-        let names = Names::of(file, &self.schema, self.table.as_deref());
+        let names = self.names(file);
         format!("{} {}.{}", self.target.place(), names.schema, names.table)
+    }
+
+    /// Where it is, for people: host, port, database and schema.
+    pub fn address(&self) -> String {
+        format!("{} {}", self.target.place(), self.schema)
+    }
+
+    pub(super) fn names(&self, file: TripFile) -> Names {
+        Names::of(file, &self.schema, self.table.as_deref())
     }
 
     pub(super) const fn target(&self) -> &Target {
@@ -181,7 +190,7 @@ async fn make_missing(client: &Client, schema: &str) -> Result<(), PostgresError
 }
 
 /// A table is ours if it is partitioned by range of the pickup time and names the colour.
-async fn refuse_foreign(client: &Client, names: &Names) -> Result<(), PostgresError> {
+pub(super) async fn refuse_foreign(client: &Client, names: &Names) -> Result<(), PostgresError> {
     let sql = "SELECT c.relkind::text, pg_get_partkeydef(c.oid),
                       (SELECT string_agg(attname, ', ') FROM pg_attribute a
                         WHERE a.attrelid = c.oid AND attnum > 0 AND attname ~ '[A-Z]')
@@ -207,7 +216,7 @@ async fn refuse_foreign(client: &Client, names: &Names) -> Result<(), PostgresEr
 
 /// A table holds one colour, and what stands in the month's place is a partition of it: a
 /// month that a user detached, say, is not ours to drop.
-async fn refuse_strange(
+pub(super) async fn refuse_strange(
     client: &impl GenericClient,
     names: &Names,
     colour: Colour,
@@ -294,19 +303,28 @@ async fn agrees(
     Ok(loaded.is_some_and(|loaded| ledger::same(&loaded, known)))
 }
 
-/// Puts the filled table in the place of the old partition. All that locks the table others
-/// read is here, last and short: where readers hold it, the swap alone is tried again.
+/// Puts the filled table in the place of the old partition.
 async fn swap_in(
     transaction: &mut Transaction<'_>,
     names: &Names,
     file: TripFile,
+) -> Result<(), PostgresError> {
+    patiently(transaction, names, async |attempt| swap(attempt, names, file).await).await
+}
+
+/// Does what locks the table that others read, last and short: where readers hold it, this
+/// step alone is tried again.
+pub(super) async fn patiently(
+    transaction: &mut Transaction<'_>,
+    names: &Names,
+    step: impl AsyncFn(&Transaction<'_>) -> Result<(), PostgresError>,
 ) -> Result<(), PostgresError> {
     let began = Instant::now();
     let mut pause = Duration::from_millis(50);
     loop {
         let attempt = transaction.savepoint("swap").await;
         let attempt = attempt.map_err(PostgresError::at("swapping the month in"))?;
-        match swap(&attempt, names, file).await {
+        match step(&attempt).await {
             Ok(()) => {
                 return attempt.commit().await.map_err(PostgresError::at("swapping the month in"));
             }
@@ -326,6 +344,19 @@ async fn swap_in(
     }
 }
 
+/// Loads and drops of other months pass one after the other here.
+pub(super) async fn lock_table(
+    transaction: &Transaction<'_>,
+    names: &Names,
+) -> Result<(), PostgresError> {
+    let lock = format!(
+        "SET LOCAL lock_timeout = {}; SELECT pg_advisory_xact_lock(hashtextextended({}, 0))",
+        LOCK_TIMEOUT.as_millis(),
+        literal(&names.qualified(&names.table))
+    );
+    execute(transaction, "waiting for the table", &lock).await
+}
+
 async fn swap(
     transaction: &Transaction<'_>,
     names: &Names,
@@ -333,13 +364,7 @@ async fn swap(
 ) -> Result<(), PostgresError> {
     let parent = names.qualified(&names.table);
     let (first, last) = (first_day(file.month), first_day(file.month.next()));
-    // Loads of other months pass one after the other here.
-    let lock = format!(
-        "SET LOCAL lock_timeout = {}; SELECT pg_advisory_xact_lock(hashtextextended({}, 0))",
-        LOCK_TIMEOUT.as_millis(),
-        literal(&parent)
-    );
-    execute(transaction, "waiting for the table", &lock).await?;
+    lock_table(transaction, names).await?;
     refuse_strange(transaction, names, file.colour).await?;
 
     let there = transaction

@@ -3,7 +3,9 @@
 mod columns;
 mod connection;
 mod copy;
+mod drop;
 mod error;
+mod holdings;
 mod index;
 mod ledger;
 mod load;

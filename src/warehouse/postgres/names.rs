@@ -40,6 +40,12 @@ impl Names {
         Self { schema: schema.to_owned(), table, partition, new, quarantine }
     }
 
+    /// The month of a partition of the table.
+    pub(super) fn month_of(&self, partition: &str) -> Option<Month> {
+        let month = partition.strip_prefix(&self.table)?.strip_prefix('_')?;
+        month.replace('_', "-").parse().ok()
+    }
+
     /// A name of the schema, qualified and quoted.
     pub(super) fn qualified(&self, name: &str) -> String {
         format!("{}.{}", quoted(&self.schema), quoted(name))
@@ -89,5 +95,7 @@ mod tests {
         let file = TripFile::new(Colour::Green, "2020-01".parse().unwrap());
         let names = Names::of(file, "nyc taxi", None);
         assert_eq!(names.qualified(&names.partition), "\"nyc taxi\".\"green_trips_2020_01\"");
+        assert_eq!(names.month_of(&names.partition), Some(file.month));
+        assert_eq!(names.month_of(&names.new), None);
     }
 }

@@ -1,0 +1,83 @@
+//! What `taxi status` and `taxi verify` are asked for: months, warehouses, settings.
+
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args};
+use nyc_taxi_etl::config::{Options, ParentParameters};
+use nyc_taxi_etl::inspect::{Facts, Stores};
+use nyc_taxi_etl::trip::{Colour, Month, TripFile};
+
+use crate::cli::Printed;
+use crate::terminal::Error;
+
+#[derive(Debug, Args)]
+pub(crate) struct Asked {
+    #[command(flatten)]
+    parameters: ParentParameters,
+    #[command(flatten)]
+    pub(crate) printed: Printed,
+    #[command(flatten)]
+    pub(crate) options: Options,
+    /// The flags that name stores and rules, as they were given: a command that mends needs
+    /// them too.
+    #[arg(skip)]
+    pub(crate) settings: Vec<String>,
+}
+
+/// These flags are part of what is asked; none of them may hold a secret.
+const SETTINGS: [&str; 9] =
+    ["config", "lake", "credentials", "spool", "schema", "table", "reject", "flag", "off"];
+
+impl Asked {
+    /// Heeds what comes from the command line before what comes from the environment.
+    pub(crate) fn prefer_flags(&mut self, matches: &ArgMatches) {
+        self.parameters.months.prefer_flags(matches);
+        let flagged = SETTINGS
+            .into_iter()
+            .filter(|name| matches.value_source(name) == Some(ValueSource::CommandLine));
+        for name in flagged {
+            let values = matches.get_raw(name).into_iter().flatten();
+            let values: Vec<_> = values.map(|value| value.to_string_lossy()).collect();
+            self.settings.extend([format!("--{name}"), quoted(&values.join(","))]);
+        }
+    }
+
+    /// The stores asked for, and what they say. Where no months are named, all that any of them
+    /// has; where no colour is named either, all colours.
+    pub(crate) async fn gather(
+        &self,
+        stores: &Stores<'_>,
+    ) -> Result<(Facts, Vec<TripFile>), Error> {
+        let months = &self.parameters.months;
+        let named = match months.name_months() {
+            true => Some(months.files(Month::current())?),
+            false => None,
+        };
+        let colours = match (&named, months.colours()) {
+            (_, Some(colours)) => colours.to_vec(),
+            (Some(files), None) => {
+                let mut colours: Vec<_> = files.iter().map(|file| file.colour).collect();
+                colours.dedup();
+                colours
+            }
+            (None, None) => Colour::ALL.to_vec(),
+        };
+        let facts = Facts::gather(stores, &colours).await;
+        let files = named.unwrap_or_else(|| facts.range());
+        Ok((facts, files))
+    }
+
+    /// The warehouses asked for beside the lake.
+    pub(crate) fn warehouses(&self) -> &[nyc_taxi_etl::warehouse::WarehouseKind] {
+        &self.parameters.to_warehouse
+    }
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,=@%+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}

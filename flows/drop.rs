@@ -1,0 +1,140 @@
+//! `taxi drop`: a month taken out of the lake and the warehouses, after asking.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use clap::{Args, ValueEnum};
+use nyc_taxi_etl::config::{Options, Settings, Tools};
+use nyc_taxi_etl::flow::thousands;
+use nyc_taxi_etl::inspect::{Facts, Store, Stores, Survey, drop_month};
+use nyc_taxi_etl::trip::{Colour, Month, TripFile};
+use nyc_taxi_etl::warehouse::WarehouseKind;
+use serde_json::json;
+
+use crate::cli::{Output, Printed, ended, start};
+use crate::terminal::{Error, Exit, print};
+
+pub(crate) const EXAMPLES: &str = "Examples:
+  taxi drop --colour green --month 2020-01
+  taxi drop --colour green --month 2020-01 --from-stores postgres --yes
+
+Exit codes: 0 it is gone, or was not there, 1 a store failed, 2 wrong usage, 130 interrupted";
+
+#[derive(Debug, Args)]
+pub(crate) struct DropArgs {
+    /// The colour
+    #[arg(long, alias = "color")]
+    colour: Colour,
+    /// The month: 2020-01
+    #[arg(long, value_name = "YYYY-MM")]
+    month: Month,
+    /// The stores to take it out of: lake, postgres, bigquery [default: the lake, and every
+    /// warehouse that the settings name]
+    #[arg(long, value_name = "STORES", value_delimiter = ',')]
+    from_stores: Vec<FromStore>,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    printed: Printed,
+    #[command(flatten)]
+    options: Options,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum FromStore {
+    /// The lake
+    Lake,
+    /// Postgres
+    Postgres,
+    /// BigQuery
+    #[value(name = "bigquery")]
+    BigQuery,
+}
+
+/// Nobody is there to be asked.
+#[derive(Debug, thiserror::Error)]
+#[error("stdin is no terminal, so nobody can be asked whether {0} is to go: say so with --yes")]
+struct NobodyToAsk(TripFile);
+
+impl DropArgs {
+    fn stores<'a>(&self, tools: &'a Tools) -> Stores<'a> {
+        if self.from_stores.is_empty() {
+            return Stores::named(tools);
+        }
+        let kinds = self.from_stores.iter().filter_map(|store| match store {
+            FromStore::Lake => None,
+            FromStore::Postgres => Some(WarehouseKind::Postgres),
+            FromStore::BigQuery => Some(WarehouseKind::BigQuery),
+        });
+        Stores::open(tools, &kinds.collect::<Vec<_>>())
+    }
+
+    fn with_lake(&self) -> bool {
+        self.from_stores.is_empty() || self.from_stores.contains(&FromStore::Lake)
+    }
+}
+
+/// Takes a month out of the stores.
+pub(crate) async fn drop(args: DropArgs) -> Result<Exit, Error> {
+    let file = TripFile::new(args.colour, args.month);
+    file.colour.check(file.month, Month::current())?;
+    // Before the signals are minded: who is asked may break off at once.
+    if !args.yes && !ask(&args, file).await? {
+        print(&format!("{file} stays as it is"))?;
+        return Ok(Exit::Done);
+    }
+    let (run, tools) = start(&args.options)?;
+    let stores = args.stores(&tools);
+    let dropped = drop_month(&run, &stores, args.with_lake(), file).await;
+    let ok = dropped.iter().all(|store| store.error.is_none());
+    match args.printed.output {
+        Output::Json => {
+            let report = json!({
+                "ok": ok, "colour": file.colour, "month": file.month, "stores": dropped,
+            });
+            print(&serde_json::to_string_pretty(&report)?)?;
+        }
+        Output::Table => {
+            for store in &dropped {
+                let place = store.place.as_deref().unwrap_or_default();
+                let what = match &store.error {
+                    Some(error) => format!("failed: {error}"),
+                    None if store.removed.is_empty() => "nothing was there".to_owned(),
+                    None => format!("removed {}", store.removed.join(", ")),
+                };
+                print(&format!("{file}, {} {place}: {what}", store.store))?;
+            }
+        }
+    }
+    Ok(ended(&run, ok))
+}
+
+/// Shows what is there and asks whether it is to go.
+async fn ask(args: &DropArgs, file: TripFile) -> Result<bool, Error> {
+    if !io::stdin().is_terminal() {
+        return Err(NobodyToAsk(file).into());
+    }
+    let tools = Tools::new(Settings::resolve(&args.options)?)?;
+    let stores = args.stores(&tools);
+    let facts = Facts::gather(&stores, &[file.colour]).await;
+    let survey = Survey::judge(&stores, &facts, vec![file], None);
+    let mut stderr = io::stderr().lock();
+    writeln!(stderr, "{file} is")?;
+    for store in survey.stores.iter().filter(|it| it.store != Store::Lake || args.with_lake()) {
+        let state = match (&store.error, store.months.get(&file)) {
+            (Some(error), _) => format!("unknown: {error}"),
+            (None, Some(cell)) => match cell.rows {
+                Some(rows) => format!("{}, {} rows", cell.state.as_str(), thousands(rows)),
+                None => cell.state.as_str().to_owned(),
+            },
+            (None, None) => "unknown".to_owned(),
+        };
+        let place = store.place.as_deref().unwrap_or_default();
+        writeln!(stderr, "  {} {place}: {state}", store.store)?;
+    }
+    write!(stderr, "Take it out of these for good? [y/N] ")?;
+    stderr.flush()?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}

@@ -1,0 +1,64 @@
+//! `taxi status`: what is there, month by month and store by store.
+
+use clap::Args;
+use nyc_taxi_etl::config::{Settings, Tools};
+use nyc_taxi_etl::flow::Run;
+use nyc_taxi_etl::inspect::{Mends, Stores, Survey, ask_source};
+use serde_json::json;
+
+use crate::asked::Asked;
+use crate::cli::Output;
+use crate::terminal::{Error, Exit, cancelled_by_signal, print, style};
+
+pub(crate) const EXAMPLES: &str = "Examples:
+  taxi status                                           all that is in the lake
+  taxi status --colour green --from 2019-01 --to 2021-07 --to-warehouse postgres
+  taxi status --colour yellow --year 2020 --check-source
+
+Exit codes: 0 every store answered, 1 one did not, 2 wrong usage, 130 interrupted";
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    #[command(flatten)]
+    pub(crate) asked: Asked,
+
+    /// Also ask the source for each month: is it published, has it changed
+    #[arg(long, display_order = 50)]
+    check_source: bool,
+}
+
+/// Shows what the stores have.
+pub(crate) async fn status(args: StatusArgs) -> Result<Exit, Error> {
+    let settings = Settings::resolve(&args.asked.options)?;
+    // Nobody listens: what could not be asked is part of the picture.
+    let run = Run::new(Vec::new(), cancelled_by_signal(), settings.policy);
+    let tools = Tools::new(settings)?;
+    let stores = Stores::open(&tools, args.asked.warehouses());
+    let interrupted = run.progress();
+    let survey = async {
+        let (facts, files) = args.asked.gather(&stores).await?;
+        let source = match args.check_source {
+            true => Some(ask_source(&run, &stores, &facts, &files).await),
+            false => None,
+        };
+        Ok::<_, Error>(Survey::judge(&stores, &facts, files, source))
+    };
+    let survey = tokio::select! {
+        survey = survey => survey?,
+        () = interrupted.cancelled() => return Ok(Exit::Interrupted),
+    };
+    let mends = Mends::of(survey.by_month(), &args.asked.settings);
+    match args.asked.printed.output {
+        Output::Json => {
+            let mut picture = json!({ "ok": survey.is_whole(), "mend": mends });
+            if let (Some(picture), serde_json::Value::Object(survey)) =
+                (picture.as_object_mut(), serde_json::to_value(&survey)?)
+            {
+                picture.extend(survey);
+            }
+            print(&serde_json::to_string_pretty(&picture)?)?;
+        }
+        Output::Table => print(&survey.picture(&mends, style()))?,
+    }
+    Ok(if survey.is_whole() { Exit::Done } else { Exit::Failed })
+}

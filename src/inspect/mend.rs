@@ -1,0 +1,181 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::trip::{Colour, Month, TripFile};
+use crate::warehouse::WarehouseKind;
+
+use super::{Cell, State, Store};
+
+/// The commands that make right what is not.
+#[derive(Debug, Default, Serialize)]
+#[serde(transparent)]
+pub struct Mends(Vec<String>);
+
+/// What is to be done to some months. Ordered as it is to be run: what brings months to the
+/// lake goes first.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Mend {
+    colour: Colour,
+    to: Place,
+    force: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    Lake,
+    LakeAnd(BTreeSet<WarehouseKind>),
+    Warehouse(WarehouseKind),
+}
+
+impl Mend {
+    fn command(&self, (first, last): (Month, Month), settings: &[String]) -> String {
+        let (flow, warehouses) = match &self.to {
+            Place::Lake => ("etl-web-to-gcs", None),
+            Place::LakeAnd(kinds) => {
+                let kinds: Vec<_> = kinds.iter().map(|kind| kind.as_str()).collect();
+                ("etl-parent-flow", Some(kinds.join(",")))
+            }
+            Place::Warehouse(WarehouseKind::Postgres) => ("etl-gcs-to-postgres", None),
+            Place::Warehouse(WarehouseKind::BigQuery) => ("etl-gcs-to-bq", None),
+        };
+        let mut command =
+            format!("taxi run {flow} --colour {} --from {first} --to {last}", self.colour);
+        let named = |names| ["--to-warehouse".to_owned(), names];
+        let warehouses = warehouses.map(named).into_iter().flatten();
+        let force = self.force.then(|| "--force".to_owned());
+        for word in warehouses.chain(force).chain(settings.iter().cloned()) {
+            command.push(' ');
+            command.push_str(&word);
+        }
+        command
+    }
+}
+
+impl Mends {
+    /// The commands for months as the stores have them. `settings` are the flags that the stores
+    /// were named with.
+    pub fn of<'a>(
+        months: impl IntoIterator<Item = (TripFile, Vec<(Store, &'a Cell)>)>,
+        settings: &[String],
+    ) -> Self {
+        let mut mends: BTreeMap<Mend, Vec<Month>> = BTreeMap::new();
+        for (file, cells) in months {
+            for (to, force) in needs(&cells) {
+                let mend = Mend { colour: file.colour, to, force };
+                mends.entry(mend).or_default().push(file.month);
+            }
+        }
+        let commands = mends.iter().flat_map(|(mend, months)| {
+            // A month that is right costs a run nothing, unless it is forced.
+            let ranges = if mend.force { ranges(months) } else { span(months) };
+            ranges.into_iter().map(|range| mend.command(range, settings))
+        });
+        Self(commands.collect())
+    }
+
+    /// The commands; none where all is right.
+    pub fn commands(&self) -> &[String] {
+        &self.0
+    }
+
+    /// The commands below a heading; nothing where there are none.
+    pub(super) fn listed(&self, heading: &str) -> String {
+        if self.0.is_empty() {
+            return String::new();
+        }
+        format!("\n\n{heading}:\n  {}", self.0.join("\n  "))
+    }
+}
+
+/// What a month needs, and whether by force.
+fn needs(cells: &[(Store, &Cell)]) -> Vec<(Place, bool)> {
+    use State::{Disagreeing, InLake, NotInLake, Stale};
+    let lake = cells.iter().find(|(store, cell)| {
+        *store == Store::Lake && matches!(cell.state, Stale | Disagreeing | NotInLake)
+    });
+    let warehouses = cells.iter().filter_map(|(store, cell)| match store {
+        Store::Warehouse(kind) => {
+            let wrong = matches!(cell.state, InLake | Stale | Disagreeing | NotInLake);
+            wrong.then_some((*kind, cell.force))
+        }
+        Store::Lake => None,
+    });
+    let warehouses: Vec<(WarehouseKind, bool)> = warehouses.collect();
+    let Some((_, lake)) = lake else {
+        return warehouses
+            .into_iter()
+            .map(|(kind, force)| (Place::Warehouse(kind), force))
+            .collect();
+    };
+    if warehouses.is_empty() {
+        return vec![(Place::Lake, lake.force)];
+    }
+    let force = lake.force || warehouses.iter().any(|(_, force)| *force);
+    let kinds = warehouses.into_iter().map(|(kind, _)| kind).collect();
+    vec![(Place::LakeAnd(kinds), force)]
+}
+
+fn span(months: &[Month]) -> Vec<(Month, Month)> {
+    let ends = months.iter().min().zip(months.iter().max());
+    ends.map(|(first, last)| (*first, *last)).into_iter().collect()
+}
+
+/// Months in order as ranges without gaps.
+pub(super) fn ranges(months: &[Month]) -> Vec<(Month, Month)> {
+    let mut ranges: Vec<(Month, Month)> = Vec::new();
+    for &month in months {
+        match ranges.last_mut() {
+            Some((_, last)) if last.next() == month => *last = month,
+            _ => ranges.push((month, month)),
+        }
+    }
+    ranges
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mends(months: &[(&str, &[(Store, State, bool)])]) -> String {
+        let months: Vec<(TripFile, Vec<(Store, Cell)>)> = months
+            .iter()
+            .map(|(month, cells)| {
+                let cells = cells.iter().map(|&(store, state, force)| {
+                    (store, Cell { state, why: None, rows: None, force })
+                });
+                (TripFile::new(Colour::Green, month.parse().unwrap()), cells.collect())
+            })
+            .collect();
+        let months = months.iter().map(|(file, cells)| {
+            (*file, cells.iter().map(|(store, cell)| (*store, cell)).collect())
+        });
+        Mends::of(months, &["--lake".to_owned(), "gs://b".to_owned()]).commands().join("\n")
+    }
+
+    const POSTGRES: Store = Store::Warehouse(WarehouseKind::Postgres);
+    const BIGQUERY: Store = Store::Warehouse(WarehouseKind::BigQuery);
+
+    #[test]
+    fn one_command_mends_months_that_want_the_same() {
+        use State::{Beyond, Disagreeing, InLake, Loaded, NotInLake, Stale};
+        insta::assert_snapshot!(mends(&[
+            ("2020-01", &[(Store::Lake, InLake, false), (POSTGRES, Loaded, false)]),
+            ("2020-02", &[(Store::Lake, InLake, false), (POSTGRES, InLake, false)]),
+            ("2020-03", &[(Store::Lake, Beyond, false), (POSTGRES, Beyond, false)]),
+            ("2020-04", &[(Store::Lake, InLake, false), (POSTGRES, Stale, false)]),
+            ("2020-05", &[(Store::Lake, NotInLake, false), (POSTGRES, NotInLake, false), (BIGQUERY, Stale, false)]),
+            ("2020-06", &[(Store::Lake, NotInLake, false), (POSTGRES, Loaded, false)]),
+            ("2020-07", &[(Store::Lake, InLake, false), (POSTGRES, Disagreeing, true)]),
+            ("2020-08", &[(Store::Lake, InLake, false), (BIGQUERY, Disagreeing, true)]),
+            ("2020-09", &[(Store::Lake, InLake, false), (POSTGRES, Disagreeing, true)]),
+            ("2020-10", &[(Store::Lake, Disagreeing, true), (POSTGRES, Loaded, false)]),
+        ]), @"");
+    }
+
+    #[test]
+    fn where_all_is_right_there_is_nothing_to_run() {
+        let right = [(Store::Lake, State::InLake, false), (POSTGRES, State::Loaded, false)];
+        assert_eq!(mends(&[("2020-01", &right)]), "");
+    }
+}

@@ -1,0 +1,277 @@
+//! The picture of a survey for people: a matrix of years by months for each store.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use crate::source::Answer;
+use crate::trip::{Colour, Month, TripFile};
+
+use super::mend::ranges;
+use super::{Mends, SourceCell, State, Survey};
+
+/// How the picture is drawn.
+#[derive(Debug, Clone, Copy)]
+pub struct Style {
+    /// Whether in colours.
+    pub colours: bool,
+    /// Whether in glyphs beyond ASCII.
+    pub rich: bool,
+    /// How many columns there are.
+    pub width: usize,
+}
+
+/// How a cell is drawn, and what that means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Mark {
+    plain: char,
+    rich: char,
+    /// The parameters of its colour (ECMA-48, SGR).
+    sgr: &'static str,
+    meaning: &'static str,
+}
+
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+const UNASKED: Mark = Mark { plain: '?', rich: '?', sgr: "31", meaning: "could not be asked" };
+
+impl State {
+    const fn mark(self) -> Mark {
+        let (plain, rich, sgr) = match self {
+            Self::Loaded => ('#', '●', "32"),
+            Self::InLake => ('o', '○', "36"),
+            Self::Stale => ('~', '◐', "33"),
+            Self::Disagreeing => ('!', '✗', "1;31"),
+            Self::NotInLake => ('.', '·', "0"),
+            Self::Beyond => ('-', '-', "2"),
+        };
+        Mark { plain, rich, sgr, meaning: self.as_str() }
+    }
+}
+
+impl SourceCell {
+    const fn mark(&self) -> Mark {
+        let (plain, rich, sgr, meaning) = match self.answer {
+            Some(Answer::Published) => ('o', '○', "36", "published"),
+            Some(Answer::Unchanged) => ('=', '=', "32", "unchanged since it was fetched"),
+            Some(Answer::Changed) => ('!', '✗', "33", "changed since it was fetched"),
+            Some(Answer::NotPublished) => ('-', '-', "2", "not published"),
+            None => return UNASKED,
+        };
+        Mark { plain, rich, sgr, meaning }
+    }
+}
+
+impl Style {
+    fn glyph(self, mark: Mark) -> String {
+        let glyph = if self.rich { mark.rich } else { mark.plain };
+        if self.colours { format!("\x1b[{}m{glyph}\x1b[0m", mark.sgr) } else { glyph.to_string() }
+    }
+
+    /// A text cut into lines at its blanks, each with this before it.
+    pub(super) fn lines(self, text: &str, first: &str, next: &str) -> String {
+        let mut lines = String::new();
+        let mut line = first.to_owned();
+        let mut empty = true;
+        for word in text.split_whitespace() {
+            if !empty && line.chars().count() + 1 + word.chars().count() > self.width {
+                lines.push_str(&line);
+                lines.push('\n');
+                line = next.to_owned();
+                empty = true;
+            }
+            if !empty {
+                line.push(' ');
+            }
+            line.push_str(word);
+            empty = false;
+        }
+        lines + &line + "\n"
+    }
+}
+
+impl Survey {
+    /// The picture for people.
+    pub fn picture(&self, mends: &Mends, style: Style) -> String {
+        let mut text = String::new();
+        let mut used: Vec<Mark> = Vec::new();
+        let mut colours: Vec<Colour> = self.files.iter().map(|file| file.colour).collect();
+        colours.dedup();
+        for colour in colours {
+            for store in &self.stores {
+                let place = store.place.as_deref().unwrap_or_default();
+                let title = format!("{colour} trips, {} {place}", store.store);
+                text.push_str(&style.lines(title.trim_end(), "", "  "));
+                if let Some(error) = &store.error {
+                    text.push_str(&style.lines(&format!("cannot be asked: {error}"), "  ", "  "));
+                    text.push('\n');
+                    continue;
+                }
+                let of_colour = || store.months.iter().filter(|(file, _)| file.colour == colour);
+                let marks = of_colour().map(|(file, cell)| (file.month, cell.state.mark()));
+                draw(&mut text, &marks.collect(), style, &mut used);
+                let states = of_colour().map(|(_, cell)| cell.state.mark());
+                text.push_str(&style.lines(&counted(states), "  ", "  "));
+                let reasons = of_colour().filter_map(|(file, cell)| {
+                    Some((*file, cell.state.as_str(), cell.why.as_deref()?))
+                });
+                explain(&mut text, reasons, style);
+                text.push('\n');
+            }
+            let asked = self.source.iter().flatten().filter(|cell| cell.colour == colour);
+            let asked: Vec<&SourceCell> = asked.collect();
+            if !asked.is_empty() {
+                let _ = writeln!(text, "{colour} trips, source");
+                let marks = asked.iter().map(|cell| (cell.month, cell.mark())).collect();
+                draw(&mut text, &marks, style, &mut used);
+                let marks = asked.iter().map(|cell| cell.mark());
+                text.push_str(&style.lines(&counted(marks), "  ", "  "));
+                let reasons = asked
+                    .iter()
+                    .filter_map(|cell| Some((cell.file(), "not asked", cell.error.as_deref()?)));
+                explain(&mut text, reasons, style);
+                text.push('\n');
+            }
+        }
+        // Each on a line of its own where they do not fit on one.
+        let legend = used.iter().map(|mark| (style.glyph(*mark), mark.meaning));
+        let length: usize = used.iter().map(|mark| mark.meaning.chars().count() + 4).sum();
+        let between = if length <= style.width { "   " } else { "\n" };
+        let legend: Vec<_> = legend.map(|(glyph, meaning)| format!("{glyph} {meaning}")).collect();
+        text + &legend.join(between) + &mends.listed("To mend what is not right")
+    }
+}
+
+/// Years by months.
+fn draw(text: &mut String, marks: &BTreeMap<Month, Mark>, style: Style, used: &mut Vec<Mark>) {
+    let _ = writeln!(text, "        {}", MONTHS.join("  "));
+    let mut years: Vec<u16> = marks.keys().map(|month| month.year()).collect();
+    years.dedup();
+    for year in years {
+        let mut line = format!("  {year:04}");
+        for number in 1..=12u32 {
+            let mark = Month::new(year.into(), number).ok().and_then(|month| marks.get(&month));
+            let glyph = mark.map_or_else(|| " ".to_owned(), |mark| style.glyph(*mark));
+            let _ = write!(line, "   {glyph} ");
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    for mark in marks.values() {
+        if !used.contains(mark) {
+            used.push(*mark);
+        }
+    }
+}
+
+/// `31 months: 29 loaded, 1 stale, 1 not in the lake`
+fn counted(marks: impl Iterator<Item = Mark>) -> String {
+    let mut counts: Vec<(&str, usize)> = State::ALL.map(|state| (state.as_str(), 0)).to_vec();
+    let mut all = 0;
+    for mark in marks {
+        all += 1;
+        match counts.iter_mut().find(|(meaning, _)| *meaning == mark.meaning) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((mark.meaning, 1)),
+        }
+    }
+    let counts = counts.iter().filter(|(_, count)| *count > 0);
+    let counts: Vec<String> = counts.map(|(meaning, count)| format!("{count} {meaning}")).collect();
+    let months = if all == 1 { "month" } else { "months" };
+    format!("{all} {months}: {}", counts.join(", "))
+}
+
+/// Why months are not right, those together that have the same reason.
+fn explain<'a>(
+    text: &mut String,
+    months: impl Iterator<Item = (TripFile, &'a str, &'a str)>,
+    style: Style,
+) {
+    let mut reasons: Vec<(&str, &str, Vec<Month>)> = Vec::new();
+    for (file, what, why) in months {
+        match reasons.iter_mut().find(|(_, known, _)| *known == why) {
+            Some((.., months)) => months.push(file.month),
+            None => reasons.push((what, why, vec![file.month])),
+        }
+    }
+    for (what, why, months) in reasons {
+        let ranges = ranges(&months).into_iter().map(|(first, last)| {
+            if first == last { first.to_string() } else { format!("{first} to {last}") }
+        });
+        let months = ranges.collect::<Vec<_>>().join(", ");
+        text.push_str(&style.lines(&format!("{months} {what}: {why}"), "  ", "    "));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inspect::{Cell, Store, StoreSurvey};
+    use crate::trip::Months;
+    use crate::warehouse::WarehouseKind;
+
+    fn survey() -> Survey {
+        let months = Months::range(Month::known(2019, 11), Month::known(2021, 2)).unwrap();
+        let files: Vec<_> =
+            months.iter().map(|month| TripFile::new(Colour::Green, month)).collect();
+        let cell = |state, why: Option<&str>| Cell {
+            state,
+            why: why.map(str::to_owned),
+            rows: None,
+            force: false,
+        };
+        let states = |at: usize| match at {
+            3 | 4 | 6 => cell(
+                State::Disagreeing,
+                Some("the partition is there, the ledger does not know it, and this is long"),
+            ),
+            5 => cell(State::Stale, Some("it was cleaned by other rules")),
+            9 => cell(State::InLake, None),
+            14.. => cell(State::Beyond, None),
+            _ => cell(State::Loaded, None),
+        };
+        let months = files.iter().enumerate().map(|(at, &file)| (file, states(at))).collect();
+        let lake = files.iter().map(|&file| (file, cell(State::InLake, None))).collect();
+        let store = |store, months, error| StoreSurvey {
+            store,
+            place: Some("somewhere".to_owned()),
+            months,
+            error,
+        };
+        let stores = vec![
+            store(Store::Lake, lake, None),
+            store(Store::Warehouse(WarehouseKind::Postgres), months, None),
+            store(
+                Store::Warehouse(WarehouseKind::BigQuery),
+                BTreeMap::new(),
+                Some("no connection".to_owned()),
+            ),
+        ];
+        Survey { files, stores, source: None }
+    }
+
+    #[test]
+    fn a_picture_is_a_matrix_for_each_store() {
+        let style = Style { colours: false, rich: false, width: 80 };
+        let survey = survey();
+        let picture = survey.picture(&Mends::of(survey.by_month(), &[]), style);
+        assert!(picture.is_ascii());
+        insta::assert_snapshot!(picture, @"");
+    }
+
+    #[test]
+    fn a_terminal_gets_glyphs_and_colours() {
+        let survey = survey();
+        let mends = Mends::default();
+        let plain = survey.picture(&mends, Style { colours: false, rich: true, width: 40 });
+        let longest =
+            plain.lines().filter(|line| !line.contains("Jan")).map(|it| it.chars().count());
+        assert!(longest.max() <= Some(66), "{plain}");
+        let coloured = survey.picture(&mends, Style { colours: true, rich: true, width: 40 });
+        assert!(coloured.contains("\x1b[1;31m✗\x1b[0m"), "{coloured}");
+        let without = ["\x1b[32m", "\x1b[36m", "\x1b[33m", "\x1b[1;31m", "\x1b[0m", "\x1b[2m"]
+            .into_iter()
+            .fold(coloured, |text, sgr| text.replace(sgr, ""));
+        assert_eq!(without, plain);
+    }
+}

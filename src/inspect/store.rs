@@ -1,0 +1,124 @@
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+use crate::config::{TaskError, Tools};
+use crate::flow::Progress;
+use crate::schema::Sums;
+use crate::trip::{Colour, TripFile};
+use crate::warehouse::postgres;
+use crate::warehouse::{Holding, WarehouseKind};
+
+/// A store of months, by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Store {
+    /// The lake.
+    Lake,
+    /// A warehouse.
+    Warehouse(WarehouseKind),
+}
+
+impl Store {
+    /// Its name, as flags and reports spell it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Lake => "lake",
+            Self::Warehouse(kind) => kind.as_str(),
+        }
+    }
+}
+
+impl fmt::Display for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl Serialize for Store {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// A warehouse, whichever it is.
+#[derive(Debug)]
+pub enum Warehouse {
+    /// Postgres.
+    Postgres(postgres::Warehouse),
+}
+
+impl Warehouse {
+    fn open(tools: &Tools, kind: WarehouseKind) -> Result<Self, TaskError> {
+        match kind {
+            WarehouseKind::Postgres => Ok(Self::Postgres(tools.postgres()?)),
+            WarehouseKind::BigQuery => Err(TaskError::Interrupted),
+        }
+    }
+
+    /// Where it is, for people.
+    pub fn address(&self) -> String {
+        match self {
+            Self::Postgres(warehouse) => warehouse.address(),
+        }
+    }
+
+    /// What it has of a colour.
+    pub async fn holdings(&self, colour: Colour) -> Result<Vec<Holding>, TaskError> {
+        match self {
+            Self::Postgres(warehouse) => Ok(warehouse.holdings(colour).await?),
+        }
+    }
+
+    /// A month counted by its server; none where it is not there.
+    pub async fn sums(
+        &self,
+        file: TripFile,
+        progress: &Progress,
+    ) -> Result<Option<Sums>, TaskError> {
+        match self {
+            Self::Postgres(warehouse) => Ok(warehouse.sums(file, progress).await?),
+        }
+    }
+
+    /// Takes a month out; what was there, for people.
+    pub async fn drop(
+        &self,
+        file: TripFile,
+        progress: &Progress,
+    ) -> Result<Vec<String>, TaskError> {
+        match self {
+            Self::Postgres(warehouse) => Ok(warehouse.drop(file, progress).await?),
+        }
+    }
+}
+
+/// The stores that are asked: the lake and some warehouses.
+#[derive(Debug)]
+pub struct Stores<'a> {
+    /// The lake, and all else that the settings say.
+    pub tools: &'a Tools,
+    /// The warehouses; why one cannot even be named.
+    pub warehouses: Vec<(WarehouseKind, Result<Warehouse, TaskError>)>,
+}
+
+impl<'a> Stores<'a> {
+    /// The lake and these warehouses; asks nobody yet.
+    pub fn open(tools: &'a Tools, kinds: &[WarehouseKind]) -> Self {
+        let mut kinds = kinds.to_vec();
+        kinds.sort_unstable();
+        kinds.dedup();
+        let warehouses = kinds.into_iter().map(|kind| (kind, Warehouse::open(tools, kind)));
+        Self { tools, warehouses: warehouses.collect() }
+    }
+
+    /// The lake and every warehouse that the settings name.
+    pub fn named(tools: &'a Tools) -> Self {
+        let mut all = Self::open(tools, &[WarehouseKind::Postgres]);
+        let unnamed = |error: &TaskError| {
+            use postgres::{ConnectError, PostgresError};
+            matches!(error, TaskError::Postgres(PostgresError::Connect(ConnectError::NoTarget)))
+        };
+        all.warehouses.retain(|(_, opened)| !opened.as_ref().is_err_and(unnamed));
+        all
+    }
+}

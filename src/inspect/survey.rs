@@ -1,0 +1,207 @@
+use std::collections::BTreeMap;
+
+use futures_util::future::join_all;
+use serde::{Serialize, Serializer};
+
+use crate::config::Tools;
+use crate::lake::Listed;
+use crate::trip::{Colour, Month, Months, Provenance, SourceFacts, TripFile};
+use crate::warehouse::{Holding, WarehouseKind};
+
+use super::judge::{self, Cell, LakeSide};
+use super::source::SourceCell;
+use super::{Store, Stores};
+
+/// What a store said, by month; why it could not be asked.
+type Said<T> = Result<BTreeMap<TripFile, T>, String>;
+
+/// What the stores say that they have.
+#[derive(Debug)]
+pub struct Facts {
+    pub(super) lake: Said<Listed>,
+    pub(super) warehouses: Vec<(WarehouseKind, Said<Holding>)>,
+}
+
+impl Facts {
+    /// Asks all stores at once about some colours.
+    pub async fn gather(stores: &Stores<'_>, colours: &[Colour]) -> Self {
+        let lake = async {
+            let lists = colours.iter().map(|colour| stores.tools.lake().list(*colour));
+            let mut months = BTreeMap::new();
+            for list in join_all(lists).await {
+                let list = list.map_err(|error| error.to_string())?;
+                months.extend(list.into_iter().map(|month| (month.file, month)));
+            }
+            Ok(months)
+        };
+        let warehouses = stores.warehouses.iter().map(async |(kind, warehouse)| {
+            let said = async {
+                let warehouse = warehouse.as_ref().map_err(ToString::to_string)?;
+                let mut months = BTreeMap::new();
+                for &colour in colours {
+                    let list = warehouse.holdings(colour).await;
+                    let list = list.map_err(|error| error.to_string())?;
+                    months.extend(list.into_iter().map(|month| (month.file, month)));
+                }
+                Ok(months)
+            };
+            (*kind, said.await)
+        });
+        let (lake, warehouses) = tokio::join!(lake, join_all(warehouses));
+        Self { lake, warehouses }
+    }
+
+    /// Every month from the first that any store has of a colour to the last.
+    pub fn range(&self) -> Vec<TripFile> {
+        let lake = self.lake.iter().flat_map(BTreeMap::keys);
+        let warehouses = self.warehouses.iter().flat_map(|(_, said)| said);
+        let warehouses = warehouses.flat_map(BTreeMap::keys);
+        let mut ends: BTreeMap<Colour, (Month, Month)> = BTreeMap::new();
+        for file in lake.chain(warehouses) {
+            let (first, last) = ends.entry(file.colour).or_insert((file.month, file.month));
+            (*first, *last) = ((*first).min(file.month), (*last).max(file.month));
+        }
+        let ranges = ends.into_iter().filter_map(|(colour, (first, last))| {
+            let months = Months::range(first, last).ok()?;
+            Some(months.iter().map(|month| TripFile::new(colour, month)).collect::<Vec<_>>())
+        });
+        ranges.flatten().collect()
+    }
+
+    /// What a month is known to have come from, by the lake or else by a ledger.
+    pub(super) fn source_of(&self, file: TripFile) -> Option<&SourceFacts> {
+        let lake = self.in_lake(file);
+        let loaded = || self.warehouses.iter().find_map(|(_, said)| ledger_of(said, file));
+        lake.or_else(loaded).map(|month| &month.source)
+    }
+
+    /// A month of the lake that is to be trusted.
+    pub(super) fn in_lake(&self, file: TripFile) -> Option<&Provenance> {
+        self.lake.as_ref().ok()?.get(&file)?.said.as_ref().ok()
+    }
+}
+
+/// What a warehouse's ledger says of a month.
+pub(super) fn ledger_of(said: &Said<Holding>, file: TripFile) -> Option<&Provenance> {
+    said.as_ref().ok()?.get(&file)?.ledger.as_ref()
+}
+
+/// A store with its months judged.
+#[derive(Debug, Serialize)]
+pub struct StoreSurvey {
+    /// The store.
+    pub store: Store,
+    /// Where it is, for people; none where it cannot even be named.
+    pub place: Option<String>,
+    /// Its months.
+    #[serde(serialize_with = "as_list")]
+    pub months: BTreeMap<TripFile, Cell>,
+    /// Why it could not be asked.
+    pub error: Option<String>,
+}
+
+fn as_list<S: Serializer>(
+    months: &BTreeMap<TripFile, Cell>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Month<'a> {
+        colour: Colour,
+        month: crate::trip::Month,
+        #[serde(flatten)]
+        cell: &'a Cell,
+    }
+    serializer.collect_seq(months.iter().map(|(file, cell)| Month {
+        colour: file.colour,
+        month: file.month,
+        cell,
+    }))
+}
+
+/// Every store with its months judged.
+#[derive(Debug, Serialize)]
+pub struct Survey {
+    /// The months asked for.
+    #[serde(skip)]
+    pub files: Vec<TripFile>,
+    /// The stores: the lake first.
+    pub stores: Vec<StoreSurvey>,
+    /// What the source says, where it was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<Vec<SourceCell>>,
+}
+
+impl Survey {
+    /// Judges months by what the stores, and the source if it was asked, say of them.
+    pub fn judge(
+        stores: &Stores<'_>,
+        facts: &Facts,
+        files: Vec<TripFile>,
+        source: Option<Vec<SourceCell>>,
+    ) -> Self {
+        let tools = stores.tools;
+        let may_come = |file| {
+            let asked = source.iter().flatten().find(|cell| cell.file() == file);
+            asked.and_then(SourceCell::is_there).unwrap_or_else(|| may_have(tools, file))
+        };
+        let current = |month: &Provenance| tools.is_current(month);
+        let lake = StoreSurvey {
+            store: Store::Lake,
+            place: Some(tools.lake().address().to_string()),
+            months: cells(&files, &facts.lake, |file, found| {
+                let said = found.map(|listed| &listed.said);
+                judge::lake(said, may_come(file), current)
+            }),
+            error: facts.lake.as_ref().err().cloned(),
+        };
+        let side = |file| match &facts.lake {
+            Err(_) => LakeSide::Unknown,
+            Ok(months) => match months.get(&file).map(|month| &month.said) {
+                None => LakeSide::Missing { may_come: may_come(file) },
+                Some(Err(_)) => LakeSide::Faulty,
+                Some(Ok(month)) => LakeSide::Has(month),
+            },
+        };
+        let warehouses = stores.warehouses.iter().zip(&facts.warehouses);
+        let warehouses = warehouses.map(|((kind, warehouse), (_, said))| StoreSurvey {
+            store: Store::Warehouse(*kind),
+            place: warehouse.as_ref().ok().map(super::Warehouse::address),
+            months: cells(&files, said, |file, found| judge::warehouse(side(file), found, current)),
+            error: said.as_ref().err().cloned(),
+        });
+        let all = std::iter::once(lake).chain(warehouses).collect();
+        Self { files, stores: all, source }
+    }
+
+    /// Whether every store answered.
+    pub fn is_whole(&self) -> bool {
+        self.stores.iter().all(|store| store.error.is_none())
+            && self.source.iter().flatten().all(|cell| cell.error.is_none())
+    }
+
+    /// The months asked for, each in every store that answered.
+    pub fn by_month(&self) -> impl Iterator<Item = (TripFile, Vec<(Store, &Cell)>)> {
+        self.files.iter().map(|&file| (file, self.month(file)))
+    }
+
+    /// A month in the lake and in each warehouse, of the stores that answered.
+    pub fn month(&self, file: TripFile) -> Vec<(Store, &Cell)> {
+        let cells = self.stores.iter();
+        cells.filter_map(|store| Some((store.store, store.months.get(&file)?))).collect()
+    }
+}
+
+fn may_have(tools: &Tools, file: TripFile) -> bool {
+    tools.settings().source.may_have(file, Month::current())
+}
+
+fn cells<T>(
+    files: &[TripFile],
+    said: &Said<T>,
+    judge: impl Fn(TripFile, Option<&T>) -> Cell,
+) -> BTreeMap<TripFile, Cell> {
+    match said {
+        Ok(months) => files.iter().map(|&file| (file, judge(file, months.get(&file)))).collect(),
+        Err(_) => BTreeMap::new(),
+    }
+}

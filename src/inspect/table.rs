@@ -1,0 +1,68 @@
+//! What was counted afresh, for people.
+
+use std::fmt::Write;
+
+use crate::flow::thousands;
+
+use super::picture::Style;
+use super::{Mends, Survey, Verified};
+
+/// The months with the rows that each store counts, what disagrees, and what mends it.
+pub fn verified_table(
+    verified: &[Verified],
+    survey: &Survey,
+    mends: &Mends,
+    style: Style,
+) -> String {
+    let mut text = String::new();
+    let stores: Vec<&str> = survey
+        .stores
+        .iter()
+        .filter(|store| store.error.is_none())
+        .map(|store| store.store.as_str())
+        .collect();
+    let _ = write!(text, "{:14}", "month");
+    for store in &stores {
+        let _ = write!(text, "  {store:>12}");
+    }
+    text.push('\n');
+    let (mut agree, mut disagree, mut nothing) = (0, 0, 0);
+    for month in verified {
+        let _ = write!(text, "{:14}", month.file().to_string());
+        for count in &month.counts {
+            let rows = count.sums.as_ref().map(|sums| thousands(sums.rows));
+            let _ = write!(text, "  {:>12}", rows.as_deref().unwrap_or("-"));
+        }
+        let (tally, word) = if !month.findings.is_empty() {
+            (&mut disagree, "disagrees")
+        } else if month.counts.iter().all(|count| count.sums.is_none()) {
+            (&mut nothing, "nowhere")
+        } else {
+            (&mut agree, "agrees")
+        };
+        *tally += 1;
+        let _ = writeln!(text, "  {word}");
+    }
+    text.push('\n');
+    for store in &survey.stores {
+        if let Some(error) = &store.error {
+            text.push_str(&style.lines(
+                &format!("{} cannot be asked: {error}", store.store),
+                "",
+                "  ",
+            ));
+        }
+    }
+    for month in verified {
+        for finding in &month.findings {
+            let line = format!("{}, {}: {}", month.file(), finding.store, finding.what);
+            text.push_str(&style.lines(&line, "", "  "));
+        }
+    }
+    let months = if verified.len() == 1 { "month" } else { "months" };
+    let _ = write!(text, "{} {months} counted: {agree} agree, {disagree} disagree", verified.len());
+    if nothing > 0 {
+        let _ = write!(text, ", {nothing} nowhere");
+    }
+    text + &mends.listed("To mend what disagrees")
+}

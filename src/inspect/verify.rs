@@ -1,0 +1,225 @@
+use futures_util::StreamExt;
+use serde::Serialize;
+
+use crate::config::TaskError;
+use crate::flow::{Failure, Progress, Run};
+use crate::lake::{Counted, LakeError};
+use crate::schema::Sums;
+use crate::trip::{Colour, Month, Provenance, TripFile};
+
+use super::judge::{Cell, State, alike};
+use super::survey::{Facts, Survey, ledger_of};
+use super::{Mends, Store, Stores};
+
+/// A month counted afresh in a store.
+#[derive(Debug, Clone, Serialize)]
+pub struct Count {
+    /// The store.
+    pub store: Store,
+    /// What its rows come to; none where it does not have the month, or could not count it.
+    pub sums: Option<Sums>,
+}
+
+/// Something wrong with a month in a store.
+#[derive(Debug, Clone, Serialize)]
+pub struct Finding {
+    /// The store.
+    pub store: Store,
+    /// What, as a sentence.
+    pub what: String,
+    #[serde(skip)]
+    mend: Option<Cell>,
+}
+
+/// A month counted afresh everywhere.
+#[derive(Debug, Clone, Serialize)]
+pub struct Verified {
+    /// The colour.
+    pub colour: Colour,
+    /// The month.
+    pub month: Month,
+    /// What each store comes to, the lake first.
+    pub counts: Vec<Count>,
+    /// What disagrees; none where all is right.
+    pub findings: Vec<Finding>,
+}
+
+impl Verified {
+    /// The month.
+    pub const fn file(&self) -> TripFile {
+        TripFile::new(self.colour, self.month)
+    }
+}
+
+/// Counts months afresh in all stores, some at once, and holds the counts against what the
+/// stores say and against one another. `facts` are what the survey was judged by.
+pub async fn verify(
+    run: &Run,
+    stores: &Stores<'_>,
+    facts: &Facts,
+    survey: &Survey,
+) -> Vec<Verified> {
+    let jobs = stores.tools.settings().jobs;
+    let months = futures_util::stream::iter(&survey.files)
+        .map(async |&file| month(run, stores, facts, survey, file).await);
+    months.buffered(jobs).collect().await
+}
+
+/// The commands that make right what was found.
+pub fn mends(verified: &[Verified], survey: &Survey, settings: &[String]) -> Mends {
+    let months = verified.iter().filter(|month| !month.findings.is_empty());
+    let found = months.map(|month| {
+        let cells = survey.month(month.file()).into_iter().map(|(store, cell)| {
+            let found = month.findings.iter().filter(|it| it.store == store);
+            let mut mends = found.filter_map(|finding| finding.mend.as_ref());
+            let first = mends.next();
+            // What is stale elsewhere, or was never loaded, is for the status to tell.
+            let cell = match first {
+                Some(first) => mends.find(|mend| mend.force).unwrap_or(first),
+                None => cell,
+            };
+            (store, cell)
+        });
+        (month.file(), cells.collect::<Vec<_>>())
+    });
+    Mends::of(found.collect::<Vec<_>>(), settings)
+}
+
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn wrong(&mut self, store: Store, what: String, force: bool) {
+        let mend = Some(Cell::disagreeing("", force));
+        self.0.push(Finding { store, what, mend });
+    }
+
+    /// It could not be counted: what that takes is not known.
+    fn failed(&mut self, store: Store, error: &TaskError) {
+        let what = format!("could not be counted: {error}");
+        self.0.push(Finding { store, what, mend: None });
+    }
+}
+
+async fn month(
+    run: &Run,
+    stores: &Stores<'_>,
+    facts: &Facts,
+    survey: &Survey,
+    file: TripFile,
+) -> Verified {
+    let mut findings = Findings(Vec::new());
+    for (store, cell) in survey.month(file) {
+        if cell.state == State::Disagreeing {
+            findings.wrong(store, cell.why.clone().unwrap_or_default(), cell.force);
+        } else if store != Store::Lake && cell.state == State::InLake {
+            findings.wrong(store, "it is not loaded".to_owned(), false);
+        }
+    }
+    let mut counts = Vec::new();
+    let mut known: Vec<(Store, Provenance, Sums)> = Vec::new();
+    if facts.lake.is_ok() {
+        let counted = lake(run, stores, facts, file, &mut findings).await;
+        counts.push(Count { store: Store::Lake, sums: counted.as_ref().map(|it| it.sums.clone()) });
+        known.extend(counted.map(|it| (Store::Lake, it.provenance, it.sums)));
+    }
+    for ((kind, warehouse), (_, said)) in stores.warehouses.iter().zip(&facts.warehouses) {
+        let (Ok(warehouse), Ok(months)) = (warehouse, said) else {
+            continue;
+        };
+        let store = Store::Warehouse(*kind);
+        let there = months.get(&file).is_some_and(|holding| holding.there);
+        let counting = run.task(count_task(store), file, async |progress: Progress| {
+            warehouse.sums(file, &progress).await
+        });
+        let counted = match there {
+            true => counting.await.unwrap_or_else(|error| {
+                findings.failed(store, &error);
+                None
+            }),
+            false => None,
+        };
+        if let (Some(sums), Some(ledger)) = (&counted, ledger_of(said, file)) {
+            compare(&mut findings, store, ledger, sums, &known);
+            known.push((store, ledger.clone(), sums.clone()));
+        }
+        counts.push(Count { store, sums: counted });
+    }
+    Verified { colour: file.colour, month: file.month, counts, findings: findings.0 }
+}
+
+const fn count_task(store: Store) -> &'static str {
+    match store {
+        Store::Lake => "count lake",
+        Store::Warehouse(crate::warehouse::WarehouseKind::Postgres) => "count postgres",
+        Store::Warehouse(crate::warehouse::WarehouseKind::BigQuery) => "count bigquery",
+    }
+}
+
+/// A month of the lake, read to its end and held against its footer.
+async fn lake(
+    run: &Run,
+    stores: &Stores<'_>,
+    facts: &Facts,
+    file: TripFile,
+    findings: &mut Findings,
+) -> Option<Counted> {
+    let promised = facts.in_lake(file)?.counts.rows_kept;
+    let tools = stores.tools;
+    let counting = run.task(count_task(Store::Lake), file, async |progress: Progress| {
+        tools.lake().sums(file, &tools.reading_place(file), &progress).await
+    });
+    match counting.await {
+        Ok(Some(counted)) => {
+            let found = counted.sums.rows;
+            if found != promised {
+                let what = format!("reading it gives {found} rows, its footer promises {promised}");
+                findings.wrong(Store::Lake, what, true);
+            }
+            Some(counted)
+        }
+        Ok(None) => {
+            findings.wrong(Store::Lake, "it went away just now".to_owned(), false);
+            None
+        }
+        Err(error @ (LakeError::Damaged { .. } | LakeError::OtherSchema { .. })) => {
+            findings.wrong(Store::Lake, error.to_string(), true);
+            None
+        }
+        Err(error) => {
+            if !error.is_interruption() {
+                findings.failed(Store::Lake, &error.into());
+            }
+            None
+        }
+    }
+}
+
+/// A month of a warehouse, held against its ledger and against the first store that has the
+/// same version.
+fn compare(
+    findings: &mut Findings,
+    store: Store,
+    ledger: &Provenance,
+    sums: &Sums,
+    known: &[(Store, Provenance, Sums)],
+) {
+    let kept = ledger.counts.rows_kept;
+    if sums.rows != kept {
+        let what = format!("it has {} rows, the ledger {kept}", sums.rows);
+        findings.wrong(store, what, true);
+        return;
+    }
+    let Some((other, _, known)) = known.iter().find(|(_, month, _)| alike(month, ledger)) else {
+        return;
+    };
+    let differing: Vec<&str> = known
+        .columns
+        .iter()
+        .filter(|(name, sum)| sums.columns.get(*name) != Some(sum))
+        .map(|(name, _)| *name)
+        .collect();
+    if !differing.is_empty() {
+        let what = format!("{} come to other sums than in the {other}", differing.join(", "));
+        findings.wrong(store, what, true);
+    }
+}

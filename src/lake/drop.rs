@@ -1,0 +1,23 @@
+use crate::trip::{Format, TripFile};
+
+use super::{Lake, LakeError};
+
+impl Lake {
+    /// Takes a month out of the lake: its trips first, so that nobody finds trips whose rows set
+    /// aside are gone, then every version of those, then the bytes as fetched. Says what was
+    /// there, as keys; none where nothing was.
+    pub async fn drop(&self, file: TripFile) -> Result<Vec<String>, LakeError> {
+        let prefix = format!("quarantine/{}/{}.", file.colour, file.stem());
+        let set_aside = self.objects(&format!("quarantine/{}", file.colour)).await?.into_keys();
+        let set_aside = set_aside.filter(|key| key.starts_with(&prefix));
+        let raw = Format::ALL.into_iter().map(|format| file.raw_key(format));
+        let mut dropped = Vec::new();
+        for key in std::iter::once(file.lake_key()).chain(set_aside).chain(raw) {
+            if self.exists(&key).await? {
+                self.remove(&key).await?;
+                dropped.push(key);
+            }
+        }
+        Ok(dropped)
+    }
+}

@@ -1,0 +1,113 @@
+//! Whether a source has a month, asked without fetching it.
+
+use reqwest::header::{CONTENT_LENGTH, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
+use reqwest::{Method, Response, StatusCode};
+use serde::Serialize;
+use url::Url;
+
+use crate::flow::Progress;
+use crate::trip::SourceFacts;
+
+use super::address::shown;
+use super::download::{no_file, text};
+use super::fetch::{Fetcher, Outcome, Wanted, local};
+use super::{Address, FetchError};
+
+/// What a source has of a month.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// It is there. How it compares with what is known, if anything is, cannot be told.
+    Published,
+    /// It is as it was when it was fetched.
+    Unchanged,
+    /// It has changed since it was fetched.
+    Changed,
+    /// It is not there yet.
+    NotPublished,
+}
+
+impl Fetcher {
+    /// Asks for a month without fetching it; none where only the lake itself can tell.
+    pub async fn ask(
+        &self,
+        wanted: &Wanted<'_>,
+        progress: &Progress,
+    ) -> Result<Option<Answer>, FetchError> {
+        match &wanted.address {
+            Address::Raw(_) => Ok(None),
+            Address::Local(paths) => {
+                let answer = match (local(paths, wanted).await?, wanted.known) {
+                    (Outcome::Fetched(found), Some(known)) => {
+                        let same = found.facts.sha256 == known.sha256;
+                        if same { Answer::Unchanged } else { Answer::Changed }
+                    }
+                    (Outcome::Fetched(_), None) => Answer::Published,
+                    (Outcome::Unchanged, _) => Answer::Unchanged,
+                    (Outcome::NotPublished, _) => Answer::NotPublished,
+                };
+                Ok(Some(answer))
+            }
+            Address::Web(url) => {
+                let _permit = self.connection(url).await;
+                tokio::select! {
+                    answer = self.ask_host(url, wanted) => answer.map(Some),
+                    () = progress.cancelled() => Err(FetchError::Interrupted),
+                }
+            }
+        }
+    }
+
+    async fn ask_host(&self, url: &Url, wanted: &Wanted<'_>) -> Result<Answer, FetchError> {
+        let address = shown(url);
+        let known = wanted.known.filter(|facts| facts.address == address);
+        let mut response = self.send(Method::HEAD, url, known).await?;
+        // Some hosts answer GET alone. The body is left where it is.
+        if [StatusCode::METHOD_NOT_ALLOWED, StatusCode::NOT_IMPLEMENTED]
+            .contains(&response.status())
+        {
+            response = self.send(Method::GET, url, known).await?;
+        }
+        match response.status() {
+            StatusCode::NOT_MODIFIED if known.is_some() => Ok(Answer::Unchanged),
+            StatusCode::OK => {
+                Ok(known.map_or(Answer::Published, |known| compared(known, &response)))
+            }
+            status => match no_file(address, status, &response, wanted.expected)? {
+                Outcome::NotPublished => Ok(Answer::NotPublished),
+                Outcome::Fetched(_) | Outcome::Unchanged => Ok(Answer::Published),
+            },
+        }
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        url: &Url,
+        known: Option<&SourceFacts>,
+    ) -> Result<Response, FetchError> {
+        let mut request = self.client.request(method, url.clone());
+        match known.map(|facts| (&facts.etag, &facts.last_modified)) {
+            Some((Some(etag), _)) => request = request.header(IF_NONE_MATCH, etag),
+            Some((None, Some(modified))) => request = request.header(IF_MODIFIED_SINCE, modified),
+            _ => {}
+        }
+        request.send().await.map_err(|error| FetchError::connection(&shown(url), error))
+    }
+}
+
+/// A file that is there, held against what it was.
+fn compared(known: &SourceFacts, response: &Response) -> Answer {
+    let headers = response.headers();
+    let length = text(headers, &CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
+    if length.is_some_and(|length| length > 0 && length != known.size) {
+        return Answer::Changed;
+    }
+    let same = |was: &Option<String>, is: Option<String>| Some(was.as_ref()? == &is?);
+    let tags = same(&known.etag, text(headers, &ETAG));
+    match tags.or_else(|| same(&known.last_modified, text(headers, &LAST_MODIFIED))) {
+        Some(true) => Answer::Unchanged,
+        Some(false) => Answer::Changed,
+        None => Answer::Published,
+    }
+}

@@ -1,0 +1,97 @@
+//! Takes one month out in one transaction.
+
+use crate::flow::Progress;
+use crate::trip::TripFile;
+
+use super::connection::Session;
+use super::holdings::{has_ledger, is_partition, is_there};
+use super::ledger::LEDGER;
+use super::load::{lock_table, patiently, refuse_foreign, refuse_strange};
+use super::names::{Names, first_day, literal};
+use super::transaction::execute;
+use super::{PostgresError, Warehouse};
+
+impl Warehouse {
+    /// Takes a month out: its partition, its rows set aside, its row in the ledger, all at once
+    /// or not at all. Says what was there; none where nothing was.
+    pub async fn drop(
+        &self,
+        file: TripFile,
+        progress: &Progress,
+    ) -> Result<Vec<String>, PostgresError> {
+        let mut session = self.target().connect().await?;
+        let names = self.names(file);
+        let dropped = {
+            let work = drop(&mut session, &names, file);
+            tokio::select! {
+                dropped = work => Some(dropped),
+                () = progress.cancelled() => None,
+            }
+        };
+        match dropped {
+            Some(dropped) => dropped,
+            None => {
+                session.cancel().await;
+                Err(PostgresError::Interrupted)
+            }
+        }
+    }
+}
+
+async fn drop(
+    session: &mut Session,
+    names: &Names,
+    file: TripFile,
+) -> Result<Vec<String>, PostgresError> {
+    refuse_foreign(&session.client, names).await?;
+    let begun = session.client.transaction().await;
+    let mut transaction = begun.map_err(PostgresError::at("beginning"))?;
+    let month = literal(&names.qualified(&names.partition));
+    let lock = format!("SELECT pg_advisory_xact_lock(hashtextextended({month}, 0))");
+    execute(&transaction, "waiting for a load of the month", &lock).await?;
+
+    let has_ledger = has_ledger(&transaction, names).await?;
+    if has_ledger {
+        refuse_strange(&transaction, names, file.colour).await?;
+    }
+    let has_month = is_partition(&transaction, names).await?;
+    let day = first_day(file.month);
+    let delete = async |table: &str, wheres: &str| {
+        let sql = format!("DELETE FROM {} WHERE {wheres}", names.qualified(table));
+        transaction.execute(&sql, &[]).await.map_err(PostgresError::at("taking the month out"))
+    };
+    let quarantine = names.qualified(&names.quarantine);
+    let set_aside = match is_there(&transaction, &quarantine).await? {
+        true => delete(&names.quarantine, &format!("month = {day}")).await?,
+        false => 0,
+    };
+    let table = literal(&names.table);
+    let ledger = match has_ledger {
+        true => delete(LEDGER, &format!("table_name = {table} AND month = {day}")).await?,
+        false => 0,
+    };
+    let mut dropped = Vec::new();
+    if has_month {
+        patiently(&mut transaction, names, async |attempt| {
+            lock_table(attempt, names).await?;
+            if has_ledger {
+                refuse_strange(attempt, names, file.colour).await?;
+            }
+            let drop = format!(
+                "DROP TABLE IF EXISTS {}; SET LOCAL lock_timeout = 0",
+                names.qualified(&names.partition)
+            );
+            execute(attempt, "dropping the month", &drop).await
+        })
+        .await?;
+        dropped.push(format!("partition {}", names.partition));
+    }
+    if set_aside > 0 {
+        dropped.push(format!("{set_aside} rows of {}", names.quarantine));
+    }
+    if ledger > 0 {
+        dropped.push(format!("its row in {LEDGER}"));
+    }
+    transaction.commit().await.map_err(PostgresError::at("committing"))?;
+    Ok(dropped)
+}
