@@ -9,6 +9,7 @@ use nyc_taxi_etl::flow::{Listener, LogLines, Run, Terminal, month_table};
 
 use crate::config::{ConfigArgs, config};
 use crate::connections::Connections;
+use crate::deploy::{DeployArgs, deploy_file};
 use crate::etl_zones::etl_zones;
 use crate::flow::Flow;
 use crate::terminal::{Error, Exit, cancelled_by_signal, log, on_terminal, print, warn, width};
@@ -84,6 +85,9 @@ enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+    /// Bring the deployments of a file to a Prefect server
+    #[command(after_help = examples::DEPLOY)]
+    Deploy(DeployArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -222,6 +226,7 @@ impl Cli {
                 Command::Config(args) => config(args),
                 Command::Connections { what } => what.execute().await,
                 Command::Completions { shell } => completions(shell),
+                Command::Deploy(args) => deploy_file(args).await,
             }
         })
     }

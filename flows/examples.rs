@@ -101,3 +101,13 @@ Examples:
   taxi completions bash > ~/.local/share/bash-completion/completions/taxi
   taxi completions zsh > \"${fpath[1]}/_taxi\"
   taxi completions fish > ~/.config/fish/completions/taxi.fish";
+
+pub(crate) const DEPLOY: &str = "\
+The server is the one of PREFECT_API_URL, else of Prefect's active profile; PREFECT_API_KEY or
+PREFECT_API_AUTH_STRING say who asks.
+
+Examples:
+  taxi deploy --dry-run
+  taxi deploy --only monthly
+  prefect worker start --pool nyc-taxi
+  prefect deployment run etl-parent-flow/monthly -p year=2019 -p 'months=[6,7]'";

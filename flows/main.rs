@@ -4,6 +4,7 @@ mod asked;
 mod cli;
 mod config;
 mod connections;
+mod deploy;
 mod drop;
 mod etl_gcs_to_postgres;
 mod etl_parent_flow;

@@ -24,7 +24,7 @@ pub use error::{SettingsError, TaskError};
 pub use notify::{NotifyOn, NotifySettings};
 pub use options::{NewColumn, Options};
 pub use origin::{Effective, Origin, Place};
-pub use parameters::{ColourList, MonthList, ParameterError, Parameters};
+pub use parameters::{ColourList, MonthList, ParameterError, Parameters, own_before_added};
 pub use parent::ParentParameters;
 pub use secret::{Credentials, MASK, Reference, Secret, SecretError};
 pub use settings::Settings;

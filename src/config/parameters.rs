@@ -20,28 +20,43 @@ pub struct Parameters {
     /// Colours: yellow, green, fhv, fhvhv; several with commas [default: green]
     #[arg(long, alias = "color", value_name = "COLOURS", env = "TAXI_COLOUR")]
     #[serde(alias = "color", skip_serializing_if = "Option::is_none")]
+    #[schemars(description = "Whose trips: one colour or several", extend("default" = "green"))]
     pub colour: Option<ColourList>,
 
     /// The year of --months [default: 2020]
     #[arg(long, value_name = "YYYY", env = "TAXI_YEAR")]
-    #[schemars(range(min = 2009))]
+    #[schemars(
+        description = "The year, with or without months [default: 2020]",
+        range(min = 2009)
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub year: Option<u32>,
 
     /// Months of --year: 1-3,7 [default: the whole year; 1,2 when --year is not given either]
     #[arg(long, value_name = "MONTHS", env = "TAXI_MONTHS")]
+    #[schemars(
+        description = "Months of the year: 6, 7 [default: all; 1 and 2 when there is no year either]"
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub months: Option<MonthList>,
 
     /// The first month, instead of --year and --months: 2019-01
     #[arg(long, value_name = "YYYY-MM", env = "TAXI_FROM")]
-    #[schemars(with = "Option<String>", regex(pattern = r"^\d{4}-\d{2}$"))]
+    #[schemars(
+        description = "The first month, instead of year and months: 2019-01",
+        with = "Option<String>",
+        regex(pattern = r"^\d{4}-\d{2}$")
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<Month>,
 
     /// The last month, with --from: 2021-07
     #[arg(long, value_name = "YYYY-MM", env = "TAXI_TO")]
-    #[schemars(with = "Option<String>", regex(pattern = r"^\d{4}-\d{2}$"))]
+    #[schemars(
+        description = "The last month, where from names the first: 2021-07",
+        with = "Option<String>",
+        regex(pattern = r"^\d{4}-\d{2}$")
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<Month>,
 
@@ -55,6 +70,34 @@ pub struct Parameters {
 /// The parameters that name months, and which of them belong together.
 const WAYS: [(&str, u8); 5] =
     [("year", 0), ("months", 0), ("from", 1), ("to", 1), ("lag_months", 2)];
+
+/// The other spellings of parameters.
+const SPELLINGS: [(&str, &str); 1] = [("color", "colour")];
+
+/// The parameters of a run to which an orchestrator has added those of its deployment: an added
+/// one gives way where the run itself names the months another way, or spells it otherwise.
+pub fn own_before_added(
+    mut run: serde_json::Map<String, serde_json::Value>,
+    deployment: &serde_json::Map<String, serde_json::Value>,
+) -> serde_json::Map<String, serde_json::Value> {
+    let is_own = |name: &str| run.get(name).is_some_and(|own| deployment.get(name) != Some(own));
+    let own_ways: Vec<u8> =
+        WAYS.iter().filter(|(name, _)| is_own(name)).map(|(_, way)| *way).collect();
+    let other_way =
+        |name: &str| own_ways.iter().any(|way| WAYS.iter().any(|(n, w)| *n == name && w != way));
+    let respelled = |name: &str| {
+        SPELLINGS
+            .iter()
+            .any(|(one, other)| name == *one && is_own(other) || name == *other && is_own(one))
+    };
+    let gone: Vec<String> = run
+        .keys()
+        .filter(|name| !is_own(name) && (other_way(name) || respelled(name)))
+        .cloned()
+        .collect();
+    run.retain(|name, _| !gone.contains(name));
+    run
+}
 
 /// One colour or several: `green` or `["yellow", "green"]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -315,6 +358,23 @@ mod tests {
         assert_eq!(files("{\"months\": 3}").unwrap(), "green 2020-03");
         assert_eq!(files("{\"year\": 2026}").unwrap().split(", ").count(), 11);
         assert_eq!(files("{\"lag_months\": 2}").unwrap(), "green 2026-09");
+    }
+
+    #[test]
+    fn what_a_run_asks_for_goes_before_what_its_deployment_does() {
+        let merged = |run: &str, deployment: &str| {
+            let [run, deployment] = [run, deployment].map(|t| serde_json::from_str(t).unwrap());
+            let own = own_before_added(run, &deployment);
+            files(&serde_json::Value::from(own).to_string()).unwrap()
+        };
+        let monthly = r#"{"lag_months": 2, "colour": "yellow"}"#;
+        let june = r#"{"lag_months": 2, "colour": "yellow", "year": 2019, "months": [6]}"#;
+        assert_eq!(merged(june, monthly), "yellow 2019-06");
+        assert_eq!(merged(monthly, monthly), "yellow 2026-09");
+        let later = r#"{"lag_months": 3, "colour": "yellow", "color": "green"}"#;
+        assert_eq!(merged(later, monthly), "green 2026-08");
+        let year = r#"{"year": 2019, "months": [7]}"#;
+        assert_eq!(merged(year, r#"{"year": 2019}"#), "green 2019-07");
     }
 
     #[test]

@@ -2,13 +2,23 @@
 //!
 //! The API was measured on Prefect server 3.8.8 (`/openapi.json` on a running server).
 
+mod change;
 mod client;
+mod deploy;
 mod error;
+mod form;
+mod manifest;
+mod pools;
 mod profile;
 mod runs;
 
+pub use change::{Action, Change, Step};
 pub use client::{Api, Id};
+pub use deploy::{DeployError, Flows, Options as DeployOptions, deploy};
 pub use error::PrefectError;
+pub use form::form;
+pub use manifest::{Collision, Deployment, Limit, Manifest, ManifestError, Schedule, WorkPool};
+pub use pools::{Launch, PoolKind};
 pub use profile::{Access, Auth};
 pub use runs::{
     Answer, AnswerDetails, Artifact, FlowRun, LogLine, NewFlowRun, NewState, NewTaskRun,

@@ -1,0 +1,476 @@
+//! `deployments.yaml`: deployments in the shape of Prefect's `prefect.yaml`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use serde_saphyr::{Error as YamlError, Spanned};
+
+use super::PoolKind;
+
+/// A file of deployments.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Manifest {
+    /// Where it was read.
+    pub path: PathBuf,
+    /// What it describes.
+    pub deployments: Vec<Deployment>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    /// A place for YAML anchors.
+    #[serde(default, rename = "definitions")]
+    _definitions: Option<IgnoredAny>,
+    deployments: Vec<Written>,
+}
+
+/// A deployment, as written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    name: Spanned<String>,
+    flow: String,
+    #[serde(default)]
+    description: Option<String>,
+    #[serde(default)]
+    version: Option<String>,
+    #[serde(default)]
+    tags: Vec<String>,
+    #[serde(default)]
+    parameters: Map<String, Value>,
+    #[serde(default)]
+    schedules: Vec<Spanned<WrittenSchedule>>,
+    #[serde(default)]
+    concurrency_limit: Option<WrittenLimit>,
+    work_pool: WorkPool,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "an interval is a number of seconds")]
+enum Seconds {
+    Number(f64),
+    Text(String),
+}
+
+/// A schedule, as written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenSchedule {
+    #[serde(default)]
+    cron: Option<String>,
+    #[serde(default)]
+    day_or: Option<bool>,
+    #[serde(default)]
+    interval: Option<Seconds>,
+    #[serde(default)]
+    anchor_date: Option<String>,
+    #[serde(default)]
+    rrule: Option<String>,
+    #[serde(default)]
+    timezone: Option<String>,
+    #[serde(default)]
+    active: Option<bool>,
+    #[serde(default)]
+    slug: Option<String>,
+    #[serde(default)]
+    parameters: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "concurrency_limit is a number, or limit with collision_strategy: ENQUEUE or CANCEL_NEW"
+)]
+enum WrittenLimit {
+    Number(u32),
+    Full(Limit),
+}
+
+/// A deployment: a flow, what it is asked for, when, and where it runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Deployment {
+    /// The line of the file it is on.
+    pub line: u64,
+    /// Its name, without the flow's.
+    pub name: String,
+    /// Its flow.
+    pub flow: String,
+    /// What it is for, in Markdown.
+    pub description: Option<String>,
+    /// Its version; none for the program's.
+    pub version: Option<String>,
+    /// Its tags.
+    pub tags: Vec<String>,
+    /// What its runs are asked for.
+    pub parameters: Map<String, Value>,
+    /// When it runs.
+    pub schedules: Vec<Schedule>,
+    /// How many of its runs may go on at once.
+    pub limit: Option<Limit>,
+    /// Where it runs.
+    pub work_pool: WorkPool,
+}
+
+/// When a deployment runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Schedule {
+    /// Its name: by it, it is found again.
+    pub slug: String,
+    /// Whether it is on; none where that is for people to say: on when it is new.
+    pub active: Option<bool>,
+    /// When, as Prefect writes it.
+    pub when: Value,
+    /// Parameters that go before the deployment's.
+    pub parameters: Map<String, Value>,
+}
+
+/// How many runs of a deployment may go on at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limit {
+    /// So many.
+    pub limit: u32,
+    /// What becomes of one more.
+    #[serde(default)]
+    pub collision_strategy: Collision,
+    /// How many seconds a slot is kept for a run that does not start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grace_period_seconds: Option<u32>,
+}
+
+/// What becomes of a run over the limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Collision {
+    /// It waits.
+    #[default]
+    Enqueue,
+    /// It is cancelled.
+    CancelNew,
+}
+
+/// Where a deployment runs.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkPool {
+    /// The pool.
+    pub name: String,
+    /// What its workers start; none for what the pool is, or what is asked for new ones.
+    #[serde(default, rename = "type")]
+    pub kind: Option<PoolKind>,
+    /// The queue in it; none for `default`.
+    #[serde(default)]
+    pub work_queue_name: Option<String>,
+    /// What goes before the pool's own settings.
+    #[serde(default)]
+    pub job_variables: Map<String, Value>,
+}
+
+/// Why a file of deployments cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestError {
+    /// It cannot be read.
+    #[error("cannot read the deployments in {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// It is not understood.
+    #[error("{}, line {line}: {what}", path.display())]
+    Understand {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: u64,
+        /// What is wrong.
+        what: String,
+    },
+    /// A deployment that was asked for is not in it.
+    #[error("{} has no deployment '{name}': it has {}", path.display(), known.join(", "))]
+    NoDeployment {
+        /// The file.
+        path: PathBuf,
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+}
+
+impl Manifest {
+    /// Reads a file.
+    pub fn read(path: &Path) -> Result<Self, ManifestError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ManifestError::Read { path: path.to_owned(), source })?;
+        Self::parse(path, &text)
+    }
+
+    fn parse(path: &Path, text: &str) -> Result<Self, ManifestError> {
+        let wrong = |line, what| ManifestError::Understand { path: path.to_owned(), line, what };
+        let file: File = serde_saphyr::from_str(text).map_err(|error| {
+            let error = error.without_snippet();
+            let line = error.location().map_or(1, |at| at.line());
+            wrong(line, sentence(error))
+        })?;
+        let mut deployments: Vec<Deployment> = Vec::new();
+        for written in file.deployments {
+            let line = written.name.referenced.line();
+            let deployment =
+                written.checked().map_err(|(at, what)| wrong(at.unwrap_or(line), what))?;
+            if deployments.iter().any(|other| other.full_name() == deployment.full_name()) {
+                let what = format!("there are two deployments {}", deployment.full_name());
+                return Err(wrong(line, what));
+            }
+            deployments.push(deployment);
+        }
+        Ok(Self { path: path.to_owned(), deployments })
+    }
+
+    /// With these deployments alone, by their names with the flow's or without.
+    pub fn only(mut self, names: &[String]) -> Result<Self, ManifestError> {
+        for name in names {
+            if !self.deployments.iter().any(|known| known.is_called(name)) {
+                let known = self.deployments.iter().map(Deployment::full_name).collect();
+                return Err(ManifestError::NoDeployment {
+                    path: self.path,
+                    name: name.clone(),
+                    known,
+                });
+            }
+        }
+        if !names.is_empty() {
+            self.deployments.retain(|known| names.iter().any(|name| known.is_called(name)));
+        }
+        Ok(self)
+    }
+
+    /// The error of something that is wrong with a deployment.
+    pub fn wrong(&self, deployment: &Deployment, what: String) -> ManifestError {
+        ManifestError::Understand { path: self.path.clone(), line: deployment.line, what }
+    }
+}
+
+impl Deployment {
+    /// `etl-parent-flow/monthly`
+    pub fn full_name(&self) -> String {
+        format!("{}/{}", self.flow, self.name)
+    }
+
+    fn is_called(&self, name: &str) -> bool {
+        self.name == name || self.full_name() == name
+    }
+}
+
+type Wrong = (Option<u64>, String);
+
+impl Written {
+    fn checked(self) -> Result<Deployment, Wrong> {
+        let line = self.name.referenced.line();
+        let name = self.name.value;
+        if name.is_empty() || name.contains(['/', '%', '&', '<', '>']) {
+            return Err((
+                None,
+                format!("'{name}' is no name of a deployment: leave out / % & < >"),
+            ));
+        }
+        let mut kinds = BTreeMap::<&str, u32>::new();
+        let mut schedules: Vec<Schedule> = Vec::new();
+        for written in self.schedules {
+            let line = Some(written.referenced.line());
+            let schedule = written.value.checked(&mut kinds).map_err(|what| (line, what))?;
+            if schedules.iter().any(|other| other.slug == schedule.slug) {
+                return Err((line, format!("two schedules have the slug '{}'", schedule.slug)));
+            }
+            schedules.push(schedule);
+        }
+        let limit = self.concurrency_limit.map(|limit| match limit {
+            WrittenLimit::Full(limit) => limit,
+            WrittenLimit::Number(limit) => Limit {
+                limit,
+                collision_strategy: Collision::default(),
+                grace_period_seconds: None,
+            },
+        });
+        if limit.is_some_and(|limit| limit.limit == 0) {
+            return Err((None, "concurrency_limit counts from 1".to_owned()));
+        }
+        Ok(Deployment {
+            line,
+            name,
+            flow: self.flow,
+            description: self.description.map(|text| text.trim().to_owned()),
+            version: self.version,
+            tags: self.tags,
+            parameters: self.parameters,
+            schedules,
+            limit,
+            work_pool: self.work_pool,
+        })
+    }
+}
+
+impl WrittenSchedule {
+    fn checked(self, kinds: &mut BTreeMap<&'static str, u32>) -> Result<Schedule, String> {
+        let timezone = self.timezone.unwrap_or_else(|| "UTC".to_owned());
+        let (kind, when) = match (self.cron, self.interval, self.rrule) {
+            (Some(cron), None, None) => {
+                let fields = cron.split_whitespace().count();
+                if fields != 5 && !cron.starts_with('@') {
+                    return Err(format!("'{cron}' has {fields} fields: cron has five"));
+                }
+                let day_or = self.day_or.unwrap_or(true);
+                ("cron", json!({ "cron": cron, "timezone": timezone, "day_or": day_or }))
+            }
+            (None, Some(interval), None) => {
+                let mut when = json!({ "interval": interval.checked()?, "timezone": timezone });
+                if let Some(anchor) = &self.anchor_date {
+                    when["anchor_date"] = json!(anchor);
+                }
+                ("interval", when)
+            }
+            (None, None, Some(rrule)) => ("rrule", json!({ "rrule": rrule, "timezone": timezone })),
+            _ => return Err("a schedule is one of cron, interval and rrule".to_owned()),
+        };
+        if self.anchor_date.is_some() && kind != "interval" {
+            return Err("anchor_date belongs to an interval".to_owned());
+        }
+        if self.day_or.is_some() && kind != "cron" {
+            return Err("day_or belongs to cron".to_owned());
+        }
+        let count = kinds.entry(kind).and_modify(|count| *count += 1).or_insert(1);
+        let slug = self.slug.unwrap_or_else(|| match *count {
+            1 => kind.to_owned(),
+            count => format!("{kind}-{count}"),
+        });
+        Ok(Schedule { slug, active: self.active, when, parameters: self.parameters })
+    }
+}
+
+impl Seconds {
+    fn checked(&self) -> Result<f64, String> {
+        match self {
+            Self::Number(seconds) if *seconds > 0.0 => Ok(*seconds),
+            Self::Number(_) => Err("an interval is a number of seconds above 0".to_owned()),
+            Self::Text(text) => Err(match humantime::parse_duration(text) {
+                Ok(time) => {
+                    let seconds = time.as_secs();
+                    format!("an interval is a number of seconds: write {text} as {seconds}")
+                }
+                Err(_) => format!("an interval is a number of seconds, and '{text}' is none"),
+            }),
+        }
+    }
+}
+
+/// What is wrong, without the line it is in.
+fn sentence(error: &YamlError) -> String {
+    match error {
+        YamlError::SerdeUnknownField { field, expected, .. } => {
+            let what = match field.as_str() {
+                "entrypoint" => "there is no entrypoint here: name the flow by 'flow'".to_owned(),
+                "schedule" => "write schedules, a list".to_owned(),
+                "build" | "push" | "pull" | "triggers" => {
+                    format!("'{field}' of prefect.yaml has no meaning here: leave it out")
+                }
+                _ => format!("there is no key '{field}'"),
+            };
+            suggest(what, field, expected)
+        }
+        YamlError::SerdeUnknownVariant { variant, expected, .. } => {
+            suggest(format!("'{variant}' is none of {}", expected.join(", ")), variant, expected)
+        }
+        error => {
+            let text = error.to_string();
+            // The place is told already.
+            let text = text.split(" at line ").next().unwrap_or_default();
+            text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
+        }
+    }
+}
+
+/// With the word that was probably meant, if one is close.
+pub(super) fn suggest(what: String, given: &str, known: &[impl AsRef<str>]) -> String {
+    let close = known
+        .iter()
+        .map(|word| (strsim::damerau_levenshtein(given, word.as_ref()), word.as_ref()))
+        .min()
+        .filter(|(distance, word)| *distance <= 2.max(word.len() / 3));
+    match close {
+        Some((_, word)) => format!("{what}: did you mean '{word}'?"),
+        None => what,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wrong(text: &str) -> String {
+        Manifest::parse(Path::new("deployments.yaml"), text).unwrap_err().to_string()
+    }
+
+    const HEAD: &str =
+        "deployments:\n  - name: monthly\n    flow: etl-parent-flow\n    work_pool: {name: p}\n";
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_line_and_what_was_probably_meant() {
+        let said = [
+            "deployments:\n  - name: monthly\n    flow: f\n".to_owned(),
+            "deploymens: []\n".to_owned(),
+            format!("{HEAD}    paramaters: {{}}\n"),
+            format!("{HEAD}    entrypoint: flows/parent.py:main\n"),
+            format!("{HEAD}    schedules:\n      - corn: 0 6 5 * *\n"),
+            format!("{HEAD}    schedules:\n      - timezone: UTC\n      - cron: 0 6 5 * *\n"),
+            format!("{HEAD}    schedules:\n      - slug: a\n        cron: 6 5 * *\n"),
+            format!("{HEAD}    schedules:\n      - interval: 0\n"),
+            format!("{HEAD}    schedules:\n      - interval: 6h\n"),
+            format!(
+                "{HEAD}    schedules:\n      - {{cron: 0 6 5 * *, slug: a}}\n      - {{interval: 60, slug: a}}\n"
+            ),
+            format!("{HEAD}    schedules:\n      - {{cron: 0 6 5 * *, anchor_date: 2020-01-01}}\n"),
+            format!("{HEAD}    concurrency_limit: 0\n"),
+            format!("{HEAD}    concurrency_limit: {{limit: 1, collision_strategy: CANCEL}}\n"),
+            HEAD.replace("name: p", "name: p, type: proces"),
+            HEAD.replace("monthly", "a/b"),
+            format!("{HEAD}{}", &HEAD["deployments:\n".len()..]),
+            "deployments: [\n".to_owned(),
+        ];
+        insta::assert_snapshot!(said.map(|text| wrong(&text)).join("\n"), @"
+            deployments.yaml, line 3: missing field `work_pool`
+            deployments.yaml, line 1: there is no key 'deploymens': did you mean 'deployments'?
+            deployments.yaml, line 5: there is no key 'paramaters': did you mean 'parameters'?
+            deployments.yaml, line 5: there is no entrypoint here: name the flow by 'flow'
+            deployments.yaml, line 6: there is no key 'corn': did you mean 'cron'?
+            deployments.yaml, line 6: a schedule is one of cron, interval and rrule
+            deployments.yaml, line 6: '6 5 * *' has 4 fields: cron has five
+            deployments.yaml, line 6: an interval is a number of seconds above 0
+            deployments.yaml, line 6: an interval is a number of seconds: write 6h as 21600
+            deployments.yaml, line 7: two schedules have the slug 'a'
+            deployments.yaml, line 6: anchor_date belongs to an interval
+            deployments.yaml, line 2: concurrency_limit counts from 1
+            deployments.yaml, line 5: concurrency_limit is a number, or limit with collision_strategy: ENQUEUE or CANCEL_NEW
+            deployments.yaml, line 4: 'proces' is none of process, docker, kubernetes, cloud-run: did you mean 'process'?
+            deployments.yaml, line 2: 'a/b' is no name of a deployment: leave out / % & < >
+            deployments.yaml, line 5: there are two deployments etl-parent-flow/monthly
+            deployments.yaml, line 1: unclosed bracket '['
+            ");
+    }
+
+    #[test]
+    fn a_deployment_is_found_by_its_name_with_the_flow_s_or_without() {
+        let manifest = Manifest::parse(Path::new("d.yaml"), HEAD).unwrap();
+        let only = |name: &str| manifest.clone().only(&[name.to_owned()]);
+        assert_eq!(only("monthly").unwrap(), manifest);
+        assert_eq!(only("etl-parent-flow/monthly").unwrap(), manifest);
+        assert_eq!(
+            only("weekly").unwrap_err().to_string(),
+            "d.yaml has no deployment 'weekly': it has etl-parent-flow/monthly"
+        );
+    }
+}
