@@ -255,7 +255,7 @@ pub(crate) fn start(options: &Options) -> Result<(Run, Tools), Error> {
     let settings = Settings::resolve(options)?;
     let listener: Arc<dyn Listener> =
         if on_terminal() { Arc::new(Terminal::default()) } else { Arc::new(LogLines) };
-    let run = Run::new(vec![listener], cancelled_by_signal(), settings.policy);
+    let run = Run::new(vec![listener], cancelled_by_signal(), settings.policy, settings.limits);
     Ok((run, Tools::new(settings)?))
 }
 

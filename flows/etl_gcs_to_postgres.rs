@@ -1,7 +1,9 @@
 //! `etl-gcs-to-postgres`: a month from the lake into Postgres.
 
+use futures_util::future::join;
 use nyc_taxi_etl::config::{TaskError, Tools};
 use nyc_taxi_etl::flow::{MonthReport, Progress, Run, RunReport, State};
+use nyc_taxi_etl::lake::Published;
 use nyc_taxi_etl::trip::{Item, TripFile};
 use nyc_taxi_etl::warehouse::postgres::{Load, Loaded, PostgresError, Proven, Warehouse};
 
@@ -15,12 +17,9 @@ pub(crate) async fn etl_gcs_to_postgres(
     files: &[TripFile],
 ) -> Result<RunReport, PostgresError> {
     let warehouse = tools.postgres()?;
-    let jobs = tools.settings().jobs;
-    let months =
-        run.months(NAME, files, jobs, async |file| month(run, tools, &warehouse, file).await);
-    let report = months.await;
-    zones(run, tools, &warehouse).await;
-    Ok(report)
+    let months = run.months(files, async |file| month(run, tools, &warehouse, file).await);
+    let zones = zones(run, tools, &warehouse);
+    Ok(run.flow(NAME, files, async { join(months, zones).await.0 }).await)
 }
 
 /// One month.
@@ -31,39 +30,52 @@ pub(crate) async fn month(
     file: TripFile,
 ) -> Result<MonthReport, TaskError> {
     run.task("write-postgres", file, async |progress: Progress| {
-        let trips = tools.trips(file).await?;
-        let provenance = trips.month.provenance;
-        let load = Load {
-            file,
-            known: Some(&provenance),
-            lake_object: Some(&trips.address),
-            force: tools.settings().force,
-        };
+        let force = tools.settings().force;
+        // The footer and the ledger tell, without a look at the rows.
+        if let Some(known) = tools.lake().published(file).await?
+            && !force
+            && warehouse.holds(file, &known.provenance).await?
+        {
+            let rows = known.provenance.counts.rows_kept;
+            return Ok(reported(tools, warehouse, file, State::Unchanged, &known, rows));
+        }
+        let trips = tools.trips(file, &progress).await?;
+        let provenance = &trips.month.provenance;
+        let load = Load { file, known: Some(provenance), lake_object: Some(&trips.address), force };
         // The lake has proven it already.
         let proven = Proven { provenance: provenance.clone(), quarantine: None };
         let proof = std::future::ready(Ok::<_, TaskError>(proven));
         let loaded = warehouse.load(load, Box::new(trips.batches), proof, &progress).await?;
-        let state = match loaded {
-            Loaded::Replaced(_) => State::Loaded,
-            Loaded::Unchanged => State::Unchanged,
+        let (state, rows) = match loaded {
+            Loaded::Replaced(rows) => (State::Loaded, rows),
+            Loaded::Unchanged => (State::Unchanged, provenance.counts.rows_kept),
         };
-        let mut report = MonthReport::new(file, state).counted(&provenance.counts);
-        report.source = Some(provenance.source.address.clone());
-        report.lake = Some(trips.address);
-        report.bytes = Some(trips.month.bytes);
-        report.warehouse = Some(warehouse.place(file));
-        report.rows_loaded = match loaded {
-            Loaded::Replaced(rows) => Some(rows),
-            Loaded::Unchanged => Some(provenance.counts.rows_kept),
-        };
-        Ok(report)
+        Ok(reported(tools, warehouse, file, state, &trips.month, rows))
     })
     .await
 }
 
+fn reported(
+    tools: &Tools,
+    warehouse: &Warehouse,
+    file: TripFile,
+    state: State,
+    month: &Published,
+    rows_loaded: u64,
+) -> MonthReport {
+    let provenance = &month.provenance;
+    let mut report = MonthReport::new(file, state).counted(&provenance.counts);
+    report.source = Some(provenance.source.address.clone());
+    report.lake = Some(tools.lake().url(&file.lake_key()));
+    report.bytes = Some(month.bytes);
+    report.warehouse = Some(warehouse.place(file));
+    report.rows_loaded = Some(rows_loaded);
+    report
+}
+
 /// The zones are small and serve the months: where they cannot be loaded, the months are there
 /// all the same.
-async fn zones(run: &Run, tools: &Tools, warehouse: &Warehouse) {
+pub(crate) async fn zones(run: &Run, tools: &Tools, warehouse: &Warehouse) {
     let loaded =
         run.task("write-postgres", Item::Zones, async |_| tools.load_zones(warehouse).await);
     if matches!(loaded.await, Ok(false)) {

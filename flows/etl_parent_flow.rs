@@ -1,37 +1,72 @@
 //! `etl-parent-flow`: every month to the lake, and from there on to the warehouses.
 
+use futures_util::future::{join, join_all};
 use nyc_taxi_etl::config::{TaskError, Tools};
-use nyc_taxi_etl::flow::{Run, RunReport};
+use nyc_taxi_etl::flow::{LoadReport, Run, RunReport};
 use nyc_taxi_etl::trip::TripFile;
-use nyc_taxi_etl::warehouse::WarehouseKind;
+use nyc_taxi_etl::warehouse::{WarehouseKind, postgres};
 
-use crate::etl_gcs_to_postgres;
-use crate::etl_web_to_gcs;
 use crate::terminal::Error;
+use crate::{etl_gcs_to_postgres, etl_web_to_gcs, etl_zones};
 
 /// The name of the flow.
 pub(crate) const NAME: &str = "etl-parent-flow";
 
-/// Brings months to the lake and on to the warehouses. A failing month stops no other.
+/// Brings months to the lake and on to the warehouses, several in flight at once. A month that
+/// fails stops no other, and neither does a warehouse.
 pub(crate) async fn etl_parent_flow(
     run: &Run,
     tools: &Tools,
     files: &[TripFile],
     to_warehouse: &[WarehouseKind],
 ) -> Result<RunReport, Error> {
-    let postgres = match to_warehouse.contains(&WarehouseKind::Postgres) {
-        true => Some(tools.postgres()?),
-        false => None,
-    };
-    let jobs = tools.settings().jobs;
-    let months = run.months(NAME, files, jobs, async |file| {
-        let mut report = etl_web_to_gcs::month(run, tools, file).await?;
-        if let (Some(warehouse), true) = (&postgres, report.lake.is_some()) {
-            let loaded = etl_gcs_to_postgres::month(run, tools, warehouse, file).await?;
-            report.warehouse = loaded.warehouse;
-            report.rows_loaded = loaded.rows_loaded;
+    let warehouses = Warehouse::all(tools, to_warehouse)?;
+    let months = run.months(files, async |file| {
+        let report = etl_web_to_gcs::month(run, tools, file).await?;
+        if report.lake.is_none() {
+            return Ok::<_, TaskError>(report);
         }
-        Ok::<_, TaskError>(report)
+        let loads = warehouses.iter().map(|warehouse| warehouse.load(run, tools, file));
+        Ok(report.with_loads(join_all(loads).await))
     });
-    Ok(months.await)
+    let zones = async {
+        etl_zones::zones_if_missing(run, tools).await;
+        join_all(warehouses.iter().map(|warehouse| warehouse.zones(run, tools))).await;
+    };
+    Ok(run.flow(NAME, files, async { join(months, zones).await.0 }).await)
+}
+
+/// A warehouse that months go on to.
+enum Warehouse {
+    Postgres(postgres::Warehouse),
+}
+
+impl Warehouse {
+    /// Those of these kinds, each once.
+    fn all(tools: &Tools, kinds: &[WarehouseKind]) -> Result<Vec<Self>, Error> {
+        let mut all = Vec::new();
+        if kinds.contains(&WarehouseKind::Postgres) {
+            all.push(Self::Postgres(tools.postgres()?));
+        }
+        if kinds.contains(&WarehouseKind::BigQuery) {
+            return Err("etl-parent-flow cannot load BigQuery yet".into());
+        }
+        Ok(all)
+    }
+
+    async fn load(&self, run: &Run, tools: &Tools, file: TripFile) -> LoadReport {
+        match self {
+            Self::Postgres(warehouse) => {
+                let loaded = etl_gcs_to_postgres::month(run, tools, warehouse, file).await;
+                let to = WarehouseKind::Postgres.as_str();
+                LoadReport::new(to, warehouse.place(file), loaded)
+            }
+        }
+    }
+
+    async fn zones(&self, run: &Run, tools: &Tools) {
+        match self {
+            Self::Postgres(warehouse) => etl_gcs_to_postgres::zones(run, tools, warehouse).await,
+        }
+    }
 }

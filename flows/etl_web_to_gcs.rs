@@ -9,9 +9,9 @@ use nyc_taxi_etl::trip::TripFile;
 /// The name of the flow.
 pub(crate) const NAME: &str = "etl-web-to-gcs";
 
-/// Brings months from the web to the lake, one after the other.
+/// Brings months from the web to the lake: one is fetched while another is cleaned.
 pub(crate) async fn etl_web_to_gcs(run: &Run, tools: &Tools, files: &[TripFile]) -> RunReport {
-    run.months(NAME, files, 1, async |file| month(run, tools, file).await).await
+    run.flow(NAME, files, run.months(files, async |file| month(run, tools, file).await)).await
 }
 
 /// One month.
@@ -49,7 +49,7 @@ pub(crate) async fn month(
     run.warn_of(file, &cleaned.provenance);
 
     let written = run.task("write-gcs", file, async |progress: Progress| {
-        tools.publish(file, &fetched, &cleaned, &held, &progress).await
+        Ok::<_, TaskError>(tools.publish(file, &fetched, &cleaned, &held, &progress).await?)
     });
     let bytes = written.await?;
     held.clear();

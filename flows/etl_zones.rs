@@ -22,9 +22,16 @@ pub(crate) struct ZonesReport {
     pub(crate) error: Option<String>,
 }
 
+/// Brings the zones to the lake where it has none. They serve the months: where they cannot be
+/// had, the months are there all the same.
+pub(crate) async fn zones_if_missing(run: &Run, tools: &Tools) {
+    // Said by the task that failed.
+    let _ = zones(run, tools, true).await;
+}
+
 /// Brings the zones to the lake.
 pub(crate) async fn etl_zones(run: &Run, tools: &Tools) -> ZonesReport {
-    let (state, rows, error) = match zones(run, tools).await {
+    let (state, rows, error) = match zones(run, tools, false).await {
         Ok((state, rows)) => (state, rows, None),
         Err(error) => (State::Failed, None, Some(error.to_string())),
     };
@@ -32,11 +39,19 @@ pub(crate) async fn etl_zones(run: &Run, tools: &Tools) -> ZonesReport {
     ZonesReport { flow: NAME, ok: error.is_none(), state, rows, lake, error }
 }
 
-async fn zones(run: &Run, tools: &Tools) -> Result<(State, Option<u64>), TaskError> {
+async fn zones(
+    run: &Run,
+    tools: &Tools,
+    if_missing: bool,
+) -> Result<(State, Option<u64>), TaskError> {
     let held = tools.hold(run, Item::Zones).await?;
 
     let fetched = run.task("fetch", Item::Zones, async |progress: Progress| {
+        tools.lake().clear_uploads(held.folder()).await?;
         let before = tools.lake().zones().await?;
+        if if_missing && before.is_some() {
+            return Ok(Outcome::Unchanged);
+        }
         Ok::<_, TaskError>(tools.fetch_zones(before.as_ref(), &held, &progress).await?)
     });
     let fetched = match fetched.await? {
@@ -46,12 +61,14 @@ async fn zones(run: &Run, tools: &Tools) -> Result<(State, Option<u64>), TaskErr
             return Ok((State::Unchanged, None));
         }
     };
-    let cleaned = run.task("clean", Item::Zones, async |_| tools.clean_zones(&fetched, &held));
+    let cleaned = run.task("clean", Item::Zones, async |_| {
+        Ok::<_, TaskError>(tools.clean_zones(&fetched, &held)?)
+    });
     // A bad file is of no use to the next run.
     let cleaned = cleaned.await;
     let ((path, rows), held) = held.unless_damaged(cleaned, |_| true)?;
     let written = run.task("write-gcs", Item::Zones, async |progress: Progress| {
-        tools.lake().publish_zones(&path, held.folder(), &progress).await
+        Ok::<_, TaskError>(tools.lake().publish_zones(&path, held.folder(), &progress).await?)
     });
     written.await?;
     held.clear();

@@ -9,15 +9,15 @@ use nyc_taxi_etl::warehouse::postgres::{PostgresError, Warehouse};
 /// The name of the flow.
 pub(crate) const NAME: &str = "ingest-data";
 
-/// Brings months from the web to Postgres, one after the other.
+/// Brings months from the web to Postgres: one is fetched while another is cleaned and loaded.
 pub(crate) async fn ingest_data(
     run: &Run,
     tools: &Tools,
     files: &[TripFile],
 ) -> Result<RunReport, PostgresError> {
     let warehouse = tools.postgres()?;
-    let months = run.months(NAME, files, 1, async |file| month(run, tools, &warehouse, file).await);
-    Ok(months.await)
+    let months = run.months(files, async |file| month(run, tools, &warehouse, file).await);
+    Ok(run.flow(NAME, files, months).await)
 }
 
 async fn month(

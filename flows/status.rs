@@ -31,7 +31,7 @@ pub(crate) struct StatusArgs {
 pub(crate) async fn status(args: StatusArgs) -> Result<Exit, Error> {
     let settings = Settings::resolve(&args.asked.options)?;
     // Nobody listens: what could not be asked is part of the picture.
-    let run = Run::new(Vec::new(), cancelled_by_signal(), settings.policy);
+    let run = Run::new(Vec::new(), cancelled_by_signal(), settings.policy, settings.limits);
     let tools = Tools::new(settings)?;
     let stores = Stores::open(&tools, args.asked.warehouses());
     let interrupted = run.progress();

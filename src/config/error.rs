@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use crate::clean::CleanError;
-use crate::flow::{Failure, Retry};
+use crate::flow::{Failure, Retry, Stop};
 use crate::lake::LakeError;
 use crate::source::{FetchError, SpoolError, UnknownSource};
 use crate::trip::TripFile;
@@ -38,9 +38,9 @@ pub enum TaskError {
         /// The lake.
         lake: String,
     },
-    /// The run was told to stop.
-    #[error("interrupted")]
-    Interrupted,
+    /// The engine stopped it.
+    #[error(transparent)]
+    Stop(#[from] Stop),
 }
 
 impl TaskError {
@@ -51,7 +51,8 @@ impl TaskError {
             Self::Clean(error) => Some(error),
             Self::Lake(error) => Some(error),
             Self::Postgres(error) => Some(error),
-            Self::Spool(_) | Self::NotInLake { .. } | Self::Interrupted => None,
+            Self::Stop(stop) => Some(stop),
+            Self::Spool(_) | Self::NotInLake { .. } => None,
         }
     }
 
@@ -67,7 +68,7 @@ impl Failure for TaskError {
     }
 
     fn is_interruption(&self) -> bool {
-        matches!(self, Self::Interrupted) || self.room().is_some_and(Failure::is_interruption)
+        self.room().is_some_and(Failure::is_interruption)
     }
 }
 

@@ -88,6 +88,11 @@ pub struct Options {
     #[serde(deserialize_with = "duration")]
     pub retry_delay: Option<Duration>,
 
+    /// How long each try of a task may take [default: 2h]
+    #[arg(long, value_name = "TIME", value_parser = time, env = "TAXI_TASK_TIMEOUT")]
+    #[serde(deserialize_with = "duration")]
+    pub task_timeout: Option<Duration>,
+
     /// How long a silent host is waited for [default: 60s]
     #[arg(long, value_name = "TIME", value_parser = time, env = "TAXI_STALL_TIMEOUT")]
     #[serde(deserialize_with = "duration")]
@@ -114,7 +119,7 @@ pub struct Options {
     #[arg(long, value_name = "NAME", env = "TAXI_TABLE", value_parser = NonEmptyStringValueParser::new())]
     pub table: Option<String>,
 
-    /// How many months are loaded at once [default: 2]
+    /// How many months are in flight at once [default: 4]
     #[arg(long, value_name = "N", env = "TAXI_JOBS")]
     pub jobs: Option<usize>,
 

@@ -5,7 +5,7 @@ use serde_json::json;
 use url::Url;
 
 use crate::clean::Rules;
-use crate::flow::{Policy, RunReport};
+use crate::flow::{Limits, Policy, RunReport};
 use crate::lake::{GcsSettings, LakeAddress, ServiceAccount};
 use crate::notify::{NotifyError, Webhook};
 use crate::source::{HttpSettings, Source, without_secrets};
@@ -20,6 +20,10 @@ use super::layers::{Layer, Picker, Show};
 use super::origin::{Effective, Origin, Place};
 use super::secret::{Credentials, Reference, SecretError};
 use super::{BlockName, Blocks, NewColumn, NotifyOn, NotifySettings, Options, SettingsError};
+
+/// The concurrency limits of tasks. Cleaning takes all cores and most of the memory that a run
+/// may have, so one month is cleaned while others are fetched and loaded.
+const AT_ONCE: [(&str, usize); 3] = [("clean", 1), ("ingest", 1), ("write-postgres", 2)];
 
 /// The settings in force: flags, then the environment, then a connection, a profile and the rest
 /// of `taxi.toml`, then these defaults.
@@ -49,14 +53,14 @@ pub struct Settings {
     pub threads: Option<usize>,
     /// How tasks are tried again.
     pub policy: Policy,
+    /// How many things at once, and for how long.
+    pub limits: Limits,
     /// The Postgres to load into; none for the one that `PGHOST` and its kin name.
     pub database: Option<Database>,
     /// The schema in it.
     pub schema: String,
     /// The table to load into; none for one each colour.
     pub table: Option<String>,
-    /// How many months are loaded at once.
-    pub jobs: usize,
     /// The warehouses that the parent flow loads into, where it is not told.
     pub to_warehouse: Vec<WarehouseKind>,
     /// Who is told how a run ended.
@@ -145,7 +149,7 @@ impl Settings {
         }
         layers.push(Layer::file(&file.path, None, &file.top));
         let mut from = Picker::new(layers);
-        let policy = Policy::default();
+        let (policy, limits) = (Policy::default(), Limits::default());
         let http = HttpSettings::default();
 
         let source = from.source()?;
@@ -159,7 +163,11 @@ impl Settings {
         let on_new_column = from.pick("on_new_column", |o| &o.on_new_column, NewColumn::default());
         let rules = from.rules();
         let threads = from.optional("threads", |o| &o.threads);
-        let jobs = from.pick("jobs", |o| &o.jobs, 2).max(1);
+        let limits = Limits {
+            time: from.pick("task_timeout", |o| &o.task_timeout, limits.time),
+            jobs: from.pick("jobs", |o| &o.jobs, limits.jobs).max(1),
+            at_once: &AT_ONCE,
+        };
         let policy = Policy {
             retries: from.pick("retries", |o| &o.retries, policy.retries),
             first_delay: from.pick("retry_delay", |o| &o.retry_delay, policy.first_delay),
@@ -193,10 +201,10 @@ impl Settings {
             rules,
             threads,
             policy,
+            limits,
             database,
             schema,
             table,
-            jobs,
             to_warehouse,
             notify,
             effective: from.picked,

@@ -5,7 +5,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tokio::task::JoinError;
 
 use crate::clean::{CleanError, Cleaned, Job, clean, clean_zones, stream};
-use crate::flow::{Progress, Run};
+use crate::flow::{Progress, Run, Stop};
 use crate::lake::{Lake, LakeAddress, LakeError, Publication, Quarantine, Trips};
 use crate::schema;
 use crate::source::{
@@ -62,7 +62,7 @@ impl Tools {
         };
         match self.spool.hold(item, &lake, &run.progress()).await {
             Ok(Some(held)) if !run.is_cancelled() => Ok(held),
-            Ok(_) => Err(TaskError::Interrupted),
+            Ok(_) => Err(Stop::Interrupted.into()),
             Err(error) => {
                 run.warn(item, &error.to_string());
                 Err(error.into())
@@ -79,15 +79,19 @@ impl Tools {
     }
 
     /// The trips of a month, as the lake has them.
-    pub async fn trips(&self, file: TripFile) -> Result<Trips, TaskError> {
-        let trips = self.lake.trips(file, &self.reading_place(file)).await?;
+    pub async fn trips(&self, file: TripFile, progress: &Progress) -> Result<Trips, TaskError> {
+        let local = self.reading_place(file);
+        let trips = tokio::select! {
+            trips = self.lake.trips(file, &local) => trips?,
+            () = progress.cancelled() => return Err(Stop::Interrupted.into()),
+        };
         trips.ok_or_else(|| TaskError::NotInLake { file, lake: self.settings.lake.to_string() })
     }
 
     /// Loads the taxi zones, where the lake has them; false where a table of that name is not
     /// ours.
     pub async fn load_zones(&self, warehouse: &Warehouse) -> Result<bool, TaskError> {
-        let local = self.settings.spool.join(format!("zones.{}.parquet", std::process::id()));
+        let local = self.settings.spool.join("zones.parquet");
         match self.lake.zone_rows(&local).await? {
             Some((facts, rows)) => Ok(warehouse.load_zones(&facts, Box::new(rows)).await?),
             None => Ok(true),
@@ -185,7 +189,7 @@ impl Tools {
         let proof = async {
             let ended = match cleaning.take() {
                 Some(cleaning) => cleaning.await,
-                None => return Err(TaskError::Interrupted),
+                None => return Err(Stop::Interrupted.into()),
             };
             let streamed = joined(ended)?;
             let set_aside: Batches = match &streamed.quarantine {
@@ -204,7 +208,7 @@ impl Tools {
             let _ = cleaning.await;
         }
         loaded?;
-        proven.ok_or(TaskError::Interrupted)
+        proven.ok_or(Stop::Interrupted.into())
     }
 
     /// Fetches the zones, unless they are what the lake has.
@@ -236,7 +240,7 @@ impl Tools {
 
     /// The rows of a month that were set aside, as the lake has them.
     pub async fn quarantine(&self, file: TripFile) -> Result<Option<Quarantine>, LakeError> {
-        let local = self.settings.spool.join(format!("quarantine.{}", std::process::id()));
+        let local = self.settings.spool.join("quarantine.parquet");
         self.lake.quarantine(file, &local).await
     }
 

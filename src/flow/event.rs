@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use crate::trip::{Item, TripFile};
 
-use super::{MonthReport, RunReport};
+use super::{MonthReport, RunId, RunReport};
 
 /// A task of a run: what is done to what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,14 +26,16 @@ impl fmt::Display for TaskName {
 pub enum Event<'a> {
     /// A run begins.
     RunStarted {
+        /// Which one.
+        run: &'a RunId,
         /// The flow.
         flow: &'static str,
         /// The months it is asked for, in their order.
         files: &'a [TripFile],
     },
-    /// A month begins.
+    /// A month begins. Those that a stopped run does not begin are in its report alone.
     MonthStarted(TripFile),
-    /// A task begins.
+    /// A task begins: it has its turn.
     TaskStarted(TaskName),
     /// A task has done so much, in bytes, of a total that may be unknown.
     TaskProgress {
@@ -67,6 +69,8 @@ pub enum Event<'a> {
         /// Why.
         error: &'a dyn std::error::Error,
     },
+    /// A task reached its safe point and stopped there: the run was told to.
+    TaskStopped(TaskName),
     /// Something that people should know and that stops nothing.
     Warning {
         /// What it is about.

@@ -32,6 +32,7 @@ impl Listener for LogLines {
                 tracing::info!("{task}: done in {:.2} s", took.as_secs_f64());
             }
             Event::TaskFailed { task, error } => tracing::error!("{task}: {error}"),
+            Event::TaskStopped(task) => tracing::warn!("{task}: stopped"),
             Event::Warning { item, text } => tracing::warn!("{item}: {text}"),
             Event::MonthDone(month) => match month.state {
                 State::Published => tracing::info!(
@@ -48,8 +49,8 @@ impl Listener for LogLines {
                 ),
                 State::Unchanged => tracing::info!("{}: unchanged", month.file()),
                 State::NotPublished => tracing::info!("{}: not published yet", month.file()),
-                // Said by the task that failed.
-                State::Failed => {}
+                // Said by the task that failed or stopped.
+                State::Failed | State::Interrupted | State::NotBegun => {}
             },
         }
     }
@@ -120,7 +121,7 @@ impl Listener for Terminal {
             Event::TaskRetrying { task, error, wait } => {
                 self.line(&format!("{task}: {error}; trying again in {:.1} s", wait.as_secs_f64()));
             }
-            Event::TaskDone { task, .. } => self.finish(task),
+            Event::TaskDone { task, .. } | Event::TaskStopped(task) => self.finish(task),
             Event::TaskFailed { task, error } => {
                 self.finish(task);
                 self.line(&format!("{task}: {error}"));

@@ -4,17 +4,21 @@
 //! says by its type whether trying again can help.
 
 mod event;
+mod id;
 mod listener;
 mod progress;
 mod report;
 mod run;
+mod stop;
 mod table;
 
 pub use event::{Event, TaskName};
+pub use id::RunId;
 pub use listener::{Listener, LogLines, Terminal};
 pub use progress::Progress;
 pub use report::{LoadReport, MonthReport, RunReport, State};
-pub use run::{Policy, Run};
+pub use run::{Limits, Policy, Run};
+pub use stop::Stop;
 pub use table::{bytes, month_table, thousands};
 
 use std::time::Duration;

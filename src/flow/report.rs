@@ -1,11 +1,14 @@
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::trip::{Colour, Counts, Month, TripFile};
 
+use super::Failure;
+
 /// What became of a month.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// It was fetched, cleaned and published.
@@ -18,9 +21,27 @@ pub enum State {
     NotPublished,
     /// It could not be done; what was there before is still there.
     Failed,
+    /// The run was told to stop while it was under way.
+    Interrupted,
+    /// The run was told to stop before it was its turn.
+    NotBegun,
 }
 
 impl State {
+    /// What an error makes of it, and what is to be said of that.
+    fn ended(error: &impl Failure) -> (Self, Option<String>) {
+        if error.is_interruption() {
+            (Self::Interrupted, None)
+        } else {
+            (Self::Failed, Some(error.to_string()))
+        }
+    }
+
+    /// Whether all is well with it.
+    pub const fn is_ok(self) -> bool {
+        !matches!(self, Self::Failed | Self::Interrupted | Self::NotBegun)
+    }
+
     /// The word for people.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -29,12 +50,14 @@ impl State {
             Self::Unchanged => "unchanged",
             Self::NotPublished => "not published",
             Self::Failed => "failed",
+            Self::Interrupted => "interrupted",
+            Self::NotBegun => "not begun",
         }
     }
 }
 
 /// What a run did to one month.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct MonthReport {
     /// The colour.
     pub colour: Colour,
@@ -65,7 +88,7 @@ pub struct MonthReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rows_loaded: Option<u64>,
     /// What became of it in each warehouse, where the flow loads into several.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub loads: Vec<LoadReport>,
     /// The size of the published file in bytes.
     pub bytes: Option<u64>,
@@ -99,9 +122,23 @@ impl MonthReport {
         }
     }
 
-    /// A report of a month that failed.
-    pub fn failed(file: TripFile, error: &dyn std::error::Error) -> Self {
-        Self { error: Some(error.to_string()), ..Self::new(file, State::Failed) }
+    /// A report of a month that ended so: it failed, unless it was told to stop.
+    pub fn ended(file: TripFile, error: &impl Failure) -> Self {
+        let (state, error) = State::ended(error);
+        Self { error, ..Self::new(file, state) }
+    }
+
+    /// The same with what became of it in the warehouses it went on to: a month is done where all
+    /// have it.
+    #[must_use]
+    pub fn with_loads(mut self, loads: Vec<LoadReport>) -> Self {
+        for worse in [State::Interrupted, State::Failed] {
+            if loads.iter().any(|load| load.state == worse) {
+                self.state = worse;
+            }
+        }
+        self.loads = loads;
+        self
     }
 
     /// The same with its rows counted.
@@ -122,13 +159,13 @@ impl MonthReport {
 }
 
 /// What became of a month in one warehouse.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LoadReport {
     /// The warehouse: `postgres` or `bigquery`.
-    pub to: &'static str,
+    pub to: Cow<'static, str>,
     /// Where in it the month is.
     pub place: String,
-    /// `loaded`, `unchanged` or `failed`.
+    /// `loaded`, `unchanged`, `failed` or `interrupted`.
     pub state: State,
     /// Rows there, counted by its server.
     pub rows_loaded: Option<u64>,
@@ -136,12 +173,30 @@ pub struct LoadReport {
     pub error: Option<String>,
 }
 
+impl LoadReport {
+    /// What came of loading a month into a warehouse.
+    pub fn new(
+        to: impl Into<Cow<'static, str>>,
+        place: String,
+        loaded: Result<MonthReport, impl Failure>,
+    ) -> Self {
+        let (state, rows_loaded, error) = match loaded {
+            Ok(month) => (month.state, month.rows_loaded, month.error),
+            Err(error) => {
+                let (state, error) = State::ended(&error);
+                (state, None, error)
+            }
+        };
+        Self { to: to.into(), place, state, rows_loaded, error }
+    }
+}
+
 /// What a run did.
 #[derive(Debug, Clone, Serialize)]
 pub struct RunReport {
     /// The flow.
     pub flow: &'static str,
-    /// Whether no month failed.
+    /// Whether all is well with every month.
     pub ok: bool,
     /// The months in the order asked for.
     pub months: Vec<MonthReport>,
@@ -150,7 +205,7 @@ pub struct RunReport {
 impl RunReport {
     /// The report of a flow's months.
     pub fn new(flow: &'static str, months: Vec<MonthReport>) -> Self {
-        let ok = months.iter().all(|month| month.state != State::Failed);
+        let ok = months.iter().all(|month| month.state.is_ok());
         Self { flow, ok, months }
     }
 }

@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -5,14 +6,21 @@ use std::time::{Duration, Instant};
 
 use backon::{ExponentialBuilder, Retryable};
 use futures_util::{FutureExt, StreamExt};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
 use crate::trip::{Item, Provenance, TripFile};
 
-use super::{Event, Failure, Listener, MonthReport, Progress, Retry, RunReport, TaskName};
+use super::{
+    Event, Failure, Listener, MonthReport, Progress, Retry, RunId, RunReport, State, Stop, TaskName,
+};
 
 /// The longest wait another side may ask for: who asks for more is told that the task failed.
 const LONGEST_ASKED: Duration = Duration::from_secs(900);
+
+/// How long a task that is told to stop is waited for. Ten seconds is what supervisors give a
+/// program before they kill it.
+const SAFE_POINT: Duration = Duration::from_secs(8);
 
 /// How often and after how long a task is tried again.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +33,18 @@ pub struct Policy {
     pub longest_delay: Duration,
 }
 
+/// How many things at once, and for how long.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// How long a try of a task may take.
+    pub time: Duration,
+    /// How many months are in flight at once.
+    pub jobs: usize,
+    /// The concurrency limits: how many tasks of a name run at once, whatever the months in
+    /// flight. A task of another name has none.
+    pub at_once: &'static [(&'static str, usize)],
+}
+
 impl Default for Policy {
     fn default() -> Self {
         Self {
@@ -35,22 +55,41 @@ impl Default for Policy {
     }
 }
 
+impl Default for Limits {
+    fn default() -> Self {
+        Self { time: Duration::from_secs(2 * 3600), jobs: 4, at_once: &[] }
+    }
+}
+
 /// A fault of this program in the midst of a month.
 #[derive(Debug, thiserror::Error)]
 #[error("a fault of this program (said above): please report it")]
 struct Fault;
 
+impl Failure for Fault {
+    fn retry(&self) -> Retry {
+        Retry::Never
+    }
+
+    fn is_interruption(&self) -> bool {
+        false
+    }
+}
+
 /// A run of a flow: runs its tasks and tells its listeners.
 #[derive(Clone)]
 pub struct Run {
+    id: RunId,
     listeners: Arc<[Arc<dyn Listener>]>,
     cancelled: CancellationToken,
     policy: Policy,
+    limits: Limits,
+    turns: Arc<HashMap<&'static str, Semaphore>>,
 }
 
 impl fmt::Debug for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Run").field("policy", &self.policy).finish_non_exhaustive()
+        f.debug_struct("Run").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
@@ -60,8 +99,22 @@ impl Run {
         listeners: Vec<Arc<dyn Listener>>,
         cancelled: CancellationToken,
         policy: Policy,
+        limits: Limits,
     ) -> Self {
-        Self { listeners: listeners.into(), cancelled, policy }
+        let turns = limits.at_once.iter().map(|&(task, most)| (task, Semaphore::new(most)));
+        Self {
+            id: RunId::now(),
+            listeners: listeners.into(),
+            cancelled,
+            policy,
+            limits,
+            turns: Arc::new(turns.collect()),
+        }
+    }
+
+    /// Its name.
+    pub const fn id(&self) -> &RunId {
+        &self.id
     }
 
     /// Tells every listener.
@@ -103,38 +156,54 @@ impl Run {
         Progress::new(None, Arc::clone(&self.listeners), self.cancelled.clone())
     }
 
-    /// Runs a flow's months, `jobs` at once, and reports them in their order. A month that fails
-    /// stops no other; a run that was told to stop begins none.
-    pub async fn months<E: Failure>(
+    /// Runs a flow: tells of its begin and its end, and reports what its work did to its months.
+    pub async fn flow(
         &self,
         flow: &'static str,
         files: &[TripFile],
-        jobs: usize,
-        month: impl AsyncFn(TripFile) -> Result<MonthReport, E>,
+        work: impl Future<Output = Vec<MonthReport>>,
     ) -> RunReport {
+        self.tell(&Event::RunStarted { run: &self.id, flow, files });
+        let report = RunReport::new(flow, work.await);
+        self.tell(&Event::RunDone(&report));
+        report
+    }
+
+    /// Runs months, several at once, and reports them in their order. A month that fails stops
+    /// no other; a run that was told to stop begins none.
+    pub async fn months<E: Failure>(
+        &self,
+        files: &[TripFile],
+        month: impl AsyncFn(TripFile) -> Result<MonthReport, E>,
+    ) -> Vec<MonthReport> {
         let month = &month;
-        self.tell(&Event::RunStarted { flow, files });
-        let months = futures_util::stream::iter(files).map(|&file| async move {
+        let months = files.iter().enumerate().map(|(at, &file)| async move {
+            if self.is_cancelled() {
+                return (at, MonthReport::new(file, State::NotBegun));
+            }
             let started = Instant::now();
             self.tell(&Event::MonthStarted(file));
             // A fault in one month stops no other. What it was is on stderr already.
             let done = AssertUnwindSafe(month(file)).catch_unwind().await;
             let mut report = match done {
                 Ok(Ok(report)) => report,
-                Ok(Err(error)) => MonthReport::failed(file, &error),
-                Err(_) => MonthReport::failed(file, &Fault),
+                Ok(Err(error)) => MonthReport::ended(file, &error),
+                Err(_) => MonthReport::ended(file, &Fault),
             };
             report.seconds = started.elapsed().as_secs_f64();
             self.tell(&Event::MonthDone(&report));
-            report
+            (at, report)
         });
-        let report = RunReport::new(flow, months.buffered(jobs).collect().await);
-        self.tell(&Event::RunDone(&report));
-        report
+        // In the order they are done: a slow month keeps no other from beginning.
+        let months = futures_util::stream::iter(months).buffer_unordered(self.limits.jobs.max(1));
+        let mut months: Vec<_> = months.collect().await;
+        months.sort_unstable_by_key(|(at, _)| *at);
+        months.into_iter().map(|(_, report)| report).collect()
     }
 
-    /// Runs a task, and again after a transient failure. `work` is given the means to say how
-    /// far it is and must end soon after they say that the run is cancelled.
+    /// Runs a task when it is its turn, and again after a transient failure. `work` is given the
+    /// means to say how far it is and to learn that it should stop, and must do so at its next
+    /// safe point. One that does not in time is let go of, as is one that a time limit ends.
     pub async fn task<T, E, W, F>(
         &self,
         name: &'static str,
@@ -142,45 +211,97 @@ impl Run {
         work: W,
     ) -> Result<T, E>
     where
-        E: Failure,
+        E: Failure + From<Stop>,
         W: Fn(Progress) -> F,
         F: Future<Output = Result<T, E>>,
     {
         let task = TaskName { name, item: item.into() };
+        let mut turn = Some(self.turn(name).await?);
         let started = Instant::now();
         self.tell(&Event::TaskStarted(task));
-        let progress =
-            Progress::new(Some(task), Arc::clone(&self.listeners), self.cancelled.clone());
-        let cancelled = self.cancelled.clone();
         let delays = ExponentialBuilder::default()
             .with_jitter()
             .with_min_delay(self.policy.first_delay.min(self.policy.longest_delay))
             .with_max_delay(self.policy.longest_delay)
             .with_max_times(self.policy.retries);
-        let result = (|| work(progress.clone()))
-            .retry(delays)
-            // A cancelled run does not wait: the next try sees it and ends.
-            .sleep(move |delay| {
-                let cancelled = cancelled.clone();
-                async move {
-                    tokio::select! {
-                        () = tokio::time::sleep(delay) => {}
-                        () = cancelled.cancelled() => {}
-                    }
+        let cancelled = self.cancelled.clone();
+        let work = &work;
+        let result = (|| {
+            let turn = turn.take();
+            async move {
+                // Who waits to try again lets others pass.
+                let _turn = match turn {
+                    Some(turn) => turn,
+                    None => self.turn(name).await?,
+                };
+                self.attempt(task, work).await
+            }
+        })
+        .retry(delays)
+        // A run told to stop does not wait: the next try sees it and ends.
+        .sleep(move |delay| {
+            let cancelled = cancelled.clone();
+            async move {
+                tokio::select! {
+                    () = tokio::time::sleep(delay) => {}
+                    () = cancelled.cancelled() => {}
                 }
-            })
-            .when(|error| !error.is_interruption() && can_help(error.retry()))
-            .adjust(|error, delay| match error.retry() {
-                Retry::After(asked) => delay.map(|delay| delay.max(asked)),
-                _ => delay,
-            })
-            .notify(|error, wait| self.tell(&Event::TaskRetrying { task, error, wait }))
-            .await;
+            }
+        })
+        .when(|error: &E| !error.is_interruption() && can_help(error.retry()))
+        .adjust(|error, delay| match error.retry() {
+            Retry::After(asked) => delay.map(|delay| delay.max(asked)),
+            _ => delay,
+        })
+        .notify(|error, wait| self.tell(&Event::TaskRetrying { task, error, wait }))
+        .await;
         match &result {
             Ok(_) => self.tell(&Event::TaskDone { task, took: started.elapsed() }),
+            Err(error) if error.is_interruption() => self.tell(&Event::TaskStopped(task)),
             Err(error) => self.tell(&Event::TaskFailed { task, error }),
         }
         result
+    }
+
+    /// A task's turn, where only so many of its name run at once; none once the run is told to
+    /// stop.
+    async fn turn(&self, name: &'static str) -> Result<Option<SemaphorePermit<'_>>, Stop> {
+        let turn = async {
+            match self.turns.get(name) {
+                // Nobody closes it.
+                Some(turns) => turns.acquire().await.ok(),
+                None => None,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.cancelled.cancelled() => Err(Stop::Interrupted),
+            turn = turn => Ok(turn),
+        }
+    }
+
+    /// Tries a task once.
+    async fn attempt<T, E, F>(&self, task: TaskName, work: impl Fn(Progress) -> F) -> Result<T, E>
+    where
+        E: Failure + From<Stop>,
+        F: Future<Output = Result<T, E>>,
+    {
+        let stopped = self.cancelled.child_token();
+        let progress = Progress::new(Some(task), Arc::clone(&self.listeners), stopped.clone());
+        let limit = self.limits.time;
+        let mut work = std::pin::pin!(work(progress));
+        let stop = tokio::select! {
+            biased;
+            done = &mut work => return done,
+            () = self.cancelled.cancelled() => Stop::Interrupted,
+            () = tokio::time::sleep(limit) => Stop::TimedOut { limit },
+        };
+        stopped.cancel();
+        match tokio::time::timeout(SAFE_POINT, work).await {
+            Ok(Err(error)) if error.is_interruption() => Err(stop.into()),
+            Ok(done) => done,
+            Err(_) => Err(stop.into()),
+        }
     }
 }
 
@@ -201,16 +322,23 @@ mod tests {
     use super::*;
 
     #[derive(Debug, thiserror::Error)]
-    #[error("it failed")]
-    struct Failed(Retry);
+    enum Failed {
+        #[error("it failed")]
+        So(Retry),
+        #[error(transparent)]
+        Stop(#[from] Stop),
+    }
 
     impl Failure for Failed {
         fn retry(&self) -> Retry {
-            self.0
+            match self {
+                Self::So(retry) => *retry,
+                Self::Stop(stop) => stop.retry(),
+            }
         }
 
         fn is_interruption(&self) -> bool {
-            false
+            matches!(self, Self::Stop(stop) if stop.is_interruption())
         }
     }
 
@@ -236,11 +364,12 @@ mod tests {
             first_delay: Duration::from_millis(1),
             longest_delay: Duration::from_millis(4),
         };
-        let run = Run::new(vec![waits.clone()], CancellationToken::new(), policy);
+        let run =
+            Run::new(vec![waits.clone()], CancellationToken::new(), policy, Limits::default());
         let tried = AtomicUsize::new(0);
         let result = run
             .task("fetch", file(), async |_| {
-                if tried.fetch_add(1, Relaxed) < failures { Err(Failed(retry)) } else { Ok(()) }
+                if tried.fetch_add(1, Relaxed) < failures { Err(Failed::So(retry)) } else { Ok(()) }
             })
             .await;
         let waits = waits.0.lock().unwrap().clone();
@@ -272,7 +401,7 @@ mod tests {
     async fn a_cancelled_run_does_not_wait() {
         let cancelled = CancellationToken::new();
         let policy = Policy { first_delay: Duration::from_secs(3600), ..Policy::default() };
-        let run = Run::new(vec![], cancelled.clone(), policy);
+        let run = Run::new(vec![], cancelled.clone(), policy, Limits::default());
         let tried = AtomicUsize::new(0);
         let started = Instant::now();
         let result = run
@@ -280,10 +409,80 @@ mod tests {
                 let retry =
                     if tried.fetch_add(1, Relaxed) == 0 { Retry::Backoff } else { Retry::Never };
                 cancelled.cancel();
-                Err::<(), _>(Failed(retry))
+                Err::<(), _>(Failed::So(retry))
             })
             .await;
         assert!(result.is_err());
         assert!(started.elapsed() < Duration::from_secs(60));
+    }
+    fn run(limits: Limits) -> (Run, CancellationToken) {
+        let cancelled = CancellationToken::new();
+        let delay = Duration::from_millis(1);
+        let policy = Policy { retries: 2, first_delay: delay, longest_delay: delay };
+        (Run::new(vec![], cancelled.clone(), policy, limits), cancelled)
+    }
+
+    #[tokio::test]
+    async fn a_task_that_takes_too_long_is_stopped_and_tried_again() {
+        let (run, _) = run(Limits { time: Duration::from_millis(30), ..Limits::default() });
+        let stopped = AtomicUsize::new(0);
+        let done = run
+            .task("fetch", file(), async |progress: Progress| {
+                progress.cancelled().await;
+                stopped.fetch_add(1, Relaxed);
+                Err::<(), _>(Failed::Stop(Stop::Interrupted))
+            })
+            .await;
+        assert!(matches!(done, Err(Failed::Stop(Stop::TimedOut { .. }))), "{done:?}");
+        assert_eq!(stopped.load(Relaxed), 3);
+        assert_eq!(
+            done.unwrap_err().to_string(),
+            "not done within its time limit of 30ms: a longer one is set with --task-timeout"
+        );
+    }
+
+    #[tokio::test]
+    async fn of_a_limited_task_only_so_many_run_at_once() {
+        let (run, _) = run(Limits { at_once: &[("clean", 2)], ..Limits::default() });
+        let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let tasks = (0..6).map(|_| {
+            run.task("clean", file(), async |_| {
+                most.fetch_max(now.fetch_add(1, Relaxed) + 1, Relaxed);
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                now.fetch_sub(1, Relaxed);
+                Ok::<_, Failed>(())
+            })
+        });
+        let done = futures_util::future::join_all(tasks).await;
+        assert!(done.iter().all(Result::is_ok));
+        assert_eq!(most.load(Relaxed), 2);
+    }
+
+    #[tokio::test]
+    async fn a_run_told_to_stop_begins_nothing_more() {
+        let (run, cancelled) = run(Limits { jobs: 2, ..Limits::default() });
+        let month =
+            |n| TripFile::new(crate::trip::Colour::Green, crate::trip::Month::known(2020, n));
+        let files = [month(1), month(2), month(3), month(4)];
+        let begun = AtomicUsize::new(0);
+        let months = run
+            .months(&files, async |file| {
+                begun.fetch_add(1, Relaxed);
+                let waiting = run.task("fetch", file, async |progress: Progress| {
+                    progress.cancelled().await;
+                    Err::<(), _>(Failed::Stop(Stop::Interrupted))
+                });
+                let stop = async {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                    cancelled.cancel();
+                };
+                tokio::join!(waiting, stop).0?;
+                Ok::<_, Failed>(MonthReport::new(file, State::Published))
+            })
+            .await;
+        let states: Vec<_> = months.iter().map(|month| month.state.as_str()).collect();
+        assert_eq!(states, ["interrupted", "interrupted", "not begun", "not begun"]);
+        assert_eq!(begun.load(Relaxed), 2);
+        assert!(run.task("clean", files[0], async |_| Ok::<_, Failed>(())).await.is_err());
     }
 }

@@ -11,49 +11,99 @@ const WIDE: u16 = 132;
 /// The months of a run as a table for people; `width` is the terminal's, where there is one.
 pub fn month_table(months: &[MonthReport], width: Option<u16>) -> String {
     let wide = width.is_none_or(|width| width >= WIDE);
-    let mut header = vec!["month", "state", "read", "kept", "set aside", "seconds", "size"];
-    if wide {
-        header.splice(5..5, ["reasons", "flagged"]);
-    }
-    let mut table = plain_table(header, width);
+    let warehouses = warehouses(months);
+    let columns = columns(wide, &warehouses);
+    let header = columns.iter().map(|column| column.header.clone());
+    let mut table = plain_table(header.collect(), width);
     for month in months {
-        let number = |rows: Option<u64>| rows.map_or_else(|| "-".to_owned(), thousands);
-        let mut row = vec![
-            month.file().to_string(),
-            month.state.as_str().to_owned(),
-            number(month.rows_read),
-            number(month.rows_kept),
-            number(month.rows_quarantined),
-            format!("{:.1}", month.seconds),
-            month.bytes.map_or_else(|| "-".to_owned(), bytes),
-        ];
-        if wide {
-            row.splice(5..5, [by_rule(&month.reasons), by_rule(&month.flags)]);
-        }
-        table.add_row(row);
+        table.add_row(columns.iter().map(|column| (column.cell)(month)));
     }
-    let last = table.column_count() - 1;
-    for right in [2, 3, 4, last - 1, last] {
-        align_right(&mut table, right);
+    for (at, _) in columns.iter().enumerate().filter(|(_, column)| column.number) {
+        align_right(&mut table, at);
     }
     let mut parts = vec![printed(&mut table)];
     if !wide && let Some(rules) = rules_table(months, width) {
         parts.push(rules);
     }
     if months.iter().any(|month| month.rows_read.is_some()) {
-        parts.push(sum(months));
+        parts.push(sum(months, &warehouses));
     }
     for month in months {
         if let Some(error) = &month.error {
             parts.push(format!(" {}: {error}", month.file()));
         }
+        for load in &month.loads {
+            if let Some(error) = &load.error {
+                parts.push(format!(" {}, {}: {error}", month.file(), load.to));
+            }
+        }
     }
     parts.join("\n")
 }
 
+/// A column of the table of months.
+struct Column<'a> {
+    header: String,
+    cell: Box<dyn Fn(&MonthReport) -> String + 'a>,
+    /// Whether it stands to the right.
+    number: bool,
+}
+
+fn text<'a>(header: &str, cell: impl Fn(&MonthReport) -> String + 'a) -> Column<'a> {
+    Column { header: header.to_owned(), cell: Box::new(cell), number: false }
+}
+
+fn number<'a>(header: &str, cell: impl Fn(&MonthReport) -> Option<String> + 'a) -> Column<'a> {
+    let cell = move |month: &MonthReport| cell(month).unwrap_or_else(|| "-".to_owned());
+    Column { header: header.to_owned(), cell: Box::new(cell), number: true }
+}
+
+/// The columns of the table of months. Where it goes on to warehouses, they take the room of
+/// what is less asked for on a narrow terminal.
+fn columns<'a>(wide: bool, warehouses: &[&'a str]) -> Vec<Column<'a>> {
+    let mut columns = vec![
+        text("month", |month| month.file().to_string()),
+        text("state", |month| month.state.as_str().to_owned()),
+    ];
+    for &warehouse in warehouses {
+        let state = move |month: &MonthReport| {
+            let load = month.loads.iter().find(|load| load.to == warehouse);
+            load.map_or("-", |load| load.state.as_str()).to_owned()
+        };
+        columns.push(text(warehouse, state));
+    }
+    let roomy = wide || warehouses.is_empty();
+    if roomy {
+        columns.push(number("read", |month| month.rows_read.map(thousands)));
+    }
+    columns.push(number("kept", |month| month.rows_kept.map(thousands)));
+    columns.push(number("set aside", |month| month.rows_quarantined.map(thousands)));
+    if wide {
+        columns.push(text("reasons", |month| by_rule(&month.reasons)));
+        columns.push(text("flagged", |month| by_rule(&month.flags)));
+    }
+    if roomy {
+        columns.push(number("seconds", |month| Some(format!("{:.1}", month.seconds))));
+        columns.push(number("size", |month| month.bytes.map(bytes)));
+    }
+    columns
+}
+
+/// The warehouses that months went on to.
+fn warehouses(months: &[MonthReport]) -> Vec<&str> {
+    let mut warehouses: Vec<&str> = Vec::new();
+    for load in months.iter().flat_map(|month| &month.loads) {
+        if !warehouses.contains(&&*load.to) {
+            warehouses.push(&load.to);
+        }
+    }
+    warehouses
+}
+
 /// The rules of each month, one a line: for a narrow terminal.
 fn rules_table(months: &[MonthReport], width: Option<u16>) -> Option<String> {
-    let mut table = plain_table(vec!["month", "rows", "are", "by the rule"], width);
+    let mut table =
+        plain_table(["month", "rows", "are", "by the rule"].map(str::to_owned).into(), width);
     for month in months {
         for (what, rules) in [("set aside", &month.reasons), ("flagged", &month.flags)] {
             for (rule, rows) in rules {
@@ -70,7 +120,7 @@ fn rules_table(months: &[MonthReport], width: Option<u16>) -> Option<String> {
     (!table.is_empty()).then(|| printed(&mut table))
 }
 
-fn plain_table(header: Vec<&str>, width: Option<u16>) -> Table {
+fn plain_table(header: Vec<String>, width: Option<u16>) -> Table {
     let mut table = Table::new();
     table.load_preset(UTF8_HORIZONTAL_ONLY);
     // One line for one month: no rules between them.
@@ -99,7 +149,7 @@ fn printed(table: &mut Table) -> String {
 }
 
 /// The rows of all months together: what was read is what was kept and what was set aside.
-fn sum(months: &[MonthReport]) -> String {
+fn sum(months: &[MonthReport], warehouses: &[&str]) -> String {
     let all = |of: fn(&MonthReport) -> Option<u64>| thousands(months.iter().filter_map(of).sum());
     let mut sum = format!(
         " {} rows read = {} kept + {} set aside",
@@ -111,6 +161,16 @@ fn sum(months: &[MonthReport]) -> String {
         sum.push_str("; ");
         sum.push_str(&all(|month| month.rows_loaded));
         sum.push_str(" loaded");
+    }
+    let in_each = warehouses.iter().map(|warehouse| {
+        let loads = months.iter().flat_map(|month| &month.loads);
+        let loaded = loads.filter(|load| load.to == *warehouse).filter_map(|load| load.rows_loaded);
+        format!("{} in {warehouse}", thousands(loaded.sum()))
+    });
+    let in_each = in_each.collect::<Vec<_>>().join(", ");
+    if !in_each.is_empty() {
+        sum.push_str("\n ");
+        sum.push_str(&in_each);
     }
     sum
 }
@@ -153,7 +213,7 @@ pub fn bytes(size: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::State;
+    use super::super::{LoadReport, State};
     use super::*;
     use crate::trip::{Colour, Counts, TripFile};
 
@@ -220,6 +280,47 @@ mod tests {
         ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
          35,644 rows read = 35,612 kept + 32 set aside
          green 2020-06: http://h/x.csv answers 410: the file is gone for good
+        ");
+    }
+    #[test]
+    fn what_became_of_a_month_in_each_warehouse_fits_a_narrow_terminal() {
+        let file = |n| TripFile::new(Colour::Yellow, crate::trip::Month::known(2019, n));
+        let counts = |rows| Counts {
+            rows_read: rows + 7,
+            rows_kept: rows,
+            rows_quarantined: 7,
+            ..Counts::default()
+        };
+        let load = |to: &'static str, state, rows_loaded, error: Option<&str>| LoadReport {
+            to: to.into(),
+            place: to.to_owned(),
+            state,
+            rows_loaded,
+            error: error.map(str::to_owned),
+        };
+        let whole = MonthReport::new(file(1), State::Published).counted(&counts(7_696_617));
+        let whole = whole.with_loads(vec![
+            load("postgres", State::Loaded, Some(7_696_617), None),
+            load("bigquery", State::Unchanged, Some(7_696_617), None),
+        ]);
+        let half = MonthReport::new(file(2), State::Unchanged).counted(&counts(7_049_370));
+        let half = half.with_loads(vec![
+            load("postgres", State::Failed, None, Some("no connection to 127.0.0.1:5432")),
+            load("bigquery", State::Loaded, Some(7_049_370), None),
+        ]);
+        assert_eq!((whole.state, half.state), (State::Published, State::Failed));
+        let months = [whole, half, MonthReport::new(file(3), State::NotPublished)];
+        insta::assert_snapshot!(month_table(&months, Some(80)), @r"
+        ─────────────────────────────────────────────────────────────────────────
+         month           state          postgres  bigquery        kept  set aside
+        ═════════════════════════════════════════════════════════════════════════
+         yellow 2019-01  published      loaded    unchanged  7,696,617          7
+         yellow 2019-02  failed         failed    loaded     7,049,370          7
+         yellow 2019-03  not published  -         -                  -          -
+        ─────────────────────────────────────────────────────────────────────────
+         14,746,001 rows read = 14,745,987 kept + 14 set aside
+         7,696,617 in postgres, 14,745,987 in bigquery
+         yellow 2019-02, postgres: no connection to 127.0.0.1:5432
         ");
     }
 }

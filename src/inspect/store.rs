@@ -51,7 +51,7 @@ impl Warehouse {
     fn open(tools: &Tools, kind: WarehouseKind) -> Result<Self, TaskError> {
         match kind {
             WarehouseKind::Postgres => Ok(Self::Postgres(tools.postgres()?)),
-            WarehouseKind::BigQuery => Err(TaskError::Interrupted),
+            WarehouseKind::BigQuery => Err(crate::flow::Stop::Interrupted.into()),
         }
     }
 

@@ -59,7 +59,7 @@ pub async fn verify(
     facts: &Facts,
     survey: &Survey,
 ) -> Vec<Verified> {
-    let jobs = stores.tools.settings().jobs;
+    let jobs = stores.tools.settings().limits.jobs;
     let months = futures_util::stream::iter(&survey.files)
         .map(async |&file| month(run, stores, facts, survey, file).await);
     months.buffered(jobs).collect().await
@@ -166,7 +166,7 @@ async fn lake(
     let promised = facts.in_lake(file)?.counts.rows_kept;
     let tools = stores.tools;
     let counting = run.task(count_task(Store::Lake), file, async |progress: Progress| {
-        tools.lake().sums(file, &tools.reading_place(file), &progress).await
+        Ok::<_, TaskError>(tools.lake().sums(file, &tools.reading_place(file), &progress).await?)
     });
     match counting.await {
         Ok(Some(counted)) => {
@@ -181,13 +181,13 @@ async fn lake(
             findings.wrong(Store::Lake, "it went away just now".to_owned(), false);
             None
         }
-        Err(error @ (LakeError::Damaged { .. } | LakeError::OtherSchema { .. })) => {
+        Err(error @ TaskError::Lake(LakeError::Damaged { .. } | LakeError::OtherSchema { .. })) => {
             findings.wrong(Store::Lake, error.to_string(), true);
             None
         }
         Err(error) => {
             if !error.is_interruption() {
-                findings.failed(Store::Lake, &error.into());
+                findings.failed(Store::Lake, &error);
             }
             None
         }

@@ -127,13 +127,11 @@ impl Lake {
     /// Clears what is noted and no longer of use in the lake: uploads that were not completed,
     /// and quarantines that the month's trips do not name.
     pub async fn clear_leftovers(&self, file: TripFile, folder: &Path) -> Result<(), LakeError> {
+        self.clear_uploads(folder).await?;
         let notes = Notes::in_folder(folder);
         let Some(note) = notes.read() else {
             return Ok(());
         };
-        for (key, upload) in &note.uploads {
-            self.abort(key, upload).await?;
-        }
         if !note.quarantines.is_empty() {
             let current = self.published(file).await?;
             let named = current.and_then(|month| month.provenance.quarantine);
@@ -142,6 +140,18 @@ impl Lake {
             }
         }
         notes.change(|note| *note = Note::default())
+    }
+
+    /// Clears the uploads that are noted and were not completed.
+    pub async fn clear_uploads(&self, folder: &Path) -> Result<(), LakeError> {
+        let notes = Notes::in_folder(folder);
+        let Some(note) = notes.read() else {
+            return Ok(());
+        };
+        for (key, upload) in &note.uploads {
+            self.abort(key, upload).await?;
+        }
+        notes.change(|note| note.uploads.clear())
     }
 
     /// Whether the bytes of a month as fetched are kept.

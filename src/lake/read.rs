@@ -13,6 +13,7 @@ use tokio::io::AsyncWriteExt;
 use crate::schema;
 use crate::trip::{Provenance, SourceFacts, TripFile};
 
+use super::upload::unique;
 use super::{Lake, LakeError};
 
 /// How much of an object's end is read first: the footer of all but the largest months.
@@ -148,32 +149,28 @@ impl Lake {
     }
 
     /// Opens a Parquet object, and says its size; none where there is none. One of a bucket is
-    /// brought to the file `local` first, which is removed at once: that it is open is enough.
+    /// brought to a file like `local` first, which has no name any more when the first byte
+    /// comes: that it is open is enough, and nothing of it stays, whatever happens.
     pub(super) async fn open(
         &self,
         key: &str,
         local: &Path,
     ) -> Result<Option<(ParquetRecordBatchReaderBuilder<File>, u64)>, LakeError> {
-        let path = if let Some(path) = self.local(key) {
-            path
-        } else {
-            if let Some(folder) = local.parent() {
-                let made = std::fs::create_dir_all(folder);
-                made.map_err(|source| LakeError::io("make", folder, source))?;
+        let path = self.local(key).unwrap_or_else(|| local.to_owned());
+        let reading = |source| LakeError::io("read", &path, source);
+        let opened = if self.local(key).is_some() {
+            match File::open(&path) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+                opened => opened.map_err(reading)?,
             }
-            if self.bring(&[key.to_owned()], local).await?.is_none() {
+        } else {
+            let nameless = nameless(local)?;
+            let to = nameless.try_clone().map_err(reading)?;
+            if self.bring_into(&[key.to_owned()], local, || Ok(to)).await?.is_none() {
                 return Ok(None);
             }
-            local.to_owned()
+            nameless
         };
-        let reading = |source| LakeError::io("read", &path, source);
-        let opened = match File::open(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            opened => opened.map_err(reading)?,
-        };
-        if path == local {
-            let _ = std::fs::remove_file(local);
-        }
         let bytes = opened.metadata().map_err(reading)?.len();
         let damaged = |source| LakeError::Damaged { address: self.url(key), source };
         let builder = ParquetRecordBatchReaderBuilder::try_new(opened).map_err(damaged)?;
@@ -186,6 +183,15 @@ impl Lake {
         keys: &[String],
         to: &Path,
     ) -> Result<Option<(String, Option<String>)>, LakeError> {
+        self.bring_into(keys, to, || File::create(to)).await
+    }
+
+    async fn bring_into(
+        &self,
+        keys: &[String],
+        to: &Path,
+        open: impl FnOnce() -> std::io::Result<File>,
+    ) -> Result<Option<(String, Option<String>)>, LakeError> {
         for key in keys {
             let failed = |source| LakeError::store(self.url(key), source);
             let result = match self.store.get(&self.key(key)).await {
@@ -195,7 +201,7 @@ impl Lake {
             };
             let etag = result.meta.e_tag.clone();
             let writing = |source| LakeError::io("write", to, source);
-            let mut file = tokio::fs::File::create(to).await.map_err(writing)?;
+            let mut file = tokio::fs::File::from_std(open().map_err(writing)?);
             let mut stream = result.into_stream();
             while let Some(bytes) = stream.next().await {
                 file.write_all(&bytes.map_err(failed)?).await.map_err(writing)?;
@@ -209,6 +215,20 @@ impl Lake {
 
 /// A footer, where it can be read.
 type Footer = Result<ParquetMetaData, ParquetError>;
+
+/// A new file in the folder of `like` that nobody else finds.
+fn nameless(like: &Path) -> Result<File, LakeError> {
+    if let Some(folder) = like.parent() {
+        let made = std::fs::create_dir_all(folder);
+        made.map_err(|source| LakeError::io("make", folder, source))?;
+    }
+    let path = like.with_extension(unique());
+    let making = |source| LakeError::io("write", &path, source);
+    let new = File::options().read(true).write(true).create_new(true).open(&path);
+    let new = new.map_err(making)?;
+    std::fs::remove_file(&path).map_err(making)?;
+    Ok(new)
+}
 
 /// What a file says of itself under an entry of its footer.
 pub(super) fn said<T: DeserializeOwned>(metadata: &ParquetMetaData, entry: &str) -> Option<T> {

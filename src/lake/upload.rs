@@ -132,7 +132,7 @@ impl Lake {
 }
 
 /// A name that no other run uses.
-fn unique() -> String {
+pub(super) fn unique() -> String {
     let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
     format!("{:x}-{:x}", std::process::id(), now.as_nanos())
 }

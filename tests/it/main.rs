@@ -10,6 +10,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod backfill;
 mod bad_files;
 mod cloud;
 mod kills;

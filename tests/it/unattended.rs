@@ -42,6 +42,7 @@ impl Months {
                 web.put(&format!("/{colour}-{}", name(number)), recipe.bytes().0);
             }
         }
+        web.put("/zones.csv", "LocationID,Borough,Zone,service_zone\n1,EWR,Newark Airport,EWR\n");
         Self { web, from: name(0), to: name(months - 1) }
     }
 }
@@ -70,9 +71,10 @@ impl Backfill {
     /// The arguments of a backfill of all these months from an address.
     fn args(months: &Months, web: &str) -> Vec<String> {
         let source = format!("{web}/{{colour}}-{{year}}-{{month}}");
+        let zones = months.web.url() + "/zones.csv";
         let args = ["run", "etl-parent-flow", "--colour", "green,yellow", "--from", &months.from];
         let more = ["--to", &months.to, "--to-warehouse", "postgres", "--jobs", "4"];
-        let rest = ["--source", &source, "--output", "json"];
+        let rest = ["--source", &source, "--zones", &zones, "--output", "json"];
         [&args[..], &more, &rest].concat().into_iter().map(str::to_owned).collect()
     }
 

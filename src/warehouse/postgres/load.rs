@@ -114,6 +114,11 @@ impl Warehouse {
         ledger::known(&session.client, &names, file.month).await
     }
 
+    /// Whether what is loaded of a month is this version of it, by the ledger.
+    pub async fn holds(&self, file: TripFile, month: &Provenance) -> Result<bool, PostgresError> {
+        Ok(self.known(file).await?.is_some_and(|loaded| ledger::same(&loaded, month)))
+    }
+
     /// Loads a month in place of what the table has of it. `batches` are its trips, with the
     /// columns of the colour's schema in their order; `proof` says at their end what they
     /// were. Nothing is to be seen of them before all is proven.
