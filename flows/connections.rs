@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
 use futures_util::future::join_all;
-use nyc_taxi_etl::config::{Connection, ConnectionKind, Options, Tools};
+use nyc_taxi_etl::config::{Connection, ConnectionKind, Options};
 use nyc_taxi_etl::lake::LakeAccess;
 use serde::Serialize;
 
@@ -136,10 +136,9 @@ async fn ask(connection: &Connection, options: &Options) -> Result<String, Error
             LakeAccess::Missing => "not there yet, the first run makes it".to_owned(),
         }),
         ConnectionKind::Postgres => {
-            let schema = settings.schema.clone();
-            let probe = Tools::new(settings)?.postgres()?.probe().await?;
+            let probe = settings.postgres()?.probe().await?;
             let may = if probe.may_write { "may" } else { "may not" };
-            Ok(format!("PostgreSQL {}, {may} make tables in {schema}", probe.version))
+            Ok(format!("PostgreSQL {}, {may} make tables in {}", probe.version, settings.schema))
         }
     }
 }

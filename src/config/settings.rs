@@ -10,6 +10,7 @@ use crate::lake::{GcsSettings, LakeAddress, ServiceAccount};
 use crate::notify::{NotifyError, Webhook};
 use crate::source::{HttpSettings, Source, without_secrets};
 use crate::warehouse::WarehouseKind;
+use crate::warehouse::postgres::{ConnectError, PostgresError, Target, Warehouse};
 
 use super::blocks::ReadBlocks;
 use super::connection::{ConnectionKind, DEFAULT};
@@ -18,7 +19,7 @@ use super::file::{File, Table};
 use super::keys::suggestion;
 use super::layers::{Layer, Picker, Show};
 use super::origin::{Effective, Origin, Place};
-use super::secret::{Credentials, Reference, SecretError};
+use super::secret::{Credentials, Reference, Secret, SecretError};
 use super::{BlockName, Blocks, NewColumn, NotifyOn, NotifySettings, Options, SettingsError};
 
 /// The concurrency limits of tasks. Cleaning takes all cores and most of the memory that a run
@@ -95,6 +96,14 @@ impl Settings {
     /// Every setting, its value with secrets masked, and where it comes from.
     pub fn effective(&self) -> &[Effective] {
         &self.effective
+    }
+
+    /// The Postgres that is loaded into; asks nobody yet.
+    pub fn postgres(&self) -> Result<Warehouse, PostgresError> {
+        let url = self.database.as_ref().map(Database::url).transpose();
+        let url = url.map_err(|error| ConnectError::Secret(error.to_string()))?;
+        let target = Target::resolve(url.as_ref().map(Secret::reveal))?;
+        Warehouse::new(target, self.schema.clone(), self.table.clone())
     }
 
     /// Where the lake or the database in force is, for people, and what says so.
@@ -318,7 +327,14 @@ impl Picker {
             (None, Some((url, origin))) => (Some(Database::from(url)), origin),
             (None, None) => (None, Origin::Default),
         };
-        let shown = database.as_ref().map(Database::place);
+        let (shown, origin) = match (&database, Target::variable()) {
+            (Some(database), _) => (Some(database.place()), origin),
+            (None, Some(name)) => {
+                let place = Target::resolve(None).map(|target| target.place());
+                (place.ok(), Origin::Environment { name: name.to_owned() })
+            }
+            (None, None) => (None, origin),
+        };
         self.note("database_url", json!(shown), origin);
         Ok(database)
     }
@@ -366,7 +382,7 @@ mod tests {
     use async_trait::async_trait;
 
     use super::*;
-    use crate::config::{BlockError, Secret};
+    use crate::config::BlockError;
 
     struct Asked {
         folder: tempfile::TempDir,
@@ -445,23 +461,19 @@ unknown_code = 'reject'
 
     #[test]
     fn flags_go_before_the_environment_a_connection_a_profile_the_file_and_the_defaults() {
-        let keys = ["lake", "credentials", "jobs", "retries", "spool", "schema", "database_url"];
+        let keys = ["lake", "credentials", "jobs", "retries", "spool", "schema"];
         insta::assert_snapshot!(Asked::of(TOML).says(&keys), @r#"
-            lake "data/months" <- taxi.toml, line 1
             credentials "top.json" <- taxi.toml, line 6
             spool "data/spool" <- default
             jobs 3 <- taxi.toml, line 4
             retries 1 <- taxi.toml, line 2
-            database_url null <- default
             schema "top" <- taxi.toml, line 5
             "#);
         insta::assert_snapshot!(Asked::of(TOML).env(cloud).says(&keys), @r#"
-            lake "gs://bucket/trips" <- taxi.toml, line 12 (lakes.prod, named by taxi.toml, line 21 (profile cloud))
             credentials "prod.json" <- taxi.toml, line 12 (lakes.prod, named by taxi.toml, line 21 (profile cloud))
             spool "data/spool" <- default
             jobs 8 <- taxi.toml, line 22 (profile cloud)
             retries 1 <- taxi.toml, line 2
-            database_url null <- default
             schema "top" <- taxi.toml, line 5
             "#);
         let asked = Asked::of(TOML)
@@ -471,12 +483,10 @@ unknown_code = 'reject'
             .flag("postgres", |o| o.postgres = Some("local".to_owned()))
             .flag("credentials", |o| o.credentials = Some(OsString::from("flag.json").into()));
         insta::assert_snapshot!(asked.says(&keys), @r#"
-            lake "gs://bucket/trips" <- taxi.toml, line 12 (lakes.prod, named by taxi.toml, line 21 (profile cloud))
             credentials "flag.json" <- --credentials
             spool "data/spool" <- default
             jobs 5 <- TAXI_JOBS
             retries 1 <- taxi.toml, line 2
-            database_url "host:5432/db" <- taxi.toml, line 16 (postgres.local, named by --postgres)
             schema "connection" <- taxi.toml, line 16 (postgres.local, named by --postgres)
             "#);
         let asked = Asked::of(TOML)

@@ -13,11 +13,9 @@ use crate::source::{
     Spool, Wanted,
 };
 use crate::trip::{Format, Item, Month, Provenance, SourceFacts, TripFile};
-use crate::warehouse::postgres::{
-    Batches, ConnectError, Load, PostgresError, Proven, Target, Warehouse,
-};
+use crate::warehouse::postgres::{Batches, Load, PostgresError, Proven, Warehouse};
 
-use super::{Database, NewColumn, Secret, Settings, TaskError};
+use super::{NewColumn, Settings, TaskError};
 
 /// What the flows work with, made from the settings.
 #[derive(Debug)]
@@ -72,10 +70,7 @@ impl Tools {
 
     /// The Postgres that the settings name; asks nobody yet.
     pub fn postgres(&self) -> Result<Warehouse, PostgresError> {
-        let url = self.settings.database.as_ref().map(Database::url).transpose();
-        let url = url.map_err(|error| ConnectError::Secret(error.to_string()))?;
-        let (schema, table) = (self.settings.schema.clone(), self.settings.table.clone());
-        Warehouse::new(Target::resolve(url.as_ref().map(Secret::reveal))?, schema, table)
+        self.settings.postgres()
     }
 
     /// The trips of a month, as the lake has them.

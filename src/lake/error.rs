@@ -94,9 +94,13 @@ impl LakeError {
     }
 
     pub(super) fn store(address: String, source: object_store::Error) -> Self {
-        use object_store::Error::{NotFound, PermissionDenied, Unauthenticated};
+        use object_store::Error::{Generic, NotFound, PermissionDenied, Unauthenticated};
         match source {
             NotFound { .. } => Self::NotFound { address, source },
+            // Nothing else tells a listing's 404 from other failures.
+            Generic { .. } if source.to_string().contains("NoSuchBucket") => {
+                Self::NotFound { address, source }
+            }
             PermissionDenied { .. } | Unauthenticated { .. } => Self::Denied { address, source },
             _ => Self::Store { address, source },
         }

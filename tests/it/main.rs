@@ -23,6 +23,7 @@ mod month;
 mod postgres;
 mod prefect;
 mod running;
+mod settings;
 mod show;
 mod sources;
 mod starve;

@@ -33,6 +33,11 @@ impl Taxi {
         Self { folder: tempfile::tempdir().unwrap(), settings }
     }
 
+    /// A new folder where nothing is set.
+    pub fn bare() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), settings: Vec::new() }
+    }
+
     /// Sets a variable of the environment for all runs: `set("TAXI_LAKE", "gs://b/p")`.
     pub fn set(mut self, name: &str, value: impl Into<String>) -> Self {
         self.settings.push((name.to_owned(), value.into()));

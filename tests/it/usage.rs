@@ -148,9 +148,9 @@ fn a_fault_in_the_settings_is_told_without_the_line_it_is_in() {
     let settings = "lake = 'x'\ndatabase_url = [\"postgres://u:secret@h/d\"]\n";
     std::fs::write(taxi.folder().join("taxi.toml"), settings).unwrap();
     let ran = taxi.run(["run", "etl-web-to-gcs"]).exits(2);
-    insta::assert_snapshot!(ran.stderr, @r"
-        error: taxi.toml, line 2, is not understood: invalid type: sequence, expected a string
-        ");
+    insta::assert_snapshot!(ran.stderr, @r#"
+        error: taxi.toml, line 2, is not understood: invalid type: sequence, expected a text in quotes, { env = "NAME" } or { file = "PATH" }
+        "#);
 }
 
 #[test]

@@ -108,7 +108,17 @@ impl Session {
     }
 }
 
+/// The variables that name a database to connect to.
+const NAMING: [&str; 4] = ["PGHOST", "PGDATABASE", "PGUSER", "PGPORT"];
+
 impl Target {
+    /// The variable of the environment, if one, that names a database where no URL does.
+    pub fn variable() -> Option<&'static str> {
+        NAMING
+            .into_iter()
+            .find(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
+    }
+
     /// The database a URL or a string of `key=value` names, else the one that `PGHOST` and its
     /// kin do; what neither says is as libpq has it.
     pub fn resolve(url: Option<&str>) -> Result<Self, ConnectError> {
@@ -119,8 +129,7 @@ impl Target {
         url: Option<&str>,
         env: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, ConnectError> {
-        let named =
-            ["PGHOST", "PGDATABASE", "PGUSER", "PGPORT"].iter().any(|name| env(name).is_some());
+        let named = NAMING.iter().any(|name| env(name).is_some());
         let (text, mode, roots) = match url {
             Some(url) => split(url)?,
             None if named => (String::new(), None, None),
