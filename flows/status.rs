@@ -3,7 +3,7 @@
 use clap::Args;
 use nyc_taxi_etl::config::{Settings, Tools};
 use nyc_taxi_etl::flow::Run;
-use nyc_taxi_etl::inspect::{Mends, Stores, Survey, ask_source};
+use nyc_taxi_etl::inspect::{Stores, Survey, ask_source};
 use serde_json::json;
 
 use crate::asked::Asked;
@@ -47,7 +47,7 @@ pub(crate) async fn status(args: StatusArgs) -> Result<Exit, Error> {
         survey = survey => survey?,
         () = interrupted.cancelled() => return Ok(Exit::Interrupted),
     };
-    let mends = Mends::of(survey.by_month(), &args.asked.settings);
+    let mends = survey.mends(&args.asked.settings);
     match args.asked.printed.output {
         Output::Json => {
             let mut picture = json!({ "ok": survey.is_whole(), "mend": mends });

@@ -170,7 +170,15 @@ mod tests {
             ("2020-08", &[(Store::Lake, InLake, false), (BIGQUERY, Disagreeing, true)]),
             ("2020-09", &[(Store::Lake, InLake, false), (POSTGRES, Disagreeing, true)]),
             ("2020-10", &[(Store::Lake, Disagreeing, true), (POSTGRES, Loaded, false)]),
-        ]), @"");
+        ]), @r"
+        taxi run etl-web-to-gcs --colour green --from 2020-06 --to 2020-06 --lake gs://b
+        taxi run etl-web-to-gcs --colour green --from 2020-10 --to 2020-10 --force --lake gs://b
+        taxi run etl-parent-flow --colour green --from 2020-05 --to 2020-05 --to-warehouse postgres,bigquery --lake gs://b
+        taxi run etl-gcs-to-postgres --colour green --from 2020-02 --to 2020-04 --lake gs://b
+        taxi run etl-gcs-to-postgres --colour green --from 2020-07 --to 2020-07 --force --lake gs://b
+        taxi run etl-gcs-to-postgres --colour green --from 2020-09 --to 2020-09 --force --lake gs://b
+        taxi run etl-gcs-to-bq --colour green --from 2020-08 --to 2020-08 --force --lake gs://b
+        ");
     }
 
     #[test]

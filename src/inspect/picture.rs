@@ -52,10 +52,10 @@ impl State {
 impl SourceCell {
     const fn mark(&self) -> Mark {
         let (plain, rich, sgr, meaning) = match self.answer {
-            Some(Answer::Published) => ('o', '○', "36", "published"),
-            Some(Answer::Unchanged) => ('=', '=', "32", "unchanged since it was fetched"),
-            Some(Answer::Changed) => ('!', '✗', "33", "changed since it was fetched"),
-            Some(Answer::NotPublished) => ('-', '-', "2", "not published"),
+            Some(Answer::Published) => ('+', '+', "36", "published"),
+            Some(Answer::Unchanged) => ('=', '=', "32", "as it was fetched"),
+            Some(Answer::Changed) => ('*', '*', "33", "changed since"),
+            Some(Answer::NotPublished) => ('_', '_', "2", "not published"),
             None => return UNASKED,
         };
         Mark { plain, rich, sgr, meaning }
@@ -66,6 +66,22 @@ impl Style {
     fn glyph(self, mark: Mark) -> String {
         let glyph = if self.rich { mark.rich } else { mark.plain };
         if self.colours { format!("\x1b[{}m{glyph}\x1b[0m", mark.sgr) } else { glyph.to_string() }
+    }
+
+    /// What the marks mean, side by side as far as there is room.
+    fn legend(self, marks: &[Mark]) -> String {
+        let (mut text, mut length) = (String::new(), 0);
+        for mark in marks {
+            let next = mark.meaning.chars().count() + 2;
+            if length > 0 {
+                let fits = length + 3 + next <= self.width;
+                text.push_str(if fits { "   " } else { "\n" });
+                length = if fits { length + 3 } else { 0 };
+            }
+            text.push_str(&format!("{} {}", self.glyph(*mark), mark.meaning));
+            length += next;
+        }
+        text
     }
 
     /// A text cut into lines at its blanks, each with this before it.
@@ -133,12 +149,32 @@ impl Survey {
                 text.push('\n');
             }
         }
-        // Each on a line of its own where they do not fit on one.
-        let legend = used.iter().map(|mark| (style.glyph(*mark), mark.meaning));
-        let length: usize = used.iter().map(|mark| mark.meaning.chars().count() + 4).sum();
-        let between = if length <= style.width { "   " } else { "\n" };
-        let legend: Vec<_> = legend.map(|(glyph, meaning)| format!("{glyph} {meaning}")).collect();
-        text + &legend.join(between) + &mends.listed("To mend what is not right")
+        if self.files.is_empty() {
+            return self.nothing(style);
+        }
+        used.sort_by_key(|mark| {
+            State::ALL.iter().position(|state| state.mark() == *mark).unwrap_or(State::ALL.len())
+        });
+        text + &style.legend(&used) + &mends.listed("To mend what is not right")
+    }
+}
+
+impl Survey {
+    /// What there is to say where no store has a month.
+    fn nothing(&self, style: Style) -> String {
+        let mut text = String::new();
+        for store in &self.stores {
+            let what = match &store.error {
+                Some(error) => format!("{} cannot be asked: {error}", store.store),
+                None => format!(
+                    "{} {}: not a single month",
+                    store.store,
+                    store.place.as_deref().unwrap_or_default()
+                ),
+            };
+            text.push_str(&style.lines(&what, "", "  "));
+        }
+        text + "Bring some with taxi run etl-web-to-gcs"
     }
 }
 
@@ -254,9 +290,35 @@ mod tests {
     fn a_picture_is_a_matrix_for_each_store() {
         let style = Style { colours: false, rich: false, width: 80 };
         let survey = survey();
-        let picture = survey.picture(&Mends::of(survey.by_month(), &[]), style);
+        let picture = survey.picture(&survey.mends(&[]), style);
         assert!(picture.is_ascii());
-        insta::assert_snapshot!(picture, @"");
+        insta::assert_snapshot!(picture, @r"
+        green trips, lake somewhere
+                Jan  Feb  Mar  Apr  May  Jun  Jul  Aug  Sep  Oct  Nov  Dec
+          2019                                                     o    o
+          2020   o    o    o    o    o    o    o    o    o    o    o    o
+          2021   o    o
+          16 months: 16 in the lake
+
+        green trips, postgres somewhere
+                Jan  Feb  Mar  Apr  May  Jun  Jul  Aug  Sep  Oct  Nov  Dec
+          2019                                                     #    #
+          2020   #    !    !    ~    !    #    #    o    #    #    #    #
+          2021   -    -
+          16 months: 9 loaded, 1 in the lake, 1 stale, 3 disagreeing, 2 beyond the
+          source
+          2020-02 to 2020-03, 2020-05 disagreeing: the partition is there, the ledger
+            does not know it, and this is long
+          2020-04 stale: it was cleaned by other rules
+
+        green trips, bigquery somewhere
+          cannot be asked: no connection
+
+        # loaded   o in the lake   ~ stale   ! disagreeing   - beyond the source
+
+        To mend what is not right:
+          taxi run etl-gcs-to-postgres --colour green --from 2020-02 --to 2020-08
+        ");
     }
 
     #[test]

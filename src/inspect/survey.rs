@@ -5,12 +5,13 @@ use serde::{Serialize, Serializer};
 
 use crate::config::Tools;
 use crate::lake::Listed;
+use crate::source::Answer;
 use crate::trip::{Colour, Month, Months, Provenance, SourceFacts, TripFile};
 use crate::warehouse::{Holding, WarehouseKind};
 
 use super::judge::{self, Cell, LakeSide};
 use super::source::SourceCell;
-use super::{Store, Stores};
+use super::{Mends, Store, Stores};
 
 /// What a store said, by month; why it could not be asked.
 type Said<T> = Result<BTreeMap<TripFile, T>, String>;
@@ -179,13 +180,29 @@ impl Survey {
             && self.source.iter().flatten().all(|cell| cell.error.is_none())
     }
 
-    /// The months asked for, each in every store that answered.
-    pub fn by_month(&self) -> impl Iterator<Item = (TripFile, Vec<(Store, &Cell)>)> {
-        self.files.iter().map(|&file| (file, self.month(file)))
+    /// The commands that make right what is not. `settings` are the flags that the stores were
+    /// named with.
+    pub fn mends(&self, settings: &[String]) -> Mends {
+        let renewed = Cell::disagreeing("the source has another edition of the month", false);
+        let changed = |file| {
+            let asked = self.source.iter().flatten().find(|cell| cell.file() == file);
+            asked.is_some_and(|cell| cell.answer == Some(Answer::Changed))
+        };
+        let months = self.files.iter().map(|&file| {
+            let mut cells = self.month(file);
+            if changed(file) {
+                // What the stores have of it is old, however right it is.
+                for (_, cell) in cells.iter_mut().filter(|(_, cell)| !cell.force) {
+                    *cell = &renewed;
+                }
+            }
+            (file, cells)
+        });
+        Mends::of(months.collect::<Vec<_>>(), settings)
     }
 
     /// A month in the lake and in each warehouse, of the stores that answered.
-    pub fn month(&self, file: TripFile) -> Vec<(Store, &Cell)> {
+    pub(super) fn month(&self, file: TripFile) -> Vec<(Store, &Cell)> {
         let cells = self.stores.iter();
         cells.filter_map(|store| Some((store.store, store.months.get(&file)?))).collect()
     }

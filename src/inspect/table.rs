@@ -60,9 +60,9 @@ pub fn verified_table(
         }
     }
     let months = if verified.len() == 1 { "month" } else { "months" };
-    let _ = write!(text, "{} {months} counted: {agree} agree, {disagree} disagree", verified.len());
-    if nothing > 0 {
-        let _ = write!(text, ", {nothing} nowhere");
-    }
+    let counts = [(agree, "agree"), (disagree, "disagree"), (nothing, "nowhere")];
+    let counts = counts.iter().filter(|(count, _)| *count > 0);
+    let counts: Vec<String> = counts.map(|(count, word)| format!("{count} {word}")).collect();
+    let _ = write!(text, "{} {months} counted: {}", verified.len(), counts.join(", "));
     text + &mends.listed("To mend what disagrees")
 }

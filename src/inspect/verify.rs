@@ -219,7 +219,7 @@ fn compare(
         .map(|(name, _)| *name)
         .collect();
     if !differing.is_empty() {
-        let what = format!("{} come to other sums than in the {other}", differing.join(", "));
+        let what = format!("other sums than in the {other}: {}", differing.join(", "));
         findings.wrong(store, what, true);
     }
 }

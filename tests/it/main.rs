@@ -27,6 +27,7 @@ mod settings;
 mod show;
 mod sources;
 mod starve;
+mod status;
 mod taxi;
 mod unattended;
 mod usage;
