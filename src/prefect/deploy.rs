@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime};
 use serde_json::{Map, Value, json};
 
+use crate::config::own_before_added;
+
 use super::change::{Action, Step};
 use super::form::form;
 use super::manifest::{Deployment, Manifest, ManifestError, Schedule, suggest};
@@ -111,6 +113,7 @@ fn check(manifest: &Manifest, flows: &dyn Flows) -> Result<(), ManifestError> {
         for schedule in &deployment.schedules {
             let mut parameters = deployment.parameters.clone();
             parameters.extend(schedule.parameters.clone());
+            let parameters = own_before_added(parameters, &deployment.parameters);
             flows.check(flow, &parameters).map_err(wrong)?;
         }
     }
@@ -122,6 +125,14 @@ struct Deploying<'a> {
     manifest: &'a Manifest,
     options: &'a Options,
     steps: &'a mut Vec<Step>,
+}
+
+/// A pool as it should be.
+struct PoolPlan {
+    /// None where its type is not known here.
+    kind: Option<PoolKind>,
+    template: Value,
+    step: Step,
 }
 
 impl Deploying<'_> {
@@ -149,9 +160,14 @@ impl Deploying<'_> {
                 queues.insert((pool.name.as_str(), queue.as_str()));
             }
         }
+        let mut plans = Vec::new();
         for (name, kind) in pools {
-            let template = self.pool(name, kind).await?;
-            self.job_variables(name, &template)?;
+            let plan = self.pool(name, kind).await?;
+            self.job_variables(name, &plan.template)?;
+            plans.push(plan);
+        }
+        for plan in plans {
+            self.bring_pool(plan).await?;
         }
         for (pool, queue) in queues {
             self.queue(pool, queue).await?;
@@ -159,61 +175,53 @@ impl Deploying<'_> {
         Ok(())
     }
 
-    /// Makes a pool, or brings the command it starts up to date; its template.
-    async fn pool(&mut self, name: &str, asked: Option<PoolKind>) -> Result<Value, DeployError> {
-        let has = self.api.pool(name).await?;
-        let Some(pool) = has else {
+    /// A pool as it should be: made, or with the command it starts up to date.
+    async fn pool(&self, name: &str, asked: Option<PoolKind>) -> Result<PoolPlan, DeployError> {
+        let launch = &self.options.launch;
+        let Some(pool) = self.api.pool(name).await? else {
             let kind = asked.unwrap_or(self.options.pool_kind);
-            let template = self.api.template(kind).await?;
-            let template = kind.with_defaults(&template, &self.options.launch);
-            let step = Step {
-                kind: "work pool",
-                name: name.to_owned(),
-                action: Action::Created,
-                changes: Step::create("", String::new(), &json!({ "type": kind.on_server() }))
-                    .changes,
-            };
-            self.steps.push(step);
-            if !self.options.dry_run {
+            let template = kind.with_defaults(&self.api.template(kind).await?, launch);
+            let step =
+                Step::create("work pool", name.to_owned(), &json!({ "type": kind.on_server() }));
+            return Ok(PoolPlan { kind: Some(kind), template, step });
+        };
+        let kind = PoolKind::of_server(&pool.kind);
+        if let (Some(asked), true) = (asked, kind != asked) {
+            let (pool, has) = (name.to_owned(), pool.kind);
+            return Err(DeployError::PoolKind { pool, has, wanted: asked.as_str() });
+        }
+        let before = pool.base_job_template;
+        let after = match kind {
+            Some(kind) if takes_command(&before) => kind.with_defaults(&before, launch),
+            Some(kind) => kind.with_defaults(&self.api.template(kind).await?, launch),
+            // Of a type that is not known here: who made it knows what it starts.
+            None => before.clone(),
+        };
+        let [before, after] =
+            [before, after].map(|template| json!({ "base_job_template": template }));
+        let step = Step::towards("work pool", name.to_owned(), &before, &after);
+        Ok(PoolPlan { kind, template: after["base_job_template"].clone(), step })
+    }
+
+    async fn bring_pool(&mut self, plan: PoolPlan) -> Result<(), DeployError> {
+        let PoolPlan { kind, template, step } = plan;
+        match (step.action, kind) {
+            _ if self.options.dry_run => {}
+            (Action::Created, Some(kind)) => {
                 let body = json!({
-                    "name": name, "type": kind.on_server(), "base_job_template": template,
+                    "name": step.name, "type": kind.on_server(), "base_job_template": template,
                     "description": "Runs the flows of taxi",
                 });
                 self.api.post::<Value>("work_pools/", &body).await?;
             }
-            return Ok(template);
-        };
-        let kind = PoolKind::of_server(&pool.kind);
-        if let (Some(asked), true) = (asked, kind != asked) {
-            let (pool_name, has) = (name.to_owned(), pool.kind);
-            return Err(DeployError::PoolKind { pool: pool_name, has, wanted: asked.as_str() });
-        }
-        let Some(kind) = kind else {
-            // Of a type that is not known here: who made it knows what it starts.
-            self.steps.push(Step::towards(
-                "work pool",
-                name.to_owned(),
-                &Value::Null,
-                &Value::Null,
-            ));
-            return Ok(pool.base_job_template);
-        };
-        let before = pool.base_job_template;
-        let base =
-            if takes_command(&before) { before.clone() } else { self.api.template(kind).await? };
-        let after = kind.with_defaults(&base, &self.options.launch);
-        let step = Step::towards(
-            "work pool",
-            name.to_owned(),
-            &json!({ "base_job_template": before }),
-            &json!({ "base_job_template": after }),
-        );
-        if step.action == Action::Changed && !self.options.dry_run {
-            let body = json!({ "base_job_template": after });
-            self.api.patch(&format!("work_pools/{name}"), &body).await?;
+            (Action::Changed, _) => {
+                let body = json!({ "base_job_template": template });
+                self.api.patch(&format!("work_pools/{}", step.name), &body).await?;
+            }
+            _ => {}
         }
         self.steps.push(step);
-        Ok(after)
+        Ok(())
     }
 
     /// Refuses job variables that the pool's template does not declare: Prefect passes them

@@ -2,6 +2,7 @@
 //!
 //! The API was measured on Prefect server 3.8.8 (`/openapi.json` on a running server).
 
+mod blocks;
 mod change;
 mod client;
 mod deploy;
@@ -12,6 +13,7 @@ mod pools;
 mod profile;
 mod runs;
 
+pub use blocks::{Block, BlockError, BlockName, GoogleKey};
 pub use change::{Action, Change, Step};
 pub use client::{Api, Id};
 pub use deploy::{DeployError, Flows, Options as DeployOptions, deploy};

@@ -1,3 +1,5 @@
 //! Prefect: its real server, its command line and its workers.
 
+mod blocks;
 mod client;
+mod deploy;

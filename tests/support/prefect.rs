@@ -73,7 +73,9 @@ impl PrefectServer {
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
         let process = serve(&folder, port, &settings);
-        let server = Self { folder, port, settings, client: Client::new(), process };
+        // A connection that is kept may end just when it is used again.
+        let client = Client::builder().pool_max_idle_per_host(0).build().unwrap();
+        let server = Self { folder, port, settings, client, process };
         server.ready().await;
         server.schedules().await;
         server
@@ -131,6 +133,13 @@ impl PrefectServer {
     /// Removes something; an answer of 4xx or 5xx fails the test.
     pub async fn delete(&self, path: &str) {
         self.ask(Method::DELETE, path, None).await;
+    }
+
+    /// What the API says to something that it must not accept.
+    pub async fn refuses(&self, path: &str, body: Value) -> String {
+        let (status, text) = self.once(&Method::POST, path, Some(&body)).await.unwrap();
+        assert!(status.is_client_error(), "{path} with {body}: {status} {text}");
+        text
     }
 
     /// A deployment by its name, such as `etl-parent-flow/monthly`.

@@ -7,6 +7,7 @@ use nyc_taxi_etl::prefect::{Access, Api, Auth, PrefectError};
 use serde_json::{Value, json};
 
 use crate::support::prefect::PrefectServer;
+use crate::taxi::Taxi;
 
 fn api(url: String, auth: Auth) -> Api {
     let soon = Duration::from_millis(10);
@@ -26,6 +27,15 @@ async fn a_server_that_asks_who_it_is_is_told() {
         assert!(matches!(error, PrefectError::Unauthorized { status: 401, .. }), "{error}");
         assert!(!error.to_string().contains("wrong"), "{error}");
     }
+    let deploy = |auth: &str| {
+        let taxi = Taxi::new().set("PREFECT_API_URL", server.url());
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/deployments.yaml");
+        let ran = taxi.set("PREFECT_API_AUTH_STRING", auth).run(["deploy", "--file", file]);
+        (ran.code, ran.stdout + &ran.stderr)
+    };
+    assert_eq!(deploy("admin:s3cret").0, Some(0));
+    let (code, said) = deploy("admin:wrong");
+    assert!(code == Some(2) && said.contains("401") && !said.contains("wrong"), "{said}");
 }
 
 #[tokio::test]
