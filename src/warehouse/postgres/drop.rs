@@ -6,10 +6,10 @@ use crate::trip::TripFile;
 use super::connection::Session;
 use super::holdings::{has_ledger, is_partition, is_there};
 use super::ledger::LEDGER;
-use super::load::{lock_table, patiently, refuse_foreign, refuse_strange};
+use super::load::{lock_table, patiently};
 use super::names::{Names, first_day, literal};
 use super::transaction::execute;
-use super::{PostgresError, Warehouse};
+use super::{PostgresError, Warehouse, foreign};
 
 impl Warehouse {
     /// Takes a month out: its partition, its rows set aside, its row in the ledger, all at once
@@ -43,7 +43,7 @@ async fn drop(
     names: &Names,
     file: TripFile,
 ) -> Result<Vec<String>, PostgresError> {
-    refuse_foreign(&session.client, names).await?;
+    foreign::refuse_table(&session.client, names).await?;
     let begun = session.client.transaction().await;
     let mut transaction = begun.map_err(PostgresError::at("beginning"))?;
     let month = literal(&names.qualified(&names.partition));
@@ -52,7 +52,7 @@ async fn drop(
 
     let has_ledger = has_ledger(&transaction, names).await?;
     if has_ledger {
-        refuse_strange(&transaction, names, file.colour).await?;
+        foreign::refuse_in_place(&transaction, names, file.colour).await?;
     }
     let has_month = is_partition(&transaction, names).await?;
     let day = first_day(file.month);
@@ -75,7 +75,7 @@ async fn drop(
         patiently(&mut transaction, names, async |attempt| {
             lock_table(attempt, names).await?;
             if has_ledger {
-                refuse_strange(attempt, names, file.colour).await?;
+                foreign::refuse_in_place(attempt, names, file.colour).await?;
             }
             let drop = format!(
                 "DROP TABLE IF EXISTS {}; SET LOCAL lock_timeout = 0",

@@ -10,9 +10,8 @@ use crate::trip::{Colour, Month, TripFile};
 use crate::warehouse::Holding;
 
 use super::ledger::{self, LEDGER};
-use super::load::refuse_foreign;
 use super::names::{Names, quoted};
-use super::{PostgresError, Warehouse};
+use super::{PostgresError, Warehouse, foreign};
 
 impl Warehouse {
     /// What the ledger and the table have of a colour, earliest month first. Makes nothing.
@@ -21,7 +20,7 @@ impl Warehouse {
         let client = &session.client;
         // The month does not matter: the names of the table and the schema do.
         let names = self.names(TripFile::new(colour, colour.first_month()));
-        refuse_foreign(client, &names).await?;
+        foreign::refuse_table(client, &names).await?;
         let mut months: BTreeMap<Month, Holding> = BTreeMap::new();
         let of = |month| {
             let file = TripFile::new(colour, month);

@@ -12,7 +12,7 @@ use super::names::{
     LONGEST_NAME, LONGEST_TABLE, Names, columns_declared, first_day, literal, quoted,
 };
 use super::transaction::{Batches, execute, fill};
-use super::{PostgresError, Target, columns, index, ledger, quarantine, views};
+use super::{PostgresError, Target, columns, foreign, index, ledger, quarantine, views};
 
 /// How long a swap waits for the readers of the table before it lets them pass and tries anew.
 /// Less than the second after which the server looks for deadlocks: a reader that goes from a
@@ -160,8 +160,8 @@ impl Warehouse {
 /// Makes the schema and the ledger where they are missing, and refuses a table of others.
 async fn prepare(client: &Client, names: &Names, colour: Colour) -> Result<(), PostgresError> {
     make_schema(client, &names.schema).await?;
-    refuse_foreign(client, names).await?;
-    refuse_strange(client, names, colour).await
+    foreign::refuse_table(client, names).await?;
+    foreign::refuse_in_place(client, names, colour).await
 }
 
 async fn make_schema(client: &Client, schema: &str) -> Result<(), PostgresError> {
@@ -191,54 +191,6 @@ async fn make_missing(client: &Client, schema: &str) -> Result<(), PostgresError
     match client.query_opt(sql, &[&ledger]).await.map_err(step())? {
         Some(_) => ledger::refuse_foreign(client, schema).await,
         None => ledger::make(client, schema).await,
-    }
-}
-
-/// A table is ours if it is partitioned by range of the pickup time and names the colour.
-pub(super) async fn refuse_foreign(client: &Client, names: &Names) -> Result<(), PostgresError> {
-    let sql = "SELECT c.relkind::text, pg_get_partkeydef(c.oid),
-                      (SELECT string_agg(attname, ', ') FROM pg_attribute a
-                        WHERE a.attrelid = c.oid AND attnum > 0 AND attname ~ '[A-Z]')
-                 FROM pg_class c WHERE c.oid = to_regclass($1)";
-    let found = client
-        .query_opt(sql, &[&names.qualified(&names.table)])
-        .await
-        .map_err(PostgresError::at("looking at the table"))?;
-    let Some(row) = found else {
-        return Ok(());
-    };
-    let why = match (row.get::<_, &str>(0), row.get::<_, Option<&str>>(1)) {
-        ("p", Some("RANGE (pickup_datetime)")) => return Ok(()),
-        ("p", key) => format!("it is partitioned by {}", key.unwrap_or("something else")),
-        ("r", _) => match row.get::<_, Option<&str>>(2) {
-            Some(raw) => format!("it is a plain table with columns such as {raw}"),
-            None => "it is a plain table, not partitioned by month".to_owned(),
-        },
-        _ => "it is no table".to_owned(),
-    };
-    Err(PostgresError::NotOurs { table: format!("{}.{}", names.schema, names.table), why })
-}
-
-/// A table holds one colour, and what stands in the month's place is a partition of it: a
-/// month that a user detached, say, is not ours to drop.
-pub(super) async fn refuse_strange(
-    client: &impl GenericClient,
-    names: &Names,
-    colour: Colour,
-) -> Result<(), PostgresError> {
-    let looking = || PostgresError::at("looking at the month's place");
-    let not_ours = |table: &str, why| {
-        Err(PostgresError::NotOurs { table: format!("{}.{table}", names.schema), why })
-    };
-    let (parent, partition) = (names.qualified(&names.table), names.qualified(&names.partition));
-    let sql = "SELECT FROM pg_class WHERE oid = to_regclass($1) AND NOT EXISTS
-                (SELECT FROM pg_inherits WHERE inhrelid = oid AND inhparent = to_regclass($2))";
-    if client.query_opt(sql, &[&partition, &parent]).await.map_err(looking())?.is_some() {
-        return not_ours(&names.partition, format!("it is no partition of {}", names.table));
-    }
-    match ledger::other_colour(client, names, colour).await? {
-        Some(other) => not_ours(&names.table, format!("it holds {other} trips")),
-        None => Ok(()),
     }
 }
 
@@ -370,7 +322,7 @@ async fn swap(
     let parent = names.qualified(&names.table);
     let (first, last) = (first_day(file.month), first_day(file.month.next()));
     lock_table(transaction, names).await?;
-    refuse_strange(transaction, names, file.colour).await?;
+    foreign::refuse_in_place(transaction, names, file.colour).await?;
 
     let there = transaction
         .query_opt("SELECT FROM pg_class WHERE oid = to_regclass($1)", &[&parent])

@@ -5,6 +5,7 @@ mod connection;
 mod copy;
 mod drop;
 mod error;
+mod foreign;
 mod holdings;
 mod index;
 mod ledger;
