@@ -1,7 +1,8 @@
-//! `ingest-data`: a month from the web straight into Postgres, without a lake.
+//! `ingest-data`: a month from the web straight into Postgres, without a lake: it is cleaned and
+//! copied while it is fetched, and replaces what was there once all of it is proven.
 
 use nyc_taxi_etl::config::{TaskError, Tools};
-use nyc_taxi_etl::flow::{MonthReport, Progress, Run, RunReport, State};
+use nyc_taxi_etl::flow::{MonthReport, Progress, Run, RunReport, State, Stop};
 use nyc_taxi_etl::source::Outcome;
 use nyc_taxi_etl::trip::{Provenance, TripFile};
 use nyc_taxi_etl::warehouse::postgres::{PostgresError, Warehouse};
@@ -28,31 +29,42 @@ async fn month(
 ) -> Result<MonthReport, TaskError> {
     let held = tools.hold(run, file).await?;
 
-    let fetched = run.task("fetch", file, async |progress: Progress| {
-        let known = warehouse.known(file).await?;
-        let outcome = tools.fetch(file, known.as_ref(), false, &held, &progress).await?;
-        Ok::<_, TaskError>((outcome, known))
-    });
-    let fetched = match fetched.await? {
-        (Outcome::Fetched(fetched), _) => fetched,
-        (Outcome::Unchanged, Some(known)) => {
-            held.clear();
-            return Ok(reported(warehouse, file, State::Unchanged, &known));
+    let fetch = async |run: &Run| {
+        let fetched = run.task("fetch", file, async |progress: Progress| {
+            let known = warehouse.known(file).await?;
+            let outcome = tools.fetch(file, known.as_ref(), false, &held, &progress).await?;
+            Ok::<_, TaskError>((outcome, known))
+        });
+        fetched.await
+    };
+    let ingest = async |run: &Run| {
+        if held.arrival(&run.progress()).await.is_none() {
+            return Ok(None);
         }
-        (Outcome::NotPublished | Outcome::Unchanged, _) => {
-            held.clear();
-            return Ok(MonthReport::new(file, State::NotPublished));
-        }
+        let ingested = run.task("ingest", file, async |progress: Progress| {
+            tools.ingest(file, &held, warehouse, &progress).await
+        });
+        ingested.await
     };
 
-    let ingested = run.task("ingest", file, async |progress: Progress| {
-        tools.ingest(file, &fetched, &held, warehouse, &progress).await
-    });
-    let ingested = ingested.await;
-    let (provenance, held) = held.unless_damaged(ingested, TaskError::is_damage)?;
-    held.clear();
-    run.warn_of(file, &provenance);
-    Ok(reported(warehouse, file, State::Loaded, &provenance))
+    let done = run.abreast(fetch, ingest).await;
+    let (done, held) = held.unless_damaged(done, TaskError::is_damage)?;
+    match done {
+        ((Outcome::Fetched(_), _), Some(provenance)) => {
+            held.clear();
+            run.warn_of(file, &provenance);
+            Ok(reported(warehouse, file, State::Loaded, &provenance))
+        }
+        ((Outcome::Fetched(_), _), None) => Err(Stop::Interrupted.into()),
+        ((Outcome::Unchanged, Some(known)), _) => {
+            held.clear();
+            Ok(reported(warehouse, file, State::Unchanged, &known))
+        }
+        ((Outcome::NotPublished | Outcome::Unchanged, _), _) => {
+            held.clear();
+            Ok(MonthReport::new(file, State::NotPublished))
+        }
+    }
 }
 
 fn reported(

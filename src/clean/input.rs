@@ -35,6 +35,9 @@ const BATCH: u64 = 32 << 20;
 /// The longest record that is read, in bytes; a longer one means that this is no trip file.
 const LONGEST_RECORD: usize = 16 << 20;
 
+/// A text, read from its beginning.
+pub type Text = Box<dyn Read + Send>;
+
 /// A file of trips, opened: its column names are known.
 pub(super) struct Input {
     /// The names of its columns, as spelled.
@@ -55,21 +58,27 @@ pub(super) enum Part {
 }
 
 impl Input {
-    /// Opens a file of a known format.
+    /// Opens a file of a known format; a text that is given is read in its place.
     pub(super) fn open(
         file: TripFile,
         path: &Path,
         format: Format,
+        text: Option<Text>,
         progress: &Progress,
     ) -> Result<Self, CleanError> {
-        let opened = File::open(path).map_err(|source| CleanError::io("read", path, source))?;
-        let counted = |opened| Counted { inner: opened, progress: progress.clone() };
-        let reader: Box<dyn Read + Send> = match format {
-            Format::Csv => Box::new(counted(opened)),
-            Format::CsvGz => {
-                Box::new(MultiGzDecoder::new(BufReader::with_capacity(1 << 18, counted(opened))))
-            }
-            Format::Parquet => return Self::open_parquet(file, path, opened, progress),
+        let open = || File::open(path).map_err(|source| CleanError::io("read", path, source));
+        if format == Format::Parquet {
+            return Self::open_parquet(file, path, open()?, progress);
+        }
+        let inner = match text {
+            Some(text) => text,
+            None => Box::new(open()?),
+        };
+        let counted = Counted { inner, progress: progress.clone() };
+        let reader: Text = if format == Format::CsvGz {
+            Box::new(MultiGzDecoder::new(BufReader::with_capacity(1 << 18, counted)))
+        } else {
+            Box::new(counted)
         };
         let mut pieces = Pieces {
             file,
@@ -149,7 +158,7 @@ impl Rest {
 pub(super) struct Pieces {
     file: TripFile,
     path: PathBuf,
-    reader: Box<dyn Read + Send>,
+    reader: Text,
     /// What was read beyond the last cut.
     carry: Vec<u8>,
     lines_before: u64,
@@ -295,12 +304,12 @@ impl Batches {
 }
 
 /// A reader that tells how far it is.
-struct Counted<R> {
-    inner: R,
+struct Counted {
+    inner: Text,
     progress: Progress,
 }
 
-impl<R: Read> Read for Counted<R> {
+impl Read for Counted {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
         self.progress.advance(read as u64);

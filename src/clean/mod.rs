@@ -23,6 +23,7 @@ mod typed;
 mod zones;
 
 pub use error::CleanError;
+pub use input::Text;
 pub use pipeline::{Cleaned, Job, Streamed, clean, stream};
 pub use rules::{Changeable, Level, RULES, Rule, RuleError, Rules};
 pub use zones::clean_zones;

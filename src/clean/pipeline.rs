@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use arrow::array::RecordBatch;
 
-use super::input::Input;
+use super::input::{Input, Text};
 use super::judge::Judge;
 use super::line::{Encode, Line};
 use super::output::{Batching, QuarantineWriter, TripsWriter};
@@ -21,12 +21,10 @@ const MOST_WORKERS: usize = 6;
 pub struct Job {
     /// The month.
     pub file: TripFile,
-    /// Its bytes, on a local disk.
+    /// Its file, on a local disk.
     pub input: PathBuf,
-    /// What they are.
+    /// What it is.
     pub format: Format,
-    /// Where they came from.
-    pub source: SourceFacts,
     /// The rules in force.
     pub rules: Rules,
     /// Whether a column that the schema does not know is an error.
@@ -58,29 +56,33 @@ pub struct Streamed {
 }
 
 /// Cleans a month into two files. Blocks; stops between parts when the run is told to.
-pub fn clean(job: &Job, progress: &Progress) -> Result<Cleaned, CleanError> {
-    let opened = Opened::new(job, progress)?;
+pub fn clean(job: &Job, source: &SourceFacts, progress: &Progress) -> Result<Cleaned, CleanError> {
+    let opened = Opened::new(job, None, progress)?;
     let trips = job.folder.join(format!("{}.trips.parquet", job.file.stem()));
     let schema = schema::arrow_schema(job.file.colour);
     let (mut writer, encoder) = TripsWriter::create(&trips, &schema)?;
-    let cleaned = opened.run(job, &encoder, progress, |groups| writer.append(groups))?;
+    let source = || Ok(source.clone());
+    let cleaned = opened.run(job, source, &encoder, progress, |groups| writer.append(groups))?;
     let kept = writer.close(&cleaned.provenance)?;
     cleaned.prove(job.file, kept)?;
     Ok(Cleaned { provenance: cleaned.provenance, trips, quarantine: cleaned.quarantine })
 }
 
 /// Cleans a month and hands its trips to `take` in batches, in the order of the file; the rows
-/// set aside go to a file. The trips are proven only when this returns. Blocks; stops between
-/// parts when the run is told to, or `take` fails.
+/// set aside go to a file. A text may still be on its way to the file: then `text` gives all of
+/// it or fails. `source` is asked at its end where it came from. The trips are proven only when
+/// this returns. Blocks; stops between parts when the run is told to, or `take` fails.
 pub fn stream(
     job: &Job,
+    text: Option<Text>,
+    source: impl FnOnce() -> Result<SourceFacts, CleanError>,
     progress: &Progress,
     mut take: impl FnMut(RecordBatch) -> Result<(), CleanError>,
 ) -> Result<Streamed, CleanError> {
-    let opened = Opened::new(job, progress)?;
+    let opened = Opened::new(job, text, progress)?;
     let encoder = Batching::new(&schema::arrow_schema(job.file.colour));
     let mut kept = 0;
-    let cleaned = opened.run(job, &encoder, progress, |batch: RecordBatch| {
+    let cleaned = opened.run(job, source, &encoder, progress, |batch: RecordBatch| {
         kept += batch.num_rows() as u64;
         take(batch)
     })?;
@@ -102,9 +104,9 @@ struct Through {
 }
 
 impl Opened {
-    fn new(job: &Job, progress: &Progress) -> Result<Self, CleanError> {
+    fn new(job: &Job, text: Option<Text>, progress: &Progress) -> Result<Self, CleanError> {
         let file = job.file;
-        let input = Input::open(file, &job.input, job.format, progress)?;
+        let input = Input::open(file, &job.input, job.format, text, progress)?;
         let mapping = Mapping::of(file, &input.names)?;
         if job.refuse_new_columns && !mapping.unknown.is_empty() {
             let names = mapping.unknown.join(", ");
@@ -116,6 +118,7 @@ impl Opened {
     fn run<E: Encode>(
         self,
         job: &Job,
+        source: impl FnOnce() -> Result<SourceFacts, CleanError>,
         encoder: &E,
         progress: &Progress,
         mut write: impl FnMut(E::Encoded) -> Result<(), CleanError>,
@@ -136,7 +139,7 @@ impl Opened {
         let provenance = Provenance {
             colour: file.colour,
             month: file.month,
-            source: job.source.clone(),
+            source: source()?,
             counts,
             unknown_columns: self.mapping.unknown,
             quarantine: quarantine.as_ref().map(|(_, digest)| file.quarantine_key(digest)),
@@ -183,19 +186,19 @@ mod tests {
             file: TripFile::new(crate::trip::Colour::Green, "2020-01".parse().unwrap()),
             input,
             format: Format::Csv,
-            source: SourceFacts {
-                address: "test".to_owned(),
-                etag: None,
-                last_modified: None,
-                size: text.len() as u64,
-                sha256: crate::trip::Digest::of(text.as_bytes()),
-            },
             rules: Rules::default(),
             refuse_new_columns: false,
             workers: Some(workers),
             folder: folder.path().to_owned(),
         };
-        (clean(&job, &Progress::unwatched()).unwrap(), folder)
+        let source = SourceFacts {
+            address: "test".to_owned(),
+            etag: None,
+            last_modified: None,
+            size: text.len() as u64,
+            sha256: crate::trip::Digest::of(text.as_bytes()),
+        };
+        (clean(&job, &source, &Progress::unwatched()).unwrap(), folder)
     }
 
     fn trip(minute: usize) -> String {

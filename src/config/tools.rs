@@ -9,8 +9,8 @@ use crate::flow::{Progress, Run, Stop};
 use crate::lake::{Lake, LakeAddress, LakeError, Publication, Quarantine, Trips};
 use crate::schema;
 use crate::source::{
-    Answer, FetchError, Fetched, Fetcher, Held, Outcome, RawError, RawFile, RawStore, Source,
-    Spool, Wanted,
+    Answer, Arrival, FetchError, Fetched, Fetcher, Held, Outcome, RawError, RawFile, RawStore,
+    Source, Spool, Wanted,
 };
 use crate::trip::{Format, Item, Month, Provenance, SourceFacts, TripFile};
 use crate::warehouse::postgres::{Batches, Load, PostgresError, Proven, Warehouse};
@@ -157,23 +157,48 @@ impl Tools {
         kept.map(|kept| !kept).map_err(|error| FetchError::Raw(Box::new(error)))
     }
 
-    /// Cleans a fetched month straight into a warehouse: while one part is copied, the next is
-    /// cleaned. What the server has of the month before stays until all is proven.
+    /// Cleans a month straight into a warehouse while its file comes: while one part is copied,
+    /// the next is cleaned, and the one after that fetched. What the server has of the month
+    /// before stays until all is proven. `None` where the file turns out not to come.
     pub async fn ingest(
         &self,
         file: TripFile,
-        fetched: &Fetched,
+        held: &Held,
+        warehouse: &Warehouse,
+        progress: &Progress,
+    ) -> Result<Option<Provenance>, TaskError> {
+        let Some(arrival) = held.arrival(progress).await else {
+            return Ok(None);
+        };
+        let loaded = self.load_arriving(file, &arrival, held, warehouse, progress).await;
+        match loaded {
+            Err(_) if arrival.is_needless() => Ok(None),
+            Err(error) => {
+                // Whatever it seems to be: these were not the bytes of the month.
+                arrival.check()?;
+                Err(error)
+            }
+            Ok(provenance) => Ok(Some(provenance)),
+        }
+    }
+
+    async fn load_arriving(
+        &self,
+        file: TripFile,
+        arrival: &Arrival,
         held: &Held,
         warehouse: &Warehouse,
         progress: &Progress,
     ) -> Result<Provenance, TaskError> {
-        let job = self.job(file, fetched, held);
-        progress.begin(fetched.facts.size);
+        let job = self.job(file, &arrival.path, arrival.format, held);
+        progress.begin(arrival.size);
         let (to_warehouse, batches) = std::sync::mpsc::sync_channel(BATCHES_AHEAD);
         let cleaning = tokio::task::spawn_blocking({
-            let progress = progress.clone();
+            let (arrival, progress) = (arrival.clone(), progress.clone());
             move || {
-                stream(&job, &progress, |batch| {
+                let text = arrival.reader().map_err(|e| CleanError::reading(&arrival.path, e))?;
+                let source = || arrival.facts().ok_or(CleanError::Interrupted);
+                stream(&job, Some(Box::new(text)), source, &progress, |batch| {
                     // Where nobody takes it, the load has failed and says why.
                     to_warehouse.send(Ok(batch)).map_err(|_| CleanError::Interrupted)
                 })
@@ -200,6 +225,7 @@ impl Tools {
         let loaded = warehouse.load(load, batches, proof, &progress.quietly()).await;
         if let Some(cleaning) = cleaning {
             // Nobody takes its batches: it ends soon, and must before the next try begins.
+            arrival.leave();
             let _ = cleaning.await;
         }
         loaded?;
@@ -239,12 +265,11 @@ impl Tools {
         self.lake.quarantine(file, &local).await
     }
 
-    fn job(&self, file: TripFile, fetched: &Fetched, held: &Held) -> Job {
+    fn job(&self, file: TripFile, input: &Path, format: Format, held: &Held) -> Job {
         Job {
             file,
-            input: fetched.path.clone(),
-            format: fetched.format,
-            source: fetched.facts.clone(),
+            input: input.to_owned(),
+            format,
             rules: self.settings.rules.clone(),
             refuse_new_columns: self.settings.on_new_column == NewColumn::Fail,
             workers: self.settings.threads,
@@ -260,10 +285,10 @@ impl Tools {
         held: &Held,
         progress: &Progress,
     ) -> Result<Cleaned, CleanError> {
-        let job = self.job(file, fetched, held);
-        let progress = progress.clone();
-        progress.begin(fetched.facts.size);
-        let cleaning = tokio::task::spawn_blocking(move || clean(&job, &progress));
+        let job = self.job(file, &fetched.path, fetched.format, held);
+        let (source, progress) = (fetched.facts.clone(), progress.clone());
+        progress.begin(source.size);
+        let cleaning = tokio::task::spawn_blocking(move || clean(&job, &source, &progress));
         joined(cleaning.await)
     }
 

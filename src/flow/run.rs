@@ -201,6 +201,24 @@ impl Run {
         months.into_iter().map(|(_, report)| report).collect()
     }
 
+    /// Does two things at once, each in a run of its own. Where one fails, the other is told to
+    /// stop and is waited for; the failure is that of the one that was not told.
+    pub async fn abreast<A, B, E: Failure>(
+        &self,
+        first: impl AsyncFnOnce(&Self) -> Result<A, E>,
+        second: impl AsyncFnOnce(&Self) -> Result<B, E>,
+    ) -> Result<(A, B), E> {
+        let both = Self { cancelled: self.cancelled.child_token(), ..self.clone() };
+        let stop = || both.cancelled.cancel();
+        let first = async { first(&both).await.inspect_err(|_| stop()) };
+        let second = async { second(&both).await.inspect_err(|_| stop()) };
+        match tokio::join!(first, second) {
+            (Ok(first), Ok(second)) => Ok((first, second)),
+            (Err(told), Err(failed)) if told.is_interruption() => Err(failed),
+            (Err(failed), _) | (Ok(_), Err(failed)) => Err(failed),
+        }
+    }
+
     /// Runs a task when it is its turn, and again after a transient failure. `work` is given the
     /// means to say how far it is and to learn that it should stop, and must do so at its next
     /// safe point. One that does not in time is let go of, as is one that a time limit ends.
@@ -395,6 +413,21 @@ mod tests {
     async fn who_asks_for_too_long_a_wait_is_not_asked_again() {
         let asked = Retry::After(Duration::from_secs(86_400));
         assert!(matches!(tries(1, asked, 5).await, (false, 1, _)));
+    }
+
+    #[tokio::test]
+    async fn what_runs_abreast_stops_together_and_the_run_itself_goes_on() {
+        let run = Run::new(vec![], CancellationToken::new(), Policy::default(), Limits::default());
+        let told = async |run: &Run| {
+            run.cancelled.cancelled().await;
+            Ok::<_, Failed>(1)
+        };
+        let fails = async |_: &Run| Err::<(), _>(Failed::So(Retry::Never));
+        assert!(run.abreast(told, fails).await.is_err());
+        assert!(run.abreast(fails, told).await.is_err());
+        assert!(!run.is_cancelled());
+        let both = run.abreast(async |_| Ok::<_, Failed>(1), async |_| Ok(2)).await;
+        assert_eq!(both.unwrap(), (1, 2));
     }
 
     #[tokio::test]

@@ -1,5 +1,6 @@
 //! One file over HTTP: conditional, resumed where it was cut, proven by length.
 
+use std::io::Read;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -23,6 +24,9 @@ use super::spool::Held;
 /// How many bytes tell what a body is.
 const FIRST_BYTES: usize = 512;
 
+/// How many bytes are written before who reads along is told.
+const STEP: u64 = 1 << 20;
+
 /// What the spool remembers of a download, beside its bytes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Note {
@@ -34,14 +38,15 @@ struct Note {
 }
 
 /// A download's two files in the spool.
-struct Files {
+struct Files<'a> {
+    held: &'a Held,
     bytes: PathBuf,
     note: PathBuf,
 }
 
-impl Files {
-    fn of(held: &Held) -> Self {
-        Self { bytes: held.path("download"), note: held.path("download.json") }
+impl<'a> Files<'a> {
+    fn of(held: &'a Held) -> Self {
+        Self { held, bytes: held.path("download"), note: held.path("download.json") }
     }
 
     /// What an earlier run left of this address: the note and how many bytes.
@@ -57,7 +62,17 @@ impl Files {
             .map_err(|source| FetchError::io("write", &self.note, source))
     }
 
+    /// What the bytes are, by how they begin.
+    fn sniff(&self) -> Result<Result<Format, &'static str>, FetchError> {
+        let reading = |source| FetchError::io("read", &self.bytes, source);
+        let mut first = Vec::with_capacity(FIRST_BYTES);
+        let opened = std::fs::File::open(&self.bytes).map_err(reading)?;
+        opened.take(FIRST_BYTES as u64).read_to_end(&mut first).map_err(reading)?;
+        Ok(Format::sniff(&first))
+    }
+
     fn forget(&self) {
+        self.held.begin_anew();
         let _ = std::fs::remove_file(&self.note);
         let _ = std::fs::remove_file(&self.bytes);
     }
@@ -109,7 +124,7 @@ impl Fetcher {
             },
             StatusCode::OK => {
                 Body::new(address, files, &response, 0, Hashing::default())
-                    .receive(response, held, progress)
+                    .receive(response, progress)
                     .await
             }
             StatusCode::PARTIAL_CONTENT => {
@@ -121,7 +136,7 @@ impl Fetcher {
                 tracing::info!("{address}: going on from byte {size}");
                 let hashing = hash_left(&files, *size).await?;
                 Body::new(address, files, &response, *size, hashing)
-                    .receive(response, held, progress)
+                    .receive(response, progress)
                     .await
             }
             StatusCode::RANGE_NOT_SATISFIABLE => {
@@ -153,9 +168,9 @@ pub(super) fn no_file(
 }
 
 /// A body on its way to the spool.
-struct Body {
+struct Body<'a> {
     address: String,
-    files: Files,
+    files: Files<'a>,
     note: Note,
     /// The length announced for the whole file.
     announced: Option<u64>,
@@ -165,8 +180,14 @@ struct Body {
     hashing: Hashing,
 }
 
-impl Body {
-    fn new(address: String, files: Files, response: &Response, got: u64, hashing: Hashing) -> Self {
+impl<'a> Body<'a> {
+    fn new(
+        address: String,
+        files: Files<'a>,
+        response: &Response,
+        got: u64,
+        hashing: Hashing,
+    ) -> Self {
         let headers = response.headers();
         let note = Note {
             address: address.clone(),
@@ -184,10 +205,12 @@ impl Body {
     async fn receive(
         mut self,
         mut response: Response,
-        held: &Held,
         progress: &Progress,
     ) -> Result<Outcome, FetchError> {
-        self.check_space(held)?;
+        self.check_space()?;
+        if self.got == 0 {
+            self.files.held.begin_anew();
+        }
         progress.begin(self.announced.unwrap_or_default());
         progress.advance(self.got);
         let writing = |source| FetchError::io("write", &self.files.bytes, source);
@@ -201,7 +224,8 @@ impl Body {
         let mut spool = tokio::io::BufWriter::with_capacity(1 << 20, opened.map_err(writing)?);
         // Only now: the note of this file must never stand beside the bytes of an older one.
         self.files.write_note(&self.note)?;
-        let mut first = Vec::with_capacity(FIRST_BYTES);
+        let mut format = None;
+        let mut next = FIRST_BYTES as u64;
         let ended = loop {
             let chunk = tokio::select! {
                 chunk = response.chunk() => chunk,
@@ -209,16 +233,19 @@ impl Body {
             };
             match chunk {
                 Ok(Some(bytes)) => {
-                    if self.got < FIRST_BYTES as u64 && first.len() < FIRST_BYTES {
-                        first.extend_from_slice(&bytes[..bytes.len().min(FIRST_BYTES)]);
-                    }
                     self.hashing.update(&bytes);
                     spool.write_all(&bytes).await.map_err(writing)?;
                     self.got += bytes.len() as u64;
                     progress.advance(bytes.len() as u64);
-                    if first.len() >= FIRST_BYTES && self.got <= (FIRST_BYTES + bytes.len()) as u64
-                    {
-                        self.check_format(&first)?;
+                    if self.got >= next {
+                        spool.flush().await.map_err(writing)?;
+                        let known = match format {
+                            Some(known) => known,
+                            None => *format.insert(self.check_format()?),
+                        };
+                        let announced = self.announced.unwrap_or_default();
+                        self.files.held.grown(&self.files.bytes, known, self.got, announced);
+                        next = self.got + STEP;
                     }
                 }
                 Ok(None) => break Ok(()),
@@ -232,24 +259,25 @@ impl Body {
         self.finish()
     }
 
-    fn check_space(&self, held: &Held) -> Result<(), FetchError> {
+    fn check_space(&self) -> Result<(), FetchError> {
         let Some(announced) = self.announced else {
             return Ok(());
         };
         // The cleaned month is about as large as the file.
         let needed = (announced - self.got).saturating_add(announced);
-        let free = match rustix::fs::statvfs(held.folder()) {
+        let folder = self.files.held.folder();
+        let free = match rustix::fs::statvfs(folder) {
             Ok(space) => space.f_bavail.saturating_mul(space.f_frsize),
             Err(_) => return Ok(()),
         };
         if free < needed {
-            return Err(FetchError::NoSpace { path: held.folder().to_owned(), free, needed });
+            return Err(FetchError::NoSpace { path: folder.to_owned(), free, needed });
         }
         Ok(())
     }
 
-    fn check_format(&self, first: &[u8]) -> Result<Format, FetchError> {
-        Format::sniff(first).map_err(|found| {
+    fn check_format(&self) -> Result<Format, FetchError> {
+        self.files.sniff()?.map_err(|found| {
             self.files.forget();
             FetchError::NotATripFile { address: self.address.clone(), found }
         })
@@ -267,11 +295,7 @@ impl Body {
                 announced,
             });
         }
-        let reading = |source| FetchError::io("read", &self.files.bytes, source);
-        let mut first = vec![0; FIRST_BYTES];
-        let mut spooled = std::fs::File::open(&self.files.bytes).map_err(reading)?;
-        let read = std::io::Read::read(&mut spooled, &mut first).map_err(reading)?;
-        let format = self.check_format(&first[..read])?;
+        let format = self.check_format()?;
         if format == Format::Csv && !self.ends_clearly {
             self.files.forget();
             return Err(FetchError::EndUnknown { address: self.address });
@@ -291,14 +315,11 @@ impl Body {
 }
 
 /// A whole file that an earlier run left, and that the host says has not changed.
-fn from_spool(files: &Files, note: &Note, size: u64) -> Result<Outcome, FetchError> {
+fn from_spool(files: &Files<'_>, note: &Note, size: u64) -> Result<Outcome, FetchError> {
     let reading = |source| FetchError::io("read", &files.bytes, source);
     let opened = std::fs::File::open(&files.bytes).map_err(reading)?;
     let sha256 = Digest::of_reader(opened).map_err(reading)?;
-    let mut first = vec![0; FIRST_BYTES];
-    let mut opened = std::fs::File::open(&files.bytes).map_err(reading)?;
-    let read = std::io::Read::read(&mut opened, &mut first).map_err(reading)?;
-    match Format::sniff(&first[..read]) {
+    match files.sniff()? {
         Ok(format) if note.sha256.as_ref() == Some(&sha256) => {
             let facts = SourceFacts {
                 address: note.address.clone(),
@@ -317,14 +338,14 @@ fn from_spool(files: &Files, note: &Note, size: u64) -> Result<Outcome, FetchErr
 }
 
 /// The digest of the bytes an earlier try left.
-async fn hash_left(files: &Files, size: u64) -> Result<Hashing, FetchError> {
+async fn hash_left(files: &Files<'_>, size: u64) -> Result<Hashing, FetchError> {
     let path = files.bytes.clone();
     let hashed = tokio::task::spawn_blocking(move || {
         let mut hashing = Hashing::default();
-        let mut opened = std::io::Read::take(std::fs::File::open(path)?, size);
+        let mut opened = std::fs::File::open(path)?.take(size);
         let mut buffer = vec![0; 1 << 18];
         loop {
-            match std::io::Read::read(&mut opened, &mut buffer)? {
+            match opened.read(&mut buffer)? {
                 0 => return Ok(hashing),
                 read => hashing.update(&buffer[..read]),
             }

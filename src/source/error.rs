@@ -77,6 +77,9 @@ pub enum FetchError {
         /// The address asked.
         address: String,
     },
+    /// Another edition of the file took the place of the one that was read.
+    #[error("the download began again from the first byte, and so does what was made of it")]
+    BegunAnew,
     /// A file in the spool is not what was put there.
     #[error("{} was changed since it was fetched: it is fetched again", path.display())]
     SpoolSpoiled {
@@ -185,7 +188,9 @@ impl Failure for FetchError {
                     Retry::Backoff
                 }
             }
-            Self::WrongLength { .. } | Self::SpoolSpoiled { .. } => Retry::Backoff,
+            Self::WrongLength { .. } | Self::SpoolSpoiled { .. } | Self::BegunAnew => {
+                Retry::Backoff
+            }
             Self::Raw(error) => error.retry(),
             _ => Retry::Never,
         }

@@ -110,7 +110,7 @@ impl Fetcher {
         Ok(Self { client, connections_per_host, hosts: Mutex::default() })
     }
 
-    /// Brings a file to the place held for it.
+    /// Brings a file to the place held for it, where a text can be read while it comes.
     pub async fn fetch(
         &self,
         wanted: &Wanted<'_>,
@@ -133,12 +133,14 @@ impl Fetcher {
             }
         };
         // A host that knows no tags, or a raw file: the bytes themselves tell.
-        match (fetched, wanted.known) {
+        let outcome = match (fetched, wanted.known) {
             (Outcome::Fetched(new), Some(known)) if new.facts.sha256 == known.sha256 => {
-                Ok(Outcome::Unchanged)
+                Outcome::Unchanged
             }
-            (fetched, _) => Ok(fetched),
-        }
+            (fetched, _) => fetched,
+        };
+        held.settle(&outcome);
+        Ok(outcome)
     }
 
     /// A turn with the host: few connections at a time.

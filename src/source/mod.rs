@@ -4,6 +4,7 @@
 //! and the question "is it there?". Does not look inside a file beyond its first bytes.
 
 mod address;
+mod arrival;
 mod ask;
 mod download;
 mod error;
@@ -11,6 +12,7 @@ mod fetch;
 mod spool;
 
 pub use address::{Address, Source, UnknownSource, without_secrets};
+pub use arrival::Arrival;
 pub use ask::Answer;
 pub use error::FetchError;
 pub use fetch::{Fetched, Fetcher, HttpSettings, Outcome, RawError, RawFile, RawStore, Wanted};

@@ -3,8 +3,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use crate::flow::Progress;
 use crate::trip::Item;
+
+use super::arrival::Coming;
 
 /// The file that a run locks while it has a month's place.
 const LOCK: &str = "lock";
@@ -22,6 +26,8 @@ pub struct Held {
     folder: PathBuf,
     /// Held until dropped, and by the system no longer than the process lives.
     lock: File,
+    /// How far its file has come.
+    pub(super) coming: watch::Sender<Coming>,
 }
 
 /// Why the spool cannot be used.
@@ -66,7 +72,7 @@ impl Spool {
             };
             match lock.try_lock() {
                 Ok(()) if same_file(&lock, &path) => {
-                    return Ok(Some(Held { folder, lock }));
+                    return Ok(Some(Held { folder, lock, coming: watch::Sender::default() }));
                 }
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => {

@@ -1,5 +1,7 @@
 //! Straight from the web into Postgres, without a lake.
 
+mod arriving;
+
 use std::time::Duration;
 
 use crate::support::generate::{Colour, Dirt, Form, Made, Recipe};

@@ -1,0 +1,272 @@
+//! A file that is read while it comes.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::flow::Progress;
+use crate::trip::{Format, SourceFacts};
+
+use super::{FetchError, Fetched, Held, Outcome};
+
+/// How far the file of a held place has come.
+#[derive(Debug, Default)]
+pub(super) struct Coming {
+    /// Counts how often it was begun: the host may have another file each time.
+    edition: u32,
+    state: State,
+}
+
+#[derive(Debug, Default)]
+enum State {
+    /// Nothing of it is there that could be read.
+    #[default]
+    Awaited,
+    /// So many bytes of a text are there. A Parquet file is of no use before its end, where
+    /// its footer is, and what is not downloaded is there at once: neither is ever so.
+    Growing { path: PathBuf, format: Format, size: u64, announced: u64 },
+    /// All of it is there and proven.
+    Whole(Fetched),
+    /// It does not come.
+    Nothing,
+}
+
+/// What is known of the next byte of an edition: how many are there, 0 at the end of all; none
+/// where that shows later.
+type Ahead = Option<Result<u64, Gone>>;
+
+/// The rest of an edition does not come.
+#[derive(Debug, thiserror::Error)]
+#[error("the rest of it does not come")]
+struct Gone;
+
+impl Coming {
+    fn ahead(&self, edition: u32, at: u64) -> Ahead {
+        match &self.state {
+            State::Nothing => Some(Err(Gone)),
+            _ if self.edition != edition => Some(Err(Gone)),
+            State::Whole(fetched) => Some(Ok(fetched.facts.size.saturating_sub(at))),
+            State::Growing { size, .. } if *size > at => Some(Ok(size - at)),
+            State::Growing { .. } | State::Awaited => None,
+        }
+    }
+}
+
+impl Held {
+    /// From now on, what was there is no more: said before it is touched.
+    pub(super) fn begin_anew(&self) {
+        self.coming.send_modify(|coming| {
+            coming.edition += 1;
+            coming.state = State::Awaited;
+        });
+    }
+
+    /// So many bytes of a file are there, of so many announced; 0 where that is unknown.
+    pub(super) fn grown(&self, path: &Path, format: Format, size: u64, announced: u64) {
+        if format != Format::Parquet {
+            let path = path.to_owned();
+            let state = State::Growing { path, format, size, announced };
+            self.coming.send_modify(|coming| coming.state = state);
+        }
+    }
+
+    /// Nothing more comes.
+    pub(super) fn settle(&self, outcome: &Outcome) {
+        let state = match outcome {
+            Outcome::Fetched(fetched) => State::Whole(fetched.clone()),
+            Outcome::Unchanged | Outcome::NotPublished => State::Nothing,
+        };
+        self.coming.send_modify(|coming| coming.state = state);
+    }
+
+    /// Waits until the file can be read: a text once its first bytes are there, another once it
+    /// is whole. `None` where it does not come, or the run is told to stop.
+    pub async fn arrival(&self, progress: &Progress) -> Option<Arrival> {
+        let mut coming = self.coming.subscribe();
+        tokio::select! {
+            biased;
+            waited = coming.wait_for(|coming| !matches!(coming.state, State::Awaited)) => {
+                waited.ok()?;
+            }
+            () = progress.cancelled() => return None,
+        }
+        let now = coming.borrow();
+        let (path, format, size) = match &now.state {
+            State::Awaited | State::Nothing => return None,
+            State::Growing { path, format, announced, .. } => (path.clone(), *format, *announced),
+            State::Whole(fetched) => (fetched.path.clone(), fetched.format, fetched.facts.size),
+        };
+        let edition = now.edition;
+        drop(now);
+        Some(Arrival { path, format, size, edition, coming, left: CancellationToken::new() })
+    }
+}
+
+/// A file that comes to the spool or is there: one edition of it.
+#[derive(Debug, Clone)]
+pub struct Arrival {
+    /// Where.
+    pub path: PathBuf,
+    /// What it is.
+    pub format: Format,
+    /// How many bytes it will have; 0 where that is unknown.
+    pub size: u64,
+    edition: u32,
+    coming: watch::Receiver<Coming>,
+    left: CancellationToken,
+}
+
+impl Arrival {
+    /// Its bytes from the first on. They are waited for, however long a broken download takes
+    /// to go on, and end where the file does and is proven; where another edition takes its
+    /// place, nothing comes, or it is left, reading fails. Not to be read by an async task.
+    pub fn reader(&self) -> io::Result<impl Read + Send + use<>> {
+        let file = File::open(&self.path)?;
+        Ok(Reader { arrival: self.clone(), file, at: 0, runtime: Handle::current() })
+    }
+
+    /// What it was, once it is whole.
+    pub fn facts(&self) -> Option<SourceFacts> {
+        let now = self.coming.borrow();
+        match &now.state {
+            State::Whole(fetched) if now.edition == self.edition => Some(fetched.facts.clone()),
+            _ => None,
+        }
+    }
+
+    /// Whether it turned out that it does not come: it is what is known from before.
+    pub fn is_needless(&self) -> bool {
+        matches!(self.coming.borrow().state, State::Nothing)
+    }
+
+    /// Fails where another edition took its place.
+    pub fn check(&self) -> Result<(), FetchError> {
+        let same = self.coming.borrow().edition == self.edition;
+        if same { Ok(()) } else { Err(FetchError::BegunAnew) }
+    }
+
+    /// Nobody waits for more of it: who reads it is told.
+    pub fn leave(&self) {
+        self.left.cancel();
+    }
+
+    async fn ahead(&mut self, at: u64) -> Result<u64, Gone> {
+        loop {
+            if let Some(ahead) = self.coming.borrow_and_update().ahead(self.edition, at) {
+                return ahead;
+            }
+            tokio::select! {
+                changed = self.coming.changed() => changed.map_err(|_| Gone)?,
+                () = self.left.cancelled() => return Err(Gone),
+            }
+        }
+    }
+}
+
+struct Reader {
+    arrival: Arrival,
+    file: File,
+    at: u64,
+    runtime: Handle,
+}
+
+impl Read for Reader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let ahead = self.runtime.block_on(self.arrival.ahead(self.at)).map_err(io::Error::other)?;
+        let room = buffer.len().min(usize::try_from(ahead).unwrap_or(usize::MAX));
+        let read = self.file.read(&mut buffer[..room])?;
+        // Asked after reading: these may be the bytes of the edition that takes its place.
+        self.arrival.check().map_err(io::Error::other)?;
+        if read == 0 && room > 0 {
+            return Err(io::Error::other("it is shorter than it was"));
+        }
+        self.at += read as u64;
+        Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::source::Spool;
+    use crate::trip::{Digest, Item};
+
+    const TEXT: &[u8] = b"a text that comes in parts";
+
+    /// A place with the file that comes to it, none of it announced.
+    async fn place() -> (tempfile::TempDir, Held, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = Spool::new(folder.path());
+        let held = spool.hold(Item::Zones, "lake", &Progress::unwatched()).await.unwrap().unwrap();
+        let path = held.path("download");
+        std::fs::write(&path, TEXT).unwrap();
+        (folder, held, path)
+    }
+
+    fn whole(path: &Path) -> Outcome {
+        let facts = SourceFacts {
+            address: "test".to_owned(),
+            etag: None,
+            last_modified: None,
+            size: TEXT.len() as u64,
+            sha256: Digest::of(TEXT),
+        };
+        Outcome::Fetched(Fetched { path: path.to_owned(), format: Format::Csv, facts })
+    }
+
+    type Reading = tokio::task::JoinHandle<io::Result<Vec<u8>>>;
+
+    async fn read(held: &Held) -> (Arrival, Reading) {
+        let arrival = held.arrival(&Progress::unwatched()).await.unwrap();
+        let mut reader = arrival.reader().unwrap();
+        let reading = tokio::task::spawn_blocking(move || {
+            let mut text = Vec::new();
+            reader.read_to_end(&mut text).map(|_| text)
+        });
+        (arrival, reading)
+    }
+
+    #[tokio::test]
+    async fn a_text_is_read_as_it_comes_and_ends_where_it_is_proven() {
+        let (_folder, held, path) = place().await;
+        held.grown(&path, Format::Csv, 6, 26);
+        let (arrival, reading) = read(&held).await;
+        held.grown(&path, Format::Csv, TEXT.len() as u64, 26);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert!(!reading.is_finished() && arrival.facts().is_none());
+        held.settle(&whole(&path));
+        assert_eq!(reading.await.unwrap().unwrap(), TEXT);
+        assert_eq!(arrival.facts().unwrap().sha256, Digest::of(TEXT));
+    }
+
+    #[tokio::test]
+    async fn what_is_begun_anew_or_turns_out_to_be_known_is_not_read_to_an_end() {
+        let (_folder, held, path) = place().await;
+        held.grown(&path, Format::Csv, 6, 26);
+        let (first, reading) = read(&held).await;
+        held.begin_anew();
+        assert!(reading.await.unwrap().is_err());
+        assert!(matches!(first.check(), Err(FetchError::BegunAnew)));
+        held.grown(&path, Format::Csv, 9, 0);
+        let (second, reading) = read(&held).await;
+        held.settle(&Outcome::Unchanged);
+        assert!(reading.await.unwrap().is_err());
+        assert!(second.is_needless() && second.check().is_ok() && second.facts().is_none());
+        assert!(held.arrival(&Progress::unwatched()).await.is_none());
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_more_of_a_text_that_is_left_is_told() {
+        let (_folder, held, path) = place().await;
+        held.grown(&path, Format::Csv, 6, 26);
+        let (arrival, reading) = read(&held).await;
+        arrival.leave();
+        assert!(reading.await.unwrap().is_err());
+    }
+}
