@@ -25,6 +25,7 @@ bench: system services ## beside DuckDB, Polars, pandas, ADBC and psql, each in 
 	cargo build --release --locked --bin taxi --example support
 	.bench/venv/bin/python benches/main_job.py --taxi $(TAXI) --support $(SUPPORT) $(BENCH)
 	.bench/venv/bin/python benches/postgres.py --taxi $(TAXI) --support $(SUPPORT)
+	.bench/venv/bin/python benches/ingest.py --taxi $(TAXI) --support $(SUPPORT)
 
 soak: system services ## the long forms: kills, big months, fuzzing
 	scripts/soak.sh $(SOAK)

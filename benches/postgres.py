@@ -30,15 +30,15 @@ SUMS += " sum(total_amount)::numeric(18, 2), sum(trip_distance)::numeric(18, 2),
 
 
 class Job(NamedTuple):
-    """A tool and how many months it loads."""
+    """A tool, and how much it loads: months here, rows where the web is the source."""
 
     tool: str
-    months: int
+    size: int
 
     @property
     def schema(self) -> str:
         """Where its table goes."""
-        return f"{self.tool}_{self.months}"
+        return f"{self.tool}_{self.size}"
 
 
 class Run(NamedTuple):
@@ -64,17 +64,16 @@ def main() -> int:
             for job in jobs:
                 run = run_once(args.taxi, job, url, lake)
                 runs[job].append(run)
-                print(f"  round {turn + 1}: {job.tool}, months: {job.months}, {run.seconds:.2f} s", file=sys.stderr)
+                print(f"  round {turn + 1}: {job.tool}, months: {job.size}, {run.seconds:.2f} s", file=sys.stderr)
                 sums = ask(url, f"SELECT {SUMS} FROM {job.schema}.yellow_trips")
-                if found.setdefault(job.months, sums) != sums:
+                if found.setdefault(job.size, sums) != sums:
                     agreed = False
-                    print(f"DISAGREEMENT: {job.tool} {sums}, {jobs[0].tool} {found[job.months]}")
+                    print(f"DISAGREEMENT: {job.tool} {sums}, {jobs[0].tool} {found[job.size]}")
                 ask(url, f"DROP SCHEMA {job.schema} CASCADE")
-        settings = ", ".join(f"{name} {ask(url, f'SHOW {name}')}" for name in SETTINGS)
-    print(f"yellow, {args.rows:,} rows a month, rounds: {args.runs}; Postgres: {settings}")
+        print(f"yellow, {args.rows:,} rows a month, rounds: {args.runs}; Postgres: {settings(url)}")
     for months, sums in found.items():
         print(f"months: {months}, rows and sums: {sums}")
-    print(table(runs))
+    print(table(runs, "months"))
     return 0 if agreed else 1
 
 
@@ -114,6 +113,11 @@ def served() -> Iterator[str]:
             yield url
 
 
+def settings(url: str) -> str:
+    """What the server is set to."""
+    return ", ".join(f"{name} {ask(url, f'SHOW {name}')}" for name in SETTINGS)
+
+
 def fill_lake(args: argparse.Namespace, folder: Path) -> Path:
     """Brings the months to a lake by the program under test, and the kept rows of the first to csv.gz."""
     for month in MONTHS:
@@ -145,11 +149,11 @@ def columns(lake: Path) -> str:
 
 
 def run_once(taxi: Path, job: Job, url: str, lake: Path) -> Run:
-    """One fresh process on a server that has written all it had to."""
-    files = [str(trips(lake, month)) for month in MONTHS[: job.months]]
+    """One load from the lake."""
+    files = [str(trips(lake, month)) for month in MONTHS[: job.size]]
     competitors = BENCHES / "competitors"
     if job.tool == "taxi":
-        command = f"run etl-gcs-to-postgres --colour yellow --from {MONTHS[0]} --to {MONTHS[job.months - 1]} --jobs 4"
+        command = f"run etl-gcs-to-postgres --colour yellow --from {MONTHS[0]} --to {MONTHS[job.size - 1]} --jobs 4"
         where = ["--lake", str(lake.parent), "--database-url", url, "--schema", job.schema]
         line = [str(taxi), *command.split(), *where]
     elif job.tool == "psql":
@@ -157,9 +161,14 @@ def run_once(taxi: Path, job: Job, url: str, lake: Path) -> Run:
         line = [script, str(PSQL), url, job.schema, columns(lake), str(lake / "kept.csv.gz")]
     else:
         line = [sys.executable, "-B", str(competitors / f"{job.tool}_postgres.py"), url, job.schema, *files]
+    return measure(job, line, url, lake)
+
+
+def measure(job: Job, line: List[str], url: str, folder: Path) -> Run:
+    """One fresh process on a server that has written all it had to."""
     ask(url, "CHECKPOINT")
     started = time.perf_counter()
-    process = subprocess.Popen(line, cwd=lake, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = subprocess.Popen(line, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     with peak_memory(process.pid) as peak:
         said, _ = process.communicate()
         seconds = time.perf_counter() - started
@@ -168,17 +177,17 @@ def run_once(taxi: Path, job: Job, url: str, lake: Path) -> Run:
     return Run(seconds, peak[0] / 1024)
 
 
-def table(runs: Dict[Job, List[Run]]) -> str:
+def table(runs: Dict[Job, List[Run]], size: str) -> str:
     """The result: one line a job, taxi's median as a share of the other's."""
-    lines = [["tool", "months", "median s", "min s", "peak anonymous MB", "taxi / tool"]]
+    lines = [["tool", size, "median s", "min s", "peak anonymous MB", "taxi / tool"]]
     for job, taken in runs.items():
         median = statistics.median(run.seconds for run in taken)
-        ours = runs.get(Job("taxi", job.months))
+        ours = runs.get(Job("taxi", job.size))
         ratio = "-"
         if ours and job.tool != "taxi":
             ratio = f"{statistics.median(run.seconds for run in ours) / median:.2f}"
         least, peak = min(run.seconds for run in taken), max(run.peak_mb for run in taken)
-        lines.append([job.tool, str(job.months), f"{median:.2f}", f"{least:.2f}", f"{peak:.0f}", ratio])
+        lines.append([job.tool, f"{job.size:,}", f"{median:.2f}", f"{least:.2f}", f"{peak:.0f}", ratio])
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines)
 

@@ -7,7 +7,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 venv=.bench/venv
 pins=(
     duckdb==1.5.5 polars==2.1.0 pandas==3.1.1 pyarrow==26.0.1 numpy==2.4.6
-    duckdb_extension_postgres_scanner==1.5.5 adbc-driver-manager==1.13.0 adbc-driver-postgresql==1.13.0
+    duckdb_extension_httpfs==1.5.5 duckdb_extension_postgres_scanner==1.5.5
+    adbc-driver-manager==1.13.0 adbc-driver-postgresql==1.13.0
+    psycopg2-binary==2.9.13 SQLAlchemy==2.1.9
 )
 
 if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then

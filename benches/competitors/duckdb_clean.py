@@ -30,12 +30,13 @@ RULES = {
     f" OR dropoff_location_id NOT BETWEEN 1 AND {MAX_LOCATION}",
     "passenger_count_over_9": f"passenger_count > {MAX_PASSENGERS}",
 }
+WHOLE_ROW = ", ".join(c.name if c.header else f"NULL::{TYPES[c.kind]} AS {c.name}" for c in COLUMNS)
 BAD = "coalesce(" + " OR ".join(f"({RULES[rule]})" for rule in REJECTS) + ", false)"
 
 
-def source(path: Path) -> str:
-    """The table expression that reads the fetched file under the canonical names."""
-    if path.suffix == ".parquet":
+def source(path: object) -> str:
+    """The table expression that reads a file, or what is at an address, under the canonical names."""
+    if str(path).endswith(".parquet"):
         named = ", ".join(f'"{c.header}"::{TYPES[c.kind]} AS {c.name}' for c in IN_FILE)
         return f"(SELECT {named} FROM read_parquet('{path}'))"
     columns = {column.name: TYPES[column.kind] for column in IN_FILE}
@@ -52,9 +53,8 @@ def clean(path: Path, out: Path) -> Counts:
     db.execute("SET preserve_insertion_order = false")
 
     kept, rejected, split = out / "kept.parquet", out / "rejected.parquet", out / "split"
-    columns = ", ".join(c.name if c.header else f"NULL::{TYPES[c.kind]} AS {c.name}" for c in COLUMNS)
     db.execute(
-        f"COPY (SELECT {columns}, {BAD} AS bad FROM {source(path)})"
+        f"COPY (SELECT {WHOLE_ROW}, {BAD} AS bad FROM {source(path)})"
         f" TO '{split}' (FORMAT parquet, COMPRESSION zstd, PARTITION_BY (bad))"
     )
     (part,) = (split / "bad=false").iterdir()
