@@ -95,6 +95,8 @@ enum FlowArgs {
     /// Fetch months, clean them, publish them to the lake
     #[command(after_help = examples::ETL_WEB_TO_GCS)]
     EtlWebToGcs(MonthsArgs),
+    /// Load months from the lake into BigQuery
+    EtlGcsToBq(MonthsArgs),
     /// Load months from the lake into Postgres
     #[command(after_help = examples::ETL_GCS_TO_POSTGRES)]
     EtlGcsToPostgres(MonthsArgs),
@@ -112,7 +114,10 @@ enum FlowArgs {
 impl FlowArgs {
     fn prefer_flags(&mut self, matches: &clap::ArgMatches) {
         match self {
-            Self::EtlWebToGcs(args) | Self::EtlGcsToPostgres(args) | Self::IngestData(args) => {
+            Self::EtlWebToGcs(args)
+            | Self::EtlGcsToBq(args)
+            | Self::EtlGcsToPostgres(args)
+            | Self::IngestData(args) => {
                 args.parameters.prefer_flags(matches);
             }
             Self::EtlParentFlow(args) => args.parameters.months.prefer_flags(matches),
@@ -124,6 +129,9 @@ impl FlowArgs {
         let (flow, printed, options) = match self {
             Self::EtlWebToGcs(args) => {
                 (Flow::EtlWebToGcs(args.parameters), args.printed, args.options)
+            }
+            Self::EtlGcsToBq(args) => {
+                (Flow::EtlGcsToBq(args.parameters), args.printed, args.options)
             }
             Self::EtlGcsToPostgres(args) => {
                 (Flow::EtlGcsToPostgres(args.parameters), args.printed, args.options)

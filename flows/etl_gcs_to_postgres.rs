@@ -5,7 +5,8 @@ use nyc_taxi_etl::config::{TaskError, Tools};
 use nyc_taxi_etl::flow::{MonthReport, Progress, Run, RunReport, State};
 use nyc_taxi_etl::lake::Published;
 use nyc_taxi_etl::trip::{Item, TripFile};
-use nyc_taxi_etl::warehouse::postgres::{Load, Loaded, PostgresError, Proven, Warehouse};
+use nyc_taxi_etl::warehouse::Loaded;
+use nyc_taxi_etl::warehouse::postgres::{Load, PostgresError, Proven, Warehouse};
 
 /// The name of the flow.
 pub(crate) const NAME: &str = "etl-gcs-to-postgres";

@@ -8,12 +8,13 @@ use schemars::{Schema, schema_for};
 use serde::de::DeserializeOwned;
 
 use crate::terminal::Error;
-use crate::{etl_gcs_to_postgres, etl_parent_flow, etl_web_to_gcs, ingest_data};
+use crate::{etl_gcs_to_bq, etl_gcs_to_postgres, etl_parent_flow, etl_web_to_gcs, ingest_data};
 
 /// A flow over months, with what it is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Flow {
     EtlWebToGcs(Parameters),
+    EtlGcsToBq(Parameters),
     EtlGcsToPostgres(Parameters),
     IngestData(Parameters),
     EtlParentFlow(ParentParameters),
@@ -30,8 +31,13 @@ pub(crate) enum FlowError {
 
 impl Flow {
     /// The names of all flows over months.
-    pub(crate) const NAMES: [&str; 4] =
-        [etl_web_to_gcs::NAME, etl_gcs_to_postgres::NAME, ingest_data::NAME, etl_parent_flow::NAME];
+    pub(crate) const NAMES: [&str; 5] = [
+        etl_web_to_gcs::NAME,
+        etl_gcs_to_bq::NAME,
+        etl_gcs_to_postgres::NAME,
+        ingest_data::NAME,
+        etl_parent_flow::NAME,
+    ];
 
     /// The flow of a name, with the parameters stored for it or given to it.
     pub(crate) fn named(name: &str, parameters: serde_json::Value) -> Result<Self, FlowError> {
@@ -44,6 +50,7 @@ impl Flow {
         }
         match name {
             etl_web_to_gcs::NAME => Ok(Self::EtlWebToGcs(read(etl_web_to_gcs::NAME, parameters)?)),
+            etl_gcs_to_bq::NAME => Ok(Self::EtlGcsToBq(read(etl_gcs_to_bq::NAME, parameters)?)),
             etl_gcs_to_postgres::NAME => {
                 Ok(Self::EtlGcsToPostgres(read(etl_gcs_to_postgres::NAME, parameters)?))
             }
@@ -59,6 +66,7 @@ impl Flow {
     pub(crate) const fn name(&self) -> &'static str {
         match self {
             Self::EtlWebToGcs(_) => etl_web_to_gcs::NAME,
+            Self::EtlGcsToBq(_) => etl_gcs_to_bq::NAME,
             Self::EtlGcsToPostgres(_) => etl_gcs_to_postgres::NAME,
             Self::IngestData(_) => ingest_data::NAME,
             Self::EtlParentFlow(_) => etl_parent_flow::NAME,
@@ -78,6 +86,7 @@ impl Flow {
     pub(crate) const fn months(&self) -> &Parameters {
         match self {
             Self::EtlWebToGcs(months)
+            | Self::EtlGcsToBq(months)
             | Self::EtlGcsToPostgres(months)
             | Self::IngestData(months) => months,
             Self::EtlParentFlow(parameters) => &parameters.months,
@@ -89,6 +98,7 @@ impl Flow {
         let files = self.months().files(Month::current())?;
         Ok(match self {
             Self::EtlWebToGcs(_) => etl_web_to_gcs::etl_web_to_gcs(run, tools, &files).await,
+            Self::EtlGcsToBq(_) => etl_gcs_to_bq::etl_gcs_to_bq(run, tools, &files).await?,
             Self::EtlGcsToPostgres(_) => {
                 etl_gcs_to_postgres::etl_gcs_to_postgres(run, tools, &files).await?
             }

@@ -5,6 +5,7 @@ use crate::flow::{Failure, Retry, Stop};
 use crate::lake::LakeError;
 use crate::source::{FetchError, SpoolError, UnknownSource};
 use crate::trip::TripFile;
+use crate::warehouse::bigquery::BigQueryError;
 use crate::warehouse::postgres::PostgresError;
 
 use super::blocks::{BlockError, BlockName};
@@ -27,6 +28,15 @@ pub enum TaskError {
     /// Postgres could not be loaded.
     #[error(transparent)]
     Postgres(#[from] PostgresError),
+    /// BigQuery could not be loaded.
+    #[error(transparent)]
+    BigQuery(#[from] BigQueryError),
+    /// No project to load into.
+    #[error(
+        "no Google Cloud project is named: name it with --project or GOOGLE_CLOUD_PROJECT; the key \
+         of a service account names its own"
+    )]
+    NoProject,
     /// The spool could not be used.
     #[error(transparent)]
     Spool(#[from] SpoolError),
@@ -51,8 +61,9 @@ impl TaskError {
             Self::Clean(error) => Some(error),
             Self::Lake(error) => Some(error),
             Self::Postgres(error) => Some(error),
+            Self::BigQuery(error) => Some(error),
             Self::Stop(stop) => Some(stop),
-            Self::Spool(_) | Self::NotInLake { .. } => None,
+            Self::NoProject | Self::Spool(_) | Self::NotInLake { .. } => None,
         }
     }
 

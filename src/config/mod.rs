@@ -1,6 +1,7 @@
 //! What the user asks for: the parameters of a flow, the settings of the program, and the
 //! tools made from them.
 
+mod bigquery;
 mod blocks;
 mod connection;
 mod database;

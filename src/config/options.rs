@@ -115,6 +115,19 @@ pub struct Options {
     #[arg(long, value_name = "NAME", env = "TAXI_SCHEMA", value_parser = NonEmptyStringValueParser::new())]
     pub schema: Option<String>,
 
+    /// The Google Cloud project of BigQuery [default: GOOGLE_CLOUD_PROJECT, or the project of the
+    /// credentials]
+    #[arg(long, value_name = "ID", env = "TAXI_PROJECT", value_parser = NonEmptyStringValueParser::new())]
+    pub project: Option<String>,
+
+    /// The dataset in it [default: nyc_taxi]
+    #[arg(long, value_name = "NAME", env = "TAXI_DATASET", value_parser = NonEmptyStringValueParser::new())]
+    pub dataset: Option<String>,
+
+    /// Where the dataset is made if it is missing: US, EU, europe-west1 [default: US]
+    #[arg(long, value_name = "PLACE", env = "TAXI_LOCATION", value_parser = NonEmptyStringValueParser::new())]
+    pub location: Option<String>,
+
     /// The table to load into [default: yellow_trips, green_trips, ...]
     #[arg(long, value_name = "NAME", env = "TAXI_TABLE", value_parser = NonEmptyStringValueParser::new())]
     pub table: Option<String>,

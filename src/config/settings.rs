@@ -60,6 +60,16 @@ pub struct Settings {
     pub database: Option<Database>,
     /// The schema in it.
     pub schema: String,
+    /// The Google Cloud project of BigQuery; none for the one of the environment or of the
+    /// credentials.
+    pub project: Option<String>,
+    /// The dataset in it.
+    pub dataset: String,
+    /// Where the dataset is made if it is missing; none for Google's default.
+    pub location: Option<String>,
+    /// The address of an emulator of BigQuery, spoken to without credentials
+    /// (`BIGQUERY_EMULATOR_HOST`).
+    pub bigquery_emulator: Option<String>,
     /// The table to load into; none for one each colour.
     pub table: Option<String>,
     /// The warehouses that the parent flow loads into, where it is not told.
@@ -196,6 +206,10 @@ impl Settings {
         let schema = from.pick("schema", |o| &o.schema, "nyc_taxi".to_owned());
         let table = from.optional("table", |o| &o.table);
         from.connection = None;
+        let project = from.optional("project", |o| &o.project);
+        let dataset = from.pick("dataset", |o| &o.dataset, "nyc_taxi".to_owned());
+        let location = from.optional("location", |o| &o.location);
+        let bigquery_emulator = from.emulator("bigquery_emulator", "BIGQUERY_EMULATOR_HOST");
         let notify = from.notify(&file);
         Ok(Self {
             source,
@@ -213,6 +227,10 @@ impl Settings {
             limits,
             database,
             schema,
+            project,
+            dataset,
+            location,
+            bigquery_emulator,
             table,
             to_warehouse,
             notify,
@@ -283,19 +301,25 @@ impl Picker {
         let given = self.find("credentials", |o| &o.credentials);
         self.optional("credentials", |o| &o.credentials);
         let credentials = match given {
-            // A folder needs none: where they are not to be had, that is no matter.
             Some((given, origin)) if matches!(lake, LakeAddress::Gcs { .. }) => {
                 Some(service_account(&given, &origin, blocks)?)
             }
-            _ => None,
+            // A folder needs none: where they are not to be had, that is no matter. BigQuery
+            // takes them where they are.
+            Some((given, origin)) => service_account(&given, &origin, blocks).ok(),
+            None => None,
         };
-        const EMULATOR: &str = "STORAGE_EMULATOR_HOST";
-        let emulator = std::env::var(EMULATOR).ok().filter(|host| !host.is_empty());
-        if let Some(host) = &emulator {
-            let from = Origin::Environment { name: EMULATOR.to_owned() };
-            self.note("storage_emulator", json!(host), from);
-        }
+        let emulator = self.emulator("storage_emulator", "STORAGE_EMULATOR_HOST");
         Ok(GcsSettings { credentials, emulator })
+    }
+
+    /// The address of an emulator, which the environment alone says.
+    fn emulator(&mut self, key: &str, variable: &str) -> Option<String> {
+        let emulator = std::env::var(variable).ok().filter(|host| !host.is_empty());
+        if let Some(host) = &emulator {
+            self.note(key, json!(host), Origin::Environment { name: variable.to_owned() });
+        }
+        emulator
     }
 
     /// The Postgres. Where it is a connection, what that says goes before the rest of the file.

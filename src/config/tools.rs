@@ -2,11 +2,12 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use tokio::sync::OnceCell;
 use tokio::task::JoinError;
 
 use crate::clean::{CleanError, Cleaned, Job, clean, clean_zones, stream};
 use crate::flow::{Progress, Run, Stop};
-use crate::lake::{Lake, LakeAddress, LakeError, Publication, Quarantine, Trips};
+use crate::lake::{BucketLocation, Lake, LakeAddress, LakeError, Publication, Quarantine, Trips};
 use crate::schema;
 use crate::source::{
     Answer, Arrival, FetchError, Fetched, Fetcher, Held, Outcome, RawError, RawFile, RawStore,
@@ -24,6 +25,8 @@ pub struct Tools {
     fetcher: Fetcher,
     lake: Lake,
     spool: Spool,
+    /// Where the lake's bucket is, once it was asked.
+    pub(super) bucket: OnceCell<Option<BucketLocation>>,
 }
 
 /// How many cleaned batches wait for the warehouse.
@@ -35,7 +38,7 @@ impl Tools {
         let lake = settings.lake.open(&settings.gcs)?;
         let fetcher = Fetcher::new(&settings.http)?;
         let spool = Spool::new(&settings.spool);
-        Ok(Self { settings, fetcher, lake, spool })
+        Ok(Self { settings, fetcher, lake, spool, bucket: OnceCell::new() })
     }
 
     /// The settings they were made from.

@@ -6,8 +6,8 @@ use crate::config::{TaskError, Tools};
 use crate::flow::Progress;
 use crate::schema::Sums;
 use crate::trip::{Colour, TripFile};
-use crate::warehouse::postgres;
 use crate::warehouse::{Holding, WarehouseKind};
+use crate::warehouse::{bigquery, postgres};
 
 /// A store of months, by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -45,13 +45,15 @@ impl Serialize for Store {
 pub enum Warehouse {
     /// Postgres.
     Postgres(postgres::Warehouse),
+    /// BigQuery.
+    BigQuery(bigquery::Warehouse),
 }
 
 impl Warehouse {
     fn open(tools: &Tools, kind: WarehouseKind) -> Result<Self, TaskError> {
         match kind {
             WarehouseKind::Postgres => Ok(Self::Postgres(tools.postgres()?)),
-            WarehouseKind::BigQuery => Err(crate::flow::Stop::Interrupted.into()),
+            WarehouseKind::BigQuery => Ok(Self::BigQuery(tools.bigquery()?)),
         }
     }
 
@@ -59,6 +61,7 @@ impl Warehouse {
     pub fn address(&self) -> String {
         match self {
             Self::Postgres(warehouse) => warehouse.address(),
+            Self::BigQuery(warehouse) => warehouse.address(),
         }
     }
 
@@ -66,6 +69,7 @@ impl Warehouse {
     pub async fn holdings(&self, colour: Colour) -> Result<Vec<Holding>, TaskError> {
         match self {
             Self::Postgres(warehouse) => Ok(warehouse.holdings(colour).await?),
+            Self::BigQuery(warehouse) => Ok(warehouse.holdings(colour).await?),
         }
     }
 
@@ -77,6 +81,7 @@ impl Warehouse {
     ) -> Result<Option<Sums>, TaskError> {
         match self {
             Self::Postgres(warehouse) => Ok(warehouse.sums(file, progress).await?),
+            Self::BigQuery(warehouse) => Ok(warehouse.sums(file, progress).await?),
         }
     }
 
@@ -88,6 +93,7 @@ impl Warehouse {
     ) -> Result<Vec<String>, TaskError> {
         match self {
             Self::Postgres(warehouse) => Ok(warehouse.drop(file, progress).await?),
+            Self::BigQuery(warehouse) => Ok(warehouse.drop(file, progress).await?),
         }
     }
 }
@@ -113,7 +119,12 @@ impl<'a> Stores<'a> {
 
     /// The lake and every warehouse that the settings name.
     pub fn named(tools: &'a Tools) -> Self {
-        let mut all = Self::open(tools, &[WarehouseKind::Postgres]);
+        let mut kinds = vec![WarehouseKind::Postgres];
+        // Every machine of Google's has a project: it is asked for where the settings name one.
+        if tools.settings().project.is_some() {
+            kinds.push(WarehouseKind::BigQuery);
+        }
+        let mut all = Self::open(tools, &kinds);
         let unnamed = |error: &TaskError| {
             use postgres::{ConnectError, PostgresError};
             matches!(error, TaskError::Postgres(PostgresError::Connect(ConnectError::NoTarget)))

@@ -10,7 +10,7 @@ use object_store::gcp::{GcpCredential, GoogleCloudStorageBuilder};
 use object_store::local::LocalFileSystem;
 use object_store::{BackoffConfig, ClientOptions, RetryConfig};
 
-use super::{Lake, LakeError};
+use super::{Lake, LakeError, Tokens};
 
 /// Where a lake is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,13 +74,19 @@ impl LakeAddress {
                     .map_err(|source| LakeError::io("make", root, source))?;
                 let store = LocalFileSystem::new_with_prefix(root)
                     .map_err(|source| address.failed(source))?;
-                Ok(Lake { address, store: Arc::new(store), multipart: None })
+                Ok(Lake { address, store: Arc::new(store), multipart: None, tokens: None })
             }
             Self::Gcs { bucket, .. } => {
                 let builder = settings.builder().with_bucket_name(bucket);
                 let store = builder.build().map_err(|source| settings.refused(&source))?;
+                let tokens = Tokens::new(store.credentials(), settings);
                 let store = Arc::new(store);
-                Ok(Lake { address, store: Arc::clone(&store) as _, multipart: Some(store) })
+                Ok(Lake {
+                    address,
+                    store: Arc::clone(&store) as _,
+                    multipart: Some(store),
+                    tokens: Some(tokens),
+                })
             }
         }
     }
@@ -91,6 +97,26 @@ impl LakeAddress {
 }
 
 impl GcsSettings {
+    /// Who gives the tokens for the calls of Google's other services: the credentials are the
+    /// same. Asks nobody yet.
+    pub fn tokens(&self) -> Result<Tokens, LakeError> {
+        // A store is of a bucket, and its credentials of none.
+        let builder = self.builder().with_bucket_name("any");
+        let store = builder.build().map_err(|source| self.refused(&source))?;
+        Ok(Tokens::new(store.credentials(), self))
+    }
+
+    /// The address of Google Cloud Storage, or of its emulator.
+    pub(super) fn url(&self) -> String {
+        match &self.emulator {
+            Some(host) => {
+                let host = host.trim_end_matches('/');
+                if host.contains("://") { host.to_owned() } else { format!("http://{host}") }
+            }
+            None => "https://storage.googleapis.com".to_owned(),
+        }
+    }
+
     fn builder(&self) -> GoogleCloudStorageBuilder {
         let retry = RetryConfig {
             backoff: BackoffConfig {
@@ -105,15 +131,12 @@ impl GcsSettings {
         let options = ClientOptions::new().with_timeout(REQUEST_TIMEOUT);
         let builder = GoogleCloudStorageBuilder::from_env().with_retry(retry);
         match (&self.emulator, &self.credentials) {
-            (Some(host), _) => {
-                let host = host.trim_end_matches('/');
-                let url =
-                    if host.contains("://") { host.to_owned() } else { format!("http://{host}") };
+            (Some(_), _) => {
                 // Not `with_skip_signature`: writes ask the metadata server for a token then.
                 let nobody = GcpCredential { bearer: "emulator".to_owned() };
                 builder
                     .with_client_options(options.with_allow_http(true))
-                    .with_base_url(&url)
+                    .with_base_url(&self.url())
                     .with_credentials(Arc::new(StaticCredentialProvider::new(nobody)))
             }
             (None, Some(ServiceAccount::File(path))) => builder

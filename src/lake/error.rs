@@ -39,6 +39,30 @@ pub enum LakeError {
         /// What is wrong with them.
         what: String,
     },
+    /// No token is given for the credentials.
+    #[error(
+        "there is no access token of Google ({source}): name the JSON key of a service account with \
+         --credentials or GOOGLE_APPLICATION_CREDENTIALS, or log in with: gcloud auth \
+         application-default login"
+    )]
+    Token {
+        /// The store's error.
+        source: object_store::Error,
+    },
+    /// Where the bucket is cannot be learned.
+    #[error("where {address} is cannot be learned: {what}")]
+    Where {
+        /// The bucket.
+        address: String,
+        /// Why.
+        what: String,
+    },
+    /// An object that was replaced while it was read.
+    #[error("{address} was replaced while it was loaded")]
+    Replaced {
+        /// The object.
+        address: String,
+    },
     /// The store failed after its own retries.
     #[error("{address}: {source}")]
     Store {
@@ -111,7 +135,9 @@ impl Failure for LakeError {
     fn retry(&self) -> Retry {
         match self {
             // What object_store has no name for is a status of 5xx or 429 or a broken connection.
-            Self::Store { source: object_store::Error::Generic { .. }, .. } => Retry::Backoff,
+            Self::Store { source: object_store::Error::Generic { .. }, .. }
+            | Self::Token { source: object_store::Error::Generic { .. } }
+            | Self::Replaced { .. } => Retry::Backoff,
             _ => Retry::Never,
         }
     }

@@ -75,7 +75,7 @@ impl Lake {
         file: TripFile,
         quarantines: &BTreeMap<String, u64>,
     ) -> Result<Option<Listed>, LakeError> {
-        let Some((footer, bytes)) = self.footer(&file.lake_key()).await? else {
+        let Some((footer, meta)) = self.footer(&file.lake_key()).await? else {
             return Ok(None);
         };
         let said = match footer {
@@ -88,7 +88,7 @@ impl Lake {
                 }
             },
         };
-        Ok(Some(Listed { file, bytes, said }))
+        Ok(Some(Listed { file, bytes: meta.size, said }))
     }
 
     /// Holds what a month says of itself against what is there.

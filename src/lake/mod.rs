@@ -6,6 +6,7 @@
 //! version. Dropping a month takes its trips first, for the same reason.
 
 mod address;
+mod bucket;
 mod drop;
 mod error;
 mod list;
@@ -25,12 +26,13 @@ use object_store::multipart::MultipartStore;
 use object_store::path::Path as Key;
 
 pub use address::{GcsSettings, LakeAddress, ServiceAccount};
+pub use bucket::{BucketLocation, Tokens};
 pub use error::LakeError;
 pub use list::{Fault, Listed};
 pub use probe::LakeAccess;
 pub use publish::Publication;
 pub use quarantine::Quarantine;
-pub use read::{Published, Trips};
+pub use read::{Object, Published, Trips};
 pub use sums::Counted;
 
 /// A lake: a bucket of Google Cloud Storage with a prefix, or a local folder.
@@ -39,6 +41,7 @@ pub struct Lake {
     address: LakeAddress,
     store: Arc<dyn ObjectStore>,
     multipart: Option<Arc<dyn MultipartStore>>,
+    tokens: Option<Tokens>,
 }
 
 impl fmt::Debug for Lake {

@@ -1,10 +1,12 @@
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use arrow::datatypes::Schema;
 use bytes::Bytes;
 use futures_util::StreamExt;
-use object_store::{GetOptions, GetRange, ObjectStoreExt};
+use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStoreExt};
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::parquet_to_arrow_schema;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use serde::de::DeserializeOwned;
@@ -29,6 +31,19 @@ pub struct Published {
     pub provenance: Provenance,
     /// The size of the object of its trips in bytes.
     pub bytes: u64,
+}
+
+/// An object of the lake, as it was when it was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Object {
+    /// Its address.
+    pub address: String,
+    /// What tells its versions apart: the generation of an object in a bucket, the tag of a file.
+    pub version: String,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// The file, where the lake is a local folder.
+    pub local: Option<PathBuf>,
 }
 
 /// The trips of a month, read in batches.
@@ -56,51 +71,106 @@ impl Lake {
         Ok(said.map(|(facts, _)| facts))
     }
 
+    /// A month and the object of its trips, for who reads the object by itself; none where the
+    /// lake does not have the month.
+    pub async fn stored(&self, file: TripFile) -> Result<Option<(Published, Object)>, LakeError> {
+        let key = file.lake_key();
+        let Some((metadata, meta)) = self.footer(&key).await? else {
+            return Ok(None);
+        };
+        let other = || LakeError::OtherSchema { address: self.url(&key) };
+        let metadata = metadata.map_err(|source| self.damaged(&key, source))?;
+        let provenance = said(&metadata, Provenance::KEY).ok_or_else(other)?;
+        let file_metadata = metadata.file_metadata();
+        let found = parquet_to_arrow_schema(file_metadata.schema_descr(), None);
+        let found = found.map_err(|source| self.damaged(&key, source))?;
+        if !alike(&found, &schema::arrow_schema(file.colour)) {
+            return Err(other());
+        }
+        let object = self.object(&key, &meta);
+        Ok(Some((Published { provenance, bytes: meta.size }, object)))
+    }
+
+    /// The object of the taxi zones, and where they came from; none where the lake has none.
+    pub async fn stored_zones(&self) -> Result<Option<(SourceFacts, Object)>, LakeError> {
+        let Some((metadata, meta)) = self.footer(Self::ZONES).await? else {
+            return Ok(None);
+        };
+        let metadata = metadata.map_err(|source| self.damaged(Self::ZONES, source))?;
+        let facts = said(&metadata, SourceFacts::KEY)
+            .ok_or_else(|| LakeError::OtherSchema { address: self.url(Self::ZONES) })?;
+        Ok(Some((facts, self.object(Self::ZONES, &meta))))
+    }
+
+    /// Whether an object is still the one it was.
+    pub async fn is_still(&self, key: &str, object: &Object) -> Result<bool, LakeError> {
+        match self.store.head(&self.key(key)).await {
+            Ok(meta) => Ok(self.object(key, &meta) == *object),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(source) => Err(LakeError::store(self.url(key), source)),
+        }
+    }
+
+    fn object(&self, key: &str, meta: &ObjectMeta) -> Object {
+        Object {
+            address: self.url(key),
+            version: meta.version.clone().or_else(|| meta.e_tag.clone()).unwrap_or_default(),
+            bytes: meta.size,
+            local: self.local(key),
+        }
+    }
+
+    fn damaged(&self, key: &str, source: ParquetError) -> LakeError {
+        LakeError::Damaged { address: self.url(key), source }
+    }
+
     /// An entry in the footer of an object, and the object's size.
     async fn footer_entry<T: DeserializeOwned>(
         &self,
         key: &str,
         entry: &str,
     ) -> Result<Option<(T, u64)>, LakeError> {
-        let Some((metadata, bytes)) = self.footer(key).await? else {
+        let Some((metadata, meta)) = self.footer(key).await? else {
             return Ok(None);
         };
         let said = metadata.ok().and_then(|metadata| said(&metadata, entry));
         if said.is_none() {
             tracing::warn!("{} does not say where it comes from: it is replaced", self.url(key));
         }
-        Ok(said.map(|said| (said, bytes)))
+        Ok(said.map(|said| (said, meta.size)))
     }
 
-    /// The footer of an object, where it can be read, and the object's size; none where there
-    /// is none.
-    pub(super) async fn footer(&self, key: &str) -> Result<Option<(Footer, u64)>, LakeError> {
-        let Some((tail, bytes)) = self.tail(key, FOOTER).await? else {
+    /// The footer of an object, where it has a readable one; none where there is no object.
+    pub(super) async fn footer(
+        &self,
+        key: &str,
+    ) -> Result<Option<(Footer, ObjectMeta)>, LakeError> {
+        let Some((tail, meta)) = self.tail(key, FOOTER).await? else {
             return Ok(None);
         };
-        match footer(&tail, bytes) {
+        match footer(&tail, meta.size) {
             Err(ParquetError::NeedMoreData(needed)) => {
-                let tail = self.tail(key, needed as u64).await?;
-                Ok(tail.map(|(tail, bytes)| (footer(&tail, bytes), bytes)))
+                let whole = self.tail(key, needed as u64).await?;
+                Ok(whole.map(|(tail, meta)| (footer(&tail, meta.size), meta)))
             }
-            parsed => Ok(Some((parsed, bytes))),
+            parsed => Ok(Some((parsed, meta))),
         }
     }
 
-    /// The last bytes of an object and its size; none where there is none.
-    async fn tail(&self, key: &str, length: u64) -> Result<Option<(Bytes, u64)>, LakeError> {
+    /// The last bytes of an object and what it is; none where there is none.
+    async fn tail(&self, key: &str, length: u64) -> Result<Option<(Bytes, ObjectMeta)>, LakeError> {
         let options = GetOptions { range: Some(GetRange::Suffix(length)), ..GetOptions::default() };
         let failed = |source| LakeError::store(self.url(key), source);
         match self.store.get_opts(&self.key(key), options).await {
             Ok(result) => {
-                let size = result.meta.size;
-                Ok(Some((result.bytes().await.map_err(failed)?, size)))
+                let meta = result.meta.clone();
+                Ok(Some((result.bytes().await.map_err(failed)?, meta)))
             }
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(source) => {
                 // An empty object has no last bytes to give.
                 match self.store.head(&self.key(key)).await {
-                    Ok(meta) if meta.size == 0 => Ok(Some((Bytes::new(), 0))),
+                    Ok(meta) if meta.size == 0 => Ok(Some((Bytes::new(), meta))),
                     _ => Err(failed(source)),
                 }
             }
@@ -117,13 +187,7 @@ impl Lake {
         // What the month says of itself is read from the very object its rows are.
         let said: Option<Provenance> = said(builder.metadata(), Provenance::KEY);
         let wanted = schema::arrow_schema(file.colour);
-        let alike = builder
-            .schema()
-            .fields()
-            .iter()
-            .map(|f| (f.name(), f.data_type()))
-            .eq(wanted.fields().iter().map(|f| (f.name(), f.data_type())));
-        let (Some(provenance), true) = (said, alike) else {
+        let (Some(provenance), true) = (said, alike(builder.schema(), &wanted)) else {
             return Err(LakeError::OtherSchema { address: self.url(&key) });
         };
         let damaged = |source| LakeError::Damaged { address: self.url(&key), source };
@@ -228,6 +292,14 @@ fn nameless(like: &Path) -> Result<File, LakeError> {
     let new = new.map_err(making)?;
     std::fs::remove_file(&path).map_err(making)?;
     Ok(new)
+}
+
+/// Whether two schemas have the same columns in the same order.
+fn alike(one: &Schema, other: &Schema) -> bool {
+    let columns = |schema: &Schema| -> Vec<_> {
+        schema.fields().iter().map(|f| (f.name().clone(), f.data_type().clone())).collect()
+    };
+    columns(one) == columns(other)
 }
 
 /// What a file says of itself under an entry of its footer.

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use reqwest::header::{
     CONTENT_RANGE, ETAG, HeaderMap, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::AsyncWriteExt;
 use url::Url;
 
-use crate::flow::Progress;
+use crate::flow::{Progress, retry_after};
 use crate::trip::{Digest, Format, Hashing, SourceFacts};
 
 use super::FetchError;
@@ -155,7 +155,8 @@ pub(super) fn no_file(
     response: &Response,
     expected: bool,
 ) -> Result<Outcome, FetchError> {
-    let wait = retry_after(response.headers(), SystemTime::now());
+    let wait = text(response.headers(), &RETRY_AFTER)
+        .and_then(|text| retry_after(&text, SystemTime::now()));
     let code = status.as_u16();
     match code {
         404 | 403 if !expected => Ok(Outcome::NotPublished),
@@ -372,32 +373,4 @@ fn goes_on(response: &Response, note: &Note, at: u64) -> bool {
     let headers = response.headers();
     text(headers, &CONTENT_RANGE).is_some_and(|range| range.starts_with(&format!("bytes {at}-")))
         && text(headers, &ETAG).is_none_or(|etag| note.etag == Some(etag))
-}
-
-/// How long a host asks to wait (RFC 9110, 10.2.3): seconds or a date.
-fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let text = text(headers, &RETRY_AFTER)?;
-    if let Ok(seconds) = text.trim().parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    httpdate::parse_http_date(text.trim()).ok()?.duration_since(now).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_host_may_ask_for_seconds_or_a_date() {
-        let asked = |text: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(RETRY_AFTER, text.parse().unwrap());
-            let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
-            retry_after(&headers, now)
-        };
-        assert_eq!(asked("120"), Some(Duration::from_secs(120)));
-        assert_eq!(asked("Sun, 06 Nov 1994 08:50:07 GMT"), Some(Duration::from_secs(30)));
-        assert_eq!(asked("Sun, 06 Nov 1994 08:00:00 GMT"), None);
-        assert_eq!(asked("soon"), None);
-    }
 }

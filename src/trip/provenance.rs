@@ -36,6 +36,14 @@ impl Provenance {
 
     /// This program, as it names itself.
     pub const PROGRAM: &'static str = concat!("taxi ", env!("CARGO_PKG_VERSION"));
+
+    /// Whether another version of the month holds the same rows.
+    pub fn same_rows(&self, other: &Self) -> bool {
+        self.source.sha256 == other.source.sha256
+            && self.schema_digest == other.schema_digest
+            && self.rules_digest == other.rules_digest
+            && self.counts.rows_kept == other.counts.rows_kept
+    }
 }
 
 /// Where a month's bytes came from and what they were.

@@ -5,9 +5,12 @@
 //! A warehouse can also say what it holds, sum it up afresh, and drop a month; what these
 //! come to is the same for all, so that stores can be compared.
 
+pub mod bigquery;
 mod holding;
+mod loaded;
 pub mod postgres;
 
 pub use holding::{Holding, WarehouseKind};
+pub use loaded::Loaded;
 
 pub use crate::schema::{SUMMED, Sums};

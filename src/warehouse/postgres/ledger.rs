@@ -107,14 +107,6 @@ pub(super) async fn all(
     Ok(months.collect())
 }
 
-/// Whether two versions of a month hold the same rows.
-pub(super) fn same(one: &Provenance, other: &Provenance) -> bool {
-    one.source.sha256 == other.source.sha256
-        && one.schema_digest == other.schema_digest
-        && one.rules_digest == other.rules_digest
-        && one.counts.rows_kept == other.counts.rows_kept
-}
-
 /// The statement that writes a month's row.
 pub(super) fn write(names: &Names, month: &Provenance, lake_object: Option<&str>) -> String {
     let optional = |text: Option<&str>| text.map_or_else(|| "NULL".to_owned(), literal);

@@ -6,6 +6,7 @@ use tokio_postgres::{Client, GenericClient, Transaction};
 
 use crate::flow::Progress;
 use crate::trip::{Colour, Provenance, TripFile};
+use crate::warehouse::Loaded;
 
 use super::connection::Session;
 use super::names::{
@@ -49,15 +50,6 @@ pub struct Proven {
     pub provenance: Provenance,
     /// The rows set aside, as the lake keeps them; none where they stay in the lake.
     pub quarantine: Option<Batches>,
-}
-
-/// What loading a month came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Loaded {
-    /// It is there, with so many rows, counted by the server.
-    Replaced(u64),
-    /// It was there already.
-    Unchanged,
 }
 
 impl Warehouse {
@@ -257,7 +249,7 @@ async fn agrees(
         return Ok(false);
     };
     let loaded = ledger::known(client, names, load.file.month).await?;
-    Ok(loaded.is_some_and(|loaded| ledger::same(&loaded, known)))
+    Ok(loaded.is_some_and(|loaded| loaded.same_rows(known)))
 }
 
 /// Puts the filled table in the place of the old partition.

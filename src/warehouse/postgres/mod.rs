@@ -20,6 +20,6 @@ mod zones;
 
 pub use connection::{ConnectError, Target};
 pub use error::PostgresError;
-pub use load::{Load, Loaded, Proven, Warehouse};
+pub use load::{Load, Proven, Warehouse};
 pub use probe::Probe;
 pub use transaction::Batches;

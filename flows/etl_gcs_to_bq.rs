@@ -1,0 +1,61 @@
+//! `etl-gcs-to-bq`: a month from the lake into BigQuery.
+
+use nyc_taxi_etl::config::{TaskError, Tools};
+use nyc_taxi_etl::flow::{MonthReport, Progress, Run, RunReport, State};
+use nyc_taxi_etl::trip::{Item, TripFile};
+use nyc_taxi_etl::warehouse::Loaded;
+use nyc_taxi_etl::warehouse::bigquery::Warehouse;
+
+/// The name of the flow.
+pub(crate) const NAME: &str = "etl-gcs-to-bq";
+
+/// Loads months from the lake into BigQuery, several at once.
+pub(crate) async fn etl_gcs_to_bq(
+    run: &Run,
+    tools: &Tools,
+    files: &[TripFile],
+) -> Result<RunReport, TaskError> {
+    let warehouse = tools.bigquery()?;
+    let jobs = tools.settings().jobs;
+    let months =
+        run.months(NAME, files, jobs, async |file| month(run, tools, &warehouse, file).await);
+    let report = months.await;
+    zones(run, tools, &warehouse).await;
+    Ok(report)
+}
+
+/// One month.
+pub(crate) async fn month(
+    run: &Run,
+    tools: &Tools,
+    warehouse: &Warehouse,
+    file: TripFile,
+) -> Result<MonthReport, TaskError> {
+    run.task("write-bq", file, async |progress: Progress| {
+        let (month, object, loaded) = tools.load_bigquery(run, file, warehouse, &progress).await?;
+        let (state, rows) = match loaded {
+            Loaded::Replaced(rows) => (State::Loaded, rows),
+            Loaded::Unchanged => (State::Unchanged, month.provenance.counts.rows_kept),
+        };
+        let mut report = MonthReport::new(file, state).counted(&month.provenance.counts);
+        report.source = Some(month.provenance.source.address.clone());
+        report.lake = Some(object.address);
+        report.bytes = Some(month.bytes);
+        report.warehouse = Some(warehouse.place(file));
+        report.rows_loaded = Some(rows);
+        Ok(report)
+    })
+    .await
+}
+
+/// The zones are small and serve the months: where they cannot be loaded, the months are there
+/// all the same.
+async fn zones(run: &Run, tools: &Tools, warehouse: &Warehouse) {
+    let loaded = run.task("write-bq", Item::Zones, async |progress: Progress| {
+        tools.load_zones_bigquery(warehouse, &progress).await
+    });
+    if matches!(loaded.await, Ok(false)) {
+        let text = "a table 'zones' is there already and is not ours: it was left as it is";
+        run.warn(Item::Zones, text);
+    }
+}

@@ -1,0 +1,178 @@
+//! The BigQuery that the settings name, with the credentials of the lake.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde::Deserialize;
+
+use crate::flow::{Failure, Progress, Run};
+use crate::lake::{self, LakeError, Published, ServiceAccount, Tokens};
+use crate::trip::TripFile;
+use crate::warehouse::Loaded;
+use crate::warehouse::bigquery::{Load, Object, Target, TokenError, TokenSource, Warehouse};
+
+use super::{Settings, TaskError, Tools};
+
+/// The tokens of the lake's credentials.
+#[derive(Debug)]
+struct OfLake(Tokens);
+
+#[async_trait]
+impl TokenSource for OfLake {
+    async fn token(&self) -> Result<String, TokenError> {
+        let token = self.0.token().await;
+        token.map_err(|error| TokenError { what: error.to_string(), retry: error.retry() })
+    }
+}
+
+impl Tools {
+    /// The BigQuery that the settings name; asks nobody yet.
+    pub fn bigquery(&self) -> Result<Warehouse, TaskError> {
+        let settings = self.settings();
+        let target = match &settings.bigquery_emulator {
+            Some(host) => Target::Emulator(host.clone()),
+            None => Target::Google(Arc::new(OfLake(settings.gcs.tokens()?))),
+        };
+        let project = project(settings).ok_or(TaskError::NoProject)?;
+        let (location, table) = (settings.location.clone(), settings.table.clone());
+        Ok(Warehouse::new(target, project, &settings.dataset, location, table)?)
+    }
+
+    /// Loads a month from the lake into BigQuery: what the lake has of it, and what came of it.
+    pub async fn load_bigquery(
+        &self,
+        run: &Run,
+        file: TripFile,
+        warehouse: &Warehouse,
+        progress: &Progress,
+    ) -> Result<(Published, lake::Object, Loaded), TaskError> {
+        let load = async {
+            self.check_location(run, file, warehouse).await?;
+            self.load_stored(file, warehouse, progress).await
+        };
+        tokio::select! {
+            loaded = load => loaded,
+            () = progress.cancelled() => Err(TaskError::Interrupted),
+        }
+    }
+
+    /// Refuses a bucket that BigQuery cannot load from into the dataset, as far as that can be
+    /// learned: asked once in a run.
+    async fn check_location(
+        &self,
+        run: &Run,
+        file: TripFile,
+        warehouse: &Warehouse,
+    ) -> Result<(), TaskError> {
+        let found = self.bucket.get_or_init(|| async {
+            self.lake().location().await.unwrap_or_else(|error| {
+                run.warn(file, &format!("{error}. Where it is beside the dataset, all is well"));
+                None
+            })
+        });
+        if let Some(found) = found.await {
+            warehouse.refuse_elsewhere(&found.bucket, &found.location, &found.pair).await?;
+        }
+        Ok(())
+    }
+
+    async fn load_stored(
+        &self,
+        file: TripFile,
+        warehouse: &Warehouse,
+        progress: &Progress,
+    ) -> Result<(Published, lake::Object, Loaded), TaskError> {
+        let (month, object) = self
+            .lake()
+            .stored(file)
+            .await?
+            .ok_or_else(|| TaskError::NotInLake { file, lake: self.settings().lake.to_string() })?;
+        let load = Load {
+            file,
+            month: &month.provenance,
+            object: as_read(&object),
+            force: self.settings().force,
+        };
+        // BigQuery reads whatever has the object's name when it comes to it.
+        let proof = async {
+            if self.lake().is_still(&file.lake_key(), &object).await? {
+                return Ok::<_, TaskError>(());
+            }
+            Err(LakeError::Replaced { address: object.address.clone() }.into())
+        };
+        let loaded = warehouse.load(load, proof, progress).await?;
+        Ok((month, object, loaded))
+    }
+
+    /// Loads the taxi zones into BigQuery, where the lake has them; false where a table of that
+    /// name is not ours.
+    pub async fn load_zones_bigquery(
+        &self,
+        warehouse: &Warehouse,
+        progress: &Progress,
+    ) -> Result<bool, TaskError> {
+        match self.lake().stored_zones().await? {
+            Some((facts, object)) => {
+                Ok(warehouse.load_zones(&facts, as_read(&object), progress).await?)
+            }
+            None => Ok(true),
+        }
+    }
+}
+
+fn as_read(object: &lake::Object) -> Object<'_> {
+    Object {
+        address: &object.address,
+        version: &object.version,
+        bytes: object.bytes,
+        local: object.local.as_deref(),
+    }
+}
+
+/// The project: named, or of the environment, or of the credentials.
+fn project(settings: &Settings) -> Option<String> {
+    let env = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
+    let key = || {
+        let named = match &settings.gcs.credentials {
+            Some(ServiceAccount::Key(key)) => return project_of(key.as_bytes()),
+            Some(ServiceAccount::File(path)) => Some(path.clone()),
+            None => env("GOOGLE_APPLICATION_CREDENTIALS").map(PathBuf::from),
+        };
+        // Where gcloud leaves those of `gcloud auth application-default login`.
+        let left = || {
+            let home = env("HOME")?;
+            Some(PathBuf::from(home).join(".config/gcloud/application_default_credentials.json"))
+        };
+        project_of(&std::fs::read(named.or_else(left)?).ok()?)
+    };
+    settings.project.clone().or_else(|| env("GOOGLE_CLOUD_PROJECT")).or_else(key)
+}
+
+/// The project that credentials name.
+fn project_of(json: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Key {
+        project_id: Option<String>,
+        quota_project_id: Option<String>,
+    }
+    let key: Key = serde_json::from_slice(json).ok()?;
+    key.project_id.or(key.quota_project_id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_names_its_project() {
+        for (json, project) in [
+            (r#"{"type": "service_account", "project_id": "p"}"#, Some("p")),
+            (r#"{"type": "authorized_user", "quota_project_id": "q"}"#, Some("q")),
+            (r#"{"type": "authorized_user"}"#, None),
+            ("no key", None),
+        ] {
+            assert_eq!(project_of(json.as_bytes()).as_deref(), project);
+        }
+    }
+}

@@ -1,0 +1,315 @@
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use gcp_bigquery_client::error::BQError;
+
+use crate::flow::{Failure, Retry};
+use crate::trip::TripFile;
+
+use super::TokenError;
+use super::fault::{Fault, Faults};
+
+/// Why a month could not be loaded into BigQuery.
+#[derive(Debug, thiserror::Error)]
+pub enum BigQueryError {
+    /// A name that BigQuery does not take.
+    #[error("'{name}' is no name of a {what}: {rule}")]
+    BadName {
+        /// What it names.
+        what: &'static str,
+        /// The name.
+        name: String,
+        /// What names are.
+        rule: &'static str,
+    },
+    /// No token for the calls.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The client cannot be made.
+    #[error("BigQuery cannot be called: {0}")]
+    Client(String),
+    /// BigQuery refuses a call.
+    #[error("BigQuery, {step}: {}{}", said(*status, faults), advice(*status, faults))]
+    Refused {
+        /// What was being done.
+        step: &'static str,
+        /// The status of the answer.
+        status: u16,
+        /// What it says.
+        faults: Faults,
+        /// How long it asks to wait.
+        retry_after: Option<Duration>,
+    },
+    /// BigQuery cannot be reached, or the answer did not arrive.
+    #[error("BigQuery cannot be reached, {step}: {}", innermost(source))]
+    Unreachable {
+        /// What was being done.
+        step: &'static str,
+        /// The error of the connection.
+        source: reqwest::Error,
+    },
+    /// An answer that makes no sense.
+    #[error("BigQuery, {step}: the answer is not understood ({what})")]
+    Garbled {
+        /// What was being done.
+        step: &'static str,
+        /// What is odd about it.
+        what: String,
+    },
+    /// A job ran and failed.
+    #[error("the BigQuery job {id} failed: {faults}{}", advice(0, faults))]
+    Job {
+        /// Its id.
+        id: String,
+        /// All that it says.
+        faults: Faults,
+    },
+    /// A table of the name that was not made by this program, or not for this.
+    #[error(
+        "{table} is there already and is not ours ({why}): it was left as it is. Load into another \
+         place with --table or --dataset, or rename it"
+    )]
+    NotOurs {
+        /// The table.
+        table: String,
+        /// What tells.
+        why: String,
+    },
+    /// A table of ours that does not say which colour it holds.
+    #[error(
+        "{table} has no label 'colour', so it is not clear that its rows are {colour} trips: it was \
+         left as it is. Where they are, say so with: bq update --set_label colour:{colour} {}",
+        table.replacen('.', ":", 1)
+    )]
+    NoColour {
+        /// The table.
+        table: String,
+        /// The colour to load.
+        colour: crate::trip::Colour,
+    },
+    /// The dataset is elsewhere than asked for.
+    #[error(
+        "the dataset {dataset} is in {found} and not in {asked}, and a dataset does not move: leave \
+         --location out, or name another dataset with --dataset"
+    )]
+    DatasetElsewhere {
+        /// The dataset.
+        dataset: String,
+        /// Where it is.
+        found: String,
+        /// Where it was asked to be.
+        asked: String,
+    },
+    /// The lake's bucket is where the dataset cannot load from.
+    #[error(
+        "the bucket {bucket} is in {bucket_location} and the dataset {dataset} in \
+         {dataset_location}: BigQuery loads only from a bucket beside the dataset. Name another \
+         dataset with --dataset and, where it is still to be made, --location {bucket_location}; or \
+         another bucket with --lake"
+    )]
+    BucketElsewhere {
+        /// The bucket.
+        bucket: String,
+        /// Where it is.
+        bucket_location: String,
+        /// The dataset.
+        dataset: String,
+        /// Where it is.
+        dataset_location: String,
+    },
+    /// BigQuery counts other rows than the lake.
+    #[error(
+        "{file}: the lake promises {kept} rows, the load job wrote {written} and the partition has \
+         {counted}: the month is not in the ledger. Load it again with --force, or bring it to the \
+         lake anew"
+    )]
+    Unbalanced {
+        /// The month.
+        file: TripFile,
+        /// Rows the footer promises.
+        kept: u64,
+        /// Rows the job says it wrote.
+        written: u64,
+        /// Rows the partition has.
+        counted: u64,
+    },
+    /// The upload of a file came to no end.
+    #[error("the upload of {} broke off {tries} times at byte {at}: {last}", path.display())]
+    Upload {
+        /// The file.
+        path: PathBuf,
+        /// How often.
+        tries: u32,
+        /// Where.
+        at: u64,
+        /// Why, the last time.
+        last: Box<BigQueryError>,
+    },
+    /// The file to upload.
+    #[error("cannot read {}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The run was told to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// What BigQuery says, or where it says nothing that is understood, the status.
+fn said(status: u16, faults: &Faults) -> String {
+    if faults.is_empty() { format!("it answers with status {status}") } else { faults.to_string() }
+}
+
+/// What to do about it.
+fn advice(status: u16, faults: &Faults) -> &'static str {
+    if faults.has("quotaExceeded") {
+        ". A quota of the project is used up: wait until it is renewed (most are each midnight, \
+         Pacific time), or raise it: https://cloud.google.com/bigquery/quotas"
+    } else if faults.has("billingNotEnabled") {
+        ". Give the project a billing account, or stay within the sandbox: \
+         https://cloud.google.com/bigquery/docs/sandbox"
+    } else if faults.has("accessNotConfigured") {
+        ". Switch the API on: gcloud services enable bigquery.googleapis.com"
+    } else if status == 401 {
+        ". The credentials are refused: name the key of a service account with --credentials or \
+         GOOGLE_APPLICATION_CREDENTIALS, or log in with: gcloud auth application-default login"
+    } else if faults.has("accessDenied") || status == 403 && faults.pass() != Some(true) {
+        ". The account needs the roles BigQuery Job User on the project, BigQuery Data Editor on \
+         the dataset, and Storage Object Viewer on the bucket"
+    } else if faults.has("notFound") || status == 404 {
+        ". Are --project, --dataset and --lake right, and is the dataset in the location of the \
+         bucket?"
+    } else {
+        ""
+    }
+}
+
+fn innermost(source: &reqwest::Error) -> String {
+    let mut inner: &dyn std::error::Error = source;
+    while let Some(next) = inner.source() {
+        inner = next;
+    }
+    inner.to_string()
+}
+
+impl BigQueryError {
+    /// The error of a call made by the crate's client.
+    pub(super) fn of_client(step: &'static str, error: BQError) -> Self {
+        match error {
+            BQError::ResponseError { error } => {
+                let error = error.error;
+                let faults = error.errors.into_iter().map(|mut entry| {
+                    let mut take = |key: &str| entry.remove(key).unwrap_or_default();
+                    let (reason, message) = (take("reason"), take("message"));
+                    Fault { reason, message, location: entry.remove("location") }
+                });
+                let status = u16::try_from(error.code).unwrap_or_default();
+                Self::Refused { step, status, faults: Faults::of(faults), retry_after: None }
+            }
+            BQError::RequestError(error) if error.is_decode() => {
+                Self::Garbled { step, what: "it is no JSON of BigQuery".to_owned() }
+            }
+            BQError::RequestError(source) => {
+                Self::Unreachable { step, source: source.without_url() }
+            }
+            error => Self::Client(error.to_string()),
+        }
+    }
+
+    /// Whether what was asked for is not there.
+    pub(super) const fn is_missing(&self) -> bool {
+        matches!(self, Self::Refused { status: 404, .. })
+    }
+
+    /// Whether what was to be made is there already.
+    pub(super) const fn is_there(&self) -> bool {
+        matches!(self, Self::Refused { status: 409, .. })
+    }
+}
+
+impl Failure for BigQueryError {
+    fn retry(&self) -> Retry {
+        match self {
+            Self::Token(error) => error.retry,
+            Self::Upload { last, .. } => last.retry(),
+            Self::Unreachable { .. } | Self::Garbled { .. } => Retry::Backoff,
+            Self::Job { faults, .. } if faults.pass() == Some(true) => Retry::Backoff,
+            Self::Refused { status, faults, retry_after, .. } => {
+                let passes = match faults.pass() {
+                    Some(passes) if *status < 500 && *status != 429 => passes,
+                    _ => matches!(status, 408 | 429 | 500 | 502..=599),
+                };
+                match (passes, retry_after) {
+                    (true, Some(wait)) => Retry::After(*wait),
+                    (true, None) => Retry::Backoff,
+                    (false, _) => Retry::Never,
+                }
+            }
+            _ => Retry::Never,
+        }
+    }
+
+    fn is_interruption(&self) -> bool {
+        matches!(self, Self::Interrupted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(status: u16, reason: &str, retry_after: Option<u64>) -> BigQueryError {
+        let body = serde_json::json!({"error": {"message": "m", "errors":
+            [{"reason": reason, "message": "It says so."}]}});
+        BigQueryError::Refused {
+            step: "starting the job",
+            status,
+            faults: Faults::of_answer(body.to_string().as_bytes()),
+            retry_after: retry_after.map(Duration::from_secs),
+        }
+    }
+
+    #[test]
+    fn what_passes_is_tried_again_and_nothing_else() {
+        for (error, retry) in [
+            (refused(500, "backendError", None), Retry::Backoff),
+            (refused(503, "", None), Retry::Backoff),
+            (refused(429, "rateLimitExceeded", Some(7)), Retry::After(Duration::from_secs(7))),
+            (refused(403, "rateLimitExceeded", None), Retry::Backoff),
+            (refused(403, "quotaExceeded", Some(7)), Retry::Never),
+            (refused(403, "accessDenied", None), Retry::Never),
+            (refused(401, "authError", None), Retry::Never),
+            (refused(404, "notFound", None), Retry::Never),
+            (refused(400, "invalid", None), Retry::Never),
+            (refused(501, "notImplemented", None), Retry::Never),
+        ] {
+            assert_eq!(error.retry(), retry, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn errors_say_what_to_do() {
+        insta::assert_snapshot!(
+            [
+                refused(401, "authError", None),
+                refused(403, "accessDenied", None),
+                refused(403, "quotaExceeded", None),
+                refused(404, "notFound", None),
+                refused(503, "backendError", None),
+            ]
+            .map(|error| error.to_string())
+            .join("\n"),
+            @r"
+        BigQuery, starting the job: It says so (authError). The credentials are refused: name the key of a service account with --credentials or GOOGLE_APPLICATION_CREDENTIALS, or log in with: gcloud auth application-default login
+        BigQuery, starting the job: It says so (accessDenied). The account needs the roles BigQuery Job User on the project, BigQuery Data Editor on the dataset, and Storage Object Viewer on the bucket
+        BigQuery, starting the job: It says so (quotaExceeded). A quota of the project is used up: wait until it is renewed (most are each midnight, Pacific time), or raise it: https://cloud.google.com/bigquery/quotas
+        BigQuery, starting the job: It says so (notFound). Are --project, --dataset and --lake right, and is the dataset in the location of the bucket?
+        BigQuery, starting the job: It says so (backendError)
+        "
+        );
+    }
+}

@@ -1,0 +1,284 @@
+//! The ledger: what was loaded, from what, when.
+//!
+//! A row is appended by a load job of its own: statements that write to one table at once would
+//! stand in each other's way, and BigQuery has few a day of them
+//! (<https://cloud.google.com/bigquery/quotas#load_jobs>). A view shows the latest of a month.
+
+use gcp_bigquery_client::model::field_type::FieldType;
+use gcp_bigquery_client::model::job_configuration_load::JobConfigurationLoad;
+use gcp_bigquery_client::model::table::Table;
+use gcp_bigquery_client::model::table_field_schema::TableFieldSchema;
+use gcp_bigquery_client::model::table_schema::TableSchema;
+use serde::Serialize;
+
+use crate::flow::Progress;
+use crate::trip::{Month, Provenance, TripFile};
+
+use super::BigQueryError;
+use super::jobs::{JobIds, Jobs, LoadJob, Media};
+use super::names::literal;
+use super::query::field;
+use super::tables::{described, has_label, labels};
+use super::views;
+
+/// The table of the ledger: all that ever happened.
+pub(super) const LOG: &str = "loads_log";
+
+/// The view of the latest row of each month.
+pub(super) const LOADS: &str = "loads";
+
+/// The columns of the ledger.
+const COLUMNS: [(&str, FieldType, &str); 15] = [
+    ("table_name", FieldType::String, "The table"),
+    ("colour", FieldType::String, "The colour of the trips"),
+    ("month", FieldType::Date, "The first day of the month"),
+    ("rows_loaded", FieldType::Int64, "Rows, counted by BigQuery"),
+    ("source", FieldType::String, "The address the file came from"),
+    ("etag", FieldType::String, "The entity tag given with the file"),
+    ("source_sha256", FieldType::String, "The digest of the file"),
+    ("schema_digest", FieldType::String, "The digest of the schema it was read by"),
+    ("rules_digest", FieldType::String, "The digest of the rules it was cleaned by"),
+    ("lake_object", FieldType::String, "The address of the trips in the lake"),
+    ("loaded_at", FieldType::Timestamp, "When it was loaded, by BigQuery's clock"),
+    ("program", FieldType::String, "The program and its version"),
+    ("job", FieldType::String, "The id of the job that loaded it"),
+    ("provenance", FieldType::String, "All that the month says of itself, as JSON"),
+    ("action", FieldType::String, "loaded or dropped"),
+];
+
+/// What was done to a month last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) month: Month,
+    /// The id of the job that loaded it, or of the row that says it was dropped.
+    pub(super) job: String,
+    /// When, in milliseconds since 1970.
+    pub(super) at: i64,
+    /// What was loaded; none where the month was dropped, or a later program wrote the row.
+    pub(super) loaded: Option<Provenance>,
+}
+
+/// A row to append.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NewEntry<'a> {
+    pub(super) file: TripFile,
+    pub(super) table: &'a str,
+    pub(super) job: &'a str,
+    pub(super) at: i64,
+    pub(super) month: &'a Provenance,
+    pub(super) lake_object: Option<&'a str>,
+    pub(super) dropped: bool,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    table_name: &'a str,
+    colour: &'a str,
+    month: String,
+    rows_loaded: u64,
+    source: &'a str,
+    etag: Option<&'a str>,
+    source_sha256: String,
+    schema_digest: String,
+    rules_digest: String,
+    lake_object: Option<&'a str>,
+    loaded_at: String,
+    program: &'a str,
+    job: &'a str,
+    provenance: String,
+    action: &'static str,
+}
+
+fn schema() -> TableSchema {
+    let columns = COLUMNS.into_iter().map(|(name, kind, about)| described(name, kind, about));
+    TableSchema::new(columns.collect())
+}
+
+/// The names of the columns that the view shows.
+pub(super) fn shown() -> String {
+    let names = COLUMNS.iter().map(|(name, ..)| *name).filter(|name| *name != "action");
+    names.collect::<Vec<_>>().join(", ")
+}
+
+impl NewEntry<'_> {
+    fn line(&self) -> Result<Vec<u8>, serde_json::Error> {
+        let Self { file, month, .. } = self;
+        let at = chrono::DateTime::from_timestamp_millis(self.at).unwrap_or_default();
+        let mut line = serde_json::to_vec(&Line {
+            table_name: self.table,
+            colour: file.colour.as_str(),
+            month: format!("{}-01", file.month),
+            rows_loaded: if self.dropped { 0 } else { month.counts.rows_kept },
+            source: &month.source.address,
+            etag: month.source.etag.as_deref(),
+            source_sha256: month.source.sha256.to_string(),
+            schema_digest: month.schema_digest.to_string(),
+            rules_digest: month.rules_digest.to_string(),
+            lake_object: self.lake_object,
+            loaded_at: at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
+            program: Provenance::PROGRAM,
+            job: self.job,
+            provenance: serde_json::to_string(month)?,
+            action: if self.dropped { "dropped" } else { "loaded" },
+        })?;
+        line.push(b'\n');
+        Ok(line)
+    }
+}
+
+impl Jobs {
+    /// Makes the ledger and its view where they are missing, and refuses a table of that name
+    /// that is none.
+    pub(super) async fn make_ledger(&self) -> Result<(), BigQueryError> {
+        let table = match self.api.table(&self.dataset, LOG).await? {
+            Some(table) => table,
+            None => {
+                let (project, dataset) = (&self.dataset.project, &self.dataset.dataset);
+                let mut table = Table::new(project, dataset, LOG, schema());
+                table.description =
+                    Some("Every load and drop of a month; the view loads has the latest".into());
+                table.labels = Some(labels([]));
+                self.api.make(table).await?
+            }
+        };
+        let there = table.schema.fields.unwrap_or_default();
+        let has = |name: &str| there.iter().any(|field: &TableFieldSchema| field.name == name);
+        if !COLUMNS.iter().all(|(name, ..)| has(name)) {
+            let (table, why) = (self.dataset.shown(LOG), "it is no ledger of months".to_owned());
+            return Err(BigQueryError::NotOurs { table, why });
+        }
+        self.make_loads().await
+    }
+
+    async fn make_loads(&self) -> Result<(), BigQueryError> {
+        let query = views::loads(&self.dataset);
+        match self.api.table(&self.dataset, LOADS).await? {
+            None => {
+                let about = "The latest load of each month of each table";
+                self.api.make(views::view(&self.dataset, LOADS, query, about)).await?;
+            }
+            Some(there) if has_label(&there, super::tables::MADE_BY) => {}
+            Some(_) => tracing::warn!(
+                "{} is there already and is not ours: it was left as it is; the ledger is {LOG}",
+                self.dataset.shown(LOADS)
+            ),
+        }
+        Ok(())
+    }
+
+    /// What was done last to each month of a table, or to one.
+    pub(super) async fn entries(
+        &self,
+        table: &str,
+        month: Option<Month>,
+    ) -> Result<Vec<Entry>, BigQueryError> {
+        let step = "reading the ledger";
+        let of_month =
+            month.map(|month| format!(" AND month = DATE '{month}-01'")).unwrap_or_default();
+        let sql = format!(
+            "SELECT FORMAT_DATE('%Y-%m', month), job, UNIX_MILLIS(loaded_at), action, provenance
+               FROM {} WHERE table_name = {}{of_month}
+            QUALIFY ROW_NUMBER() OVER (PARTITION BY month ORDER BY loaded_at DESC) = 1",
+            self.dataset.quoted(LOG),
+            literal(table)
+        );
+        let rows = self.query(step, sql).await?;
+        let entry = |row: super::query::Row| {
+            let loaded = field::<String>(step, &row, 3)? == "loaded";
+            let provenance = row.get(4).and_then(Option::as_deref).filter(|_| loaded);
+            Ok(Entry {
+                month: field(step, &row, 0)?,
+                job: field(step, &row, 1)?,
+                at: field(step, &row, 2)?,
+                loaded: provenance.and_then(|json| serde_json::from_str(json).ok()),
+            })
+        };
+        rows.into_iter().map(entry).collect()
+    }
+
+    /// What was done last to a month of a table.
+    pub(super) async fn latest(
+        &self,
+        table: &str,
+        month: Month,
+    ) -> Result<Option<Entry>, BigQueryError> {
+        Ok(self.entries(table, Some(month)).await?.pop())
+    }
+
+    /// Appends a row, once for each job.
+    pub(super) async fn append(&self, new: NewEntry<'_>) -> Result<(), BigQueryError> {
+        let garbled = |error: serde_json::Error| BigQueryError::Garbled {
+            step: "writing the ledger",
+            what: error.to_string(),
+        };
+        let line = new.line().map_err(garbled)?;
+        let (colour, month) = (new.file.colour.as_str(), new.file.month.to_string());
+        let job = LoadJob {
+            ids: JobIds::after(new.job, "ledger"),
+            load: JobConfigurationLoad {
+                destination_table: Some(self.dataset.reference(LOG)),
+                source_format: Some("NEWLINE_DELIMITED_JSON".to_owned()),
+                create_disposition: Some("CREATE_NEVER".to_owned()),
+                write_disposition: Some("WRITE_APPEND".to_owned()),
+                schema: Some(schema()),
+                ..JobConfigurationLoad::default()
+            },
+            labels: labels([("colour", colour), ("month", &month)]),
+            media: Media::Bytes(&line),
+        };
+        let there = async |_: &_| {
+            let latest = self.latest(new.table, new.file.month).await?;
+            Ok(latest.is_some_and(|latest| latest.job == new.job))
+        };
+        self.settle(&job, &Progress::unwatched(), there).await?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::trip::{Colour, Counts, Digest, SourceFacts};
+
+    use super::*;
+
+    #[test]
+    fn a_row_has_every_column_of_the_ledger() {
+        let month = Provenance {
+            colour: Colour::Green,
+            month: "2020-01".parse().unwrap(),
+            source: SourceFacts {
+                address: "https://h/x".into(),
+                etag: None,
+                last_modified: None,
+                size: 1,
+                sha256: Digest::of(b"x"),
+            },
+            counts: Counts { rows_read: 3, rows_kept: 2, rows_quarantined: 1, ..Counts::default() },
+            unknown_columns: vec![],
+            quarantine: None,
+            schema_digest: Digest::of(b"s"),
+            rules_digest: Digest::of(b"r"),
+            program: Provenance::PROGRAM.into(),
+        };
+        let new = NewEntry {
+            file: TripFile::new(Colour::Green, month.month),
+            table: "green_trips",
+            job: "j",
+            at: 1_577_836_800_123,
+            month: &month,
+            lake_object: Some("gs://b/k"),
+            dropped: false,
+        };
+        let line: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_slice(&new.line().unwrap()).unwrap();
+        let mut names: Vec<&str> = line.keys().map(String::as_str).collect();
+        let mut columns: Vec<&str> = COLUMNS.iter().map(|(name, ..)| *name).collect();
+        names.sort_unstable();
+        columns.sort_unstable();
+        assert_eq!(names, columns);
+        assert_eq!(line["loaded_at"], "2020-01-01T00:00:00.123Z");
+        assert_eq!(line["rows_loaded"], 2);
+        let said: Provenance = serde_json::from_str(line["provenance"].as_str().unwrap()).unwrap();
+        assert_eq!(said, month);
+    }
+}

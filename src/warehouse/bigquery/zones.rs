@@ -1,0 +1,91 @@
+//! The dimension of the taxi zones.
+
+use gcp_bigquery_client::model::field_type::FieldType;
+use gcp_bigquery_client::model::job_configuration_load::JobConfigurationLoad;
+use gcp_bigquery_client::model::table::Table;
+use gcp_bigquery_client::model::table_schema::TableSchema;
+
+use crate::flow::Progress;
+use crate::trip::SourceFacts;
+
+use super::jobs::{Finished, JobIds, LoadJob};
+use super::names::Dataset;
+use super::tables::{MADE_BY, described, has_label, labels};
+use super::{BigQueryError, Object, Warehouse};
+
+const TABLE: &str = "zones";
+
+/// The label with the digest of the bytes that the zones were made from.
+const SOURCE: &str = "source";
+
+fn schema() -> TableSchema {
+    TableSchema::new(vec![
+        described("location_id", FieldType::Int64, "The taxi zone, as trips name it"),
+        described("borough", FieldType::String, "The borough"),
+        described("zone", FieldType::String, "The neighbourhood"),
+        described("service_zone", FieldType::String, "Which taxis may pick up there"),
+    ])
+}
+
+impl Warehouse {
+    /// Replaces the zones by those of the lake, unless they are there already; false where a
+    /// table of that name is not ours and was left alone.
+    pub async fn load_zones(
+        &self,
+        source: &SourceFacts,
+        object: Object<'_>,
+        progress: &Progress,
+    ) -> Result<bool, BigQueryError> {
+        tokio::select! {
+            loaded = self.replace_zones(source, object, progress) => loaded,
+            () = progress.cancelled() => Err(BigQueryError::Interrupted),
+        }
+    }
+
+    async fn replace_zones(
+        &self,
+        source: &SourceFacts,
+        object: Object<'_>,
+        progress: &Progress,
+    ) -> Result<bool, BigQueryError> {
+        let jobs = self.ready().await?;
+        let digest = source.sha256.to_string();
+        // A label has 63 letters at most.
+        let digest = &digest[..32];
+        let Dataset { project, dataset } = &self.dataset;
+        let new = |fields| Table::new(project, dataset, TABLE, TableSchema { fields });
+        match jobs.api.table(&self.dataset, TABLE).await? {
+            Some(table) if !has_label(&table, MADE_BY) => return Ok(false),
+            Some(table) => {
+                let filled = table.num_rows.as_deref().is_some_and(|rows| rows != "0");
+                if filled && has_label(&table, (SOURCE, digest)) {
+                    return Ok(true);
+                }
+            }
+            None => {
+                let mut table = new(schema().fields);
+                table.description = Some("The taxi zones: what the location ids mean".into());
+                table.labels = Some(labels([]));
+                jobs.api.make(table).await?;
+            }
+        }
+        let job = LoadJob {
+            ids: JobIds::of("zones", &[project, dataset, object.address, object.version, digest]),
+            load: JobConfigurationLoad {
+                destination_table: Some(self.dataset.reference(TABLE)),
+                create_disposition: Some("CREATE_NEVER".to_owned()),
+                schema: Some(schema()),
+                ..object.parquet()
+            },
+            labels: labels([]),
+            media: object.media(),
+        };
+        // Whether a job of another run is the last that loaded them, nothing tells.
+        let fresh = async |found: &Finished| Ok(found.fresh);
+        jobs.settle(&job, progress, fresh).await?;
+        let mut labelled = new(None);
+        labelled.labels = Some(labels([(SOURCE, digest)]));
+        jobs.api.change(labelled).await?;
+        Ok(true)
+    }
+}
