@@ -60,8 +60,8 @@ impl JobIds {
 pub(super) enum Media<'a> {
     /// What its configuration names in `gs://`.
     Stored,
-    /// A local file of this size, sent along.
-    File(&'a Path, u64),
+    /// A local file, sent along.
+    File(&'a Path),
     /// These bytes, sent along.
     Bytes(&'a [u8]),
 }

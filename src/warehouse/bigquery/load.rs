@@ -60,10 +60,10 @@ pub struct Load<'a> {
     pub force: bool,
 }
 
-impl Object<'_> {
+impl<'a> Object<'a> {
     /// What a job reads.
-    pub(super) fn media(&self) -> Media<'_> {
-        self.local.map_or(Media::Stored, |path| Media::File(path, self.bytes))
+    pub(super) fn media(&self) -> Media<'a> {
+        self.local.map_or(Media::Stored, Media::File)
     }
 
     /// The configuration of a job that reads it, where `gs://` tells it from where.
@@ -97,7 +97,7 @@ impl Warehouse {
 
     /// Where it is, for people: project and dataset.
     pub fn address(&self) -> String {
-        format!("bigquery {}.{}", self.dataset.project, self.dataset.dataset)
+        format!("{}.{}", self.dataset.project, self.dataset.dataset)
     }
 
     /// Where a month goes, for people.
@@ -240,9 +240,7 @@ impl Warehouse {
             ..object.parquet()
         };
         let labels = labels([("colour", colour), ("month", of_month.as_str())]);
-        // The file outlives the job: it is the lake's.
-        let media = object.local.map_or(Media::Stored, |path| Media::File(path, object.bytes));
-        LoadJob { ids, load, labels, media }
+        LoadJob { ids, load, labels, media: object.media() }
     }
 
     /// Looks after the view over the taxis, once in a run for each of them.

@@ -2,7 +2,7 @@
 //! (<https://cloud.google.com/bigquery/docs/reference/api-uploads>).
 
 use std::io::SeekFrom;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -46,11 +46,7 @@ impl Api {
         media: Media<'_>,
         progress: &Progress,
     ) -> Result<Job, BigQueryError> {
-        let (size, shown) = match media {
-            Media::File(path, size) => (size, path),
-            Media::Bytes(bytes) => (bytes.len() as u64, Path::new("the rows of the ledger")),
-            Media::Stored => (0, Path::new("")),
-        };
+        let (mut body, size) = Body::open(media).await?;
         let request = self
             .upload(Method::POST, path)
             .query(&[("uploadType", "resumable")])
@@ -68,13 +64,13 @@ impl Api {
         let (mut at, mut tries) = (0, 0);
         let mut waits = waits();
         loop {
-            let part = part_of(media, at, size).await?;
+            let part = body.part(at, size).await?;
             let sent = self.put(session, Some((at, part)), size).await;
             let said = match sent {
                 Err(error) if error.retry() != Retry::Never => {
                     tries += 1;
                     if tries >= TRIES {
-                        let (path, last) = (shown.to_owned(), Box::new(error));
+                        let (path, last) = (body.shown(), Box::new(error));
                         return Err(BigQueryError::Upload { path, tries, at, last });
                     }
                     tracing::debug!("{error}: asking what has arrived");
@@ -164,21 +160,50 @@ fn arrived(headers: &HeaderMap) -> u64 {
     last.map_or(0, |last| last.saturating_add(1))
 }
 
-/// The bytes from an offset on, a part of them.
-async fn part_of(media: Media<'_>, at: u64, size: u64) -> Result<Bytes, BigQueryError> {
-    let length = PART.min(size.saturating_sub(at));
-    match media {
-        Media::Stored => Ok(Bytes::new()),
-        Media::Bytes(bytes) => {
-            Ok(Bytes::copy_from_slice(&bytes[at as usize..(at + length) as usize]))
+/// What is sent: the bytes of one file, even where another takes its place meanwhile.
+enum Body<'a> {
+    File(tokio::fs::File, &'a Path),
+    Bytes(&'a [u8]),
+}
+
+impl<'a> Body<'a> {
+    /// What is sent, and how many bytes of it.
+    async fn open(media: Media<'a>) -> Result<(Self, u64), BigQueryError> {
+        match media {
+            Media::Stored => Ok((Self::Bytes(&[]), 0)),
+            Media::Bytes(bytes) => Ok((Self::Bytes(bytes), bytes.len() as u64)),
+            Media::File(path) => {
+                let reading = |source| BigQueryError::Io { path: path.to_owned(), source };
+                let file = tokio::fs::File::open(path).await.map_err(reading)?;
+                let size = file.metadata().await.map_err(reading)?.len();
+                Ok((Self::File(file, path), size))
+            }
         }
-        Media::File(path, _) => {
-            let reading = |source| BigQueryError::Io { path: path.to_owned(), source };
-            let mut file = tokio::fs::File::open(path).await.map_err(reading)?;
-            file.seek(SeekFrom::Start(at)).await.map_err(reading)?;
-            let mut bytes = vec![0; length as usize];
-            file.read_exact(&mut bytes).await.map_err(reading)?;
-            Ok(bytes.into())
+    }
+
+    /// Its name, for people.
+    fn shown(&self) -> PathBuf {
+        match self {
+            Self::File(_, path) => path.to_path_buf(),
+            Self::Bytes(_) => "a row of the ledger".into(),
+        }
+    }
+
+    /// The bytes from an offset on, a part of them.
+    async fn part(&mut self, at: u64, size: u64) -> Result<Bytes, BigQueryError> {
+        let length = PART.min(size.saturating_sub(at)) as usize;
+        match self {
+            Self::Bytes(bytes) => {
+                let rest = bytes.get(at as usize..).unwrap_or_default();
+                Ok(Bytes::copy_from_slice(&rest[..length.min(rest.len())]))
+            }
+            Self::File(file, path) => {
+                let reading = |source| BigQueryError::Io { path: path.to_path_buf(), source };
+                file.seek(SeekFrom::Start(at)).await.map_err(reading)?;
+                let mut bytes = vec![0; length];
+                file.read_exact(&mut bytes).await.map_err(reading)?;
+                Ok(bytes.into())
+            }
         }
     }
 }
