@@ -14,7 +14,7 @@ use super::fault::{Fault, Faults};
 #[derive(Debug, thiserror::Error)]
 pub enum BigQueryError {
     /// A name that BigQuery does not take.
-    #[error("'{name}' is no name of a {what}: {rule}")]
+    #[error("'{name}' is no name of a {what}: use {rule}")]
     BadName {
         /// What it names.
         what: &'static str,

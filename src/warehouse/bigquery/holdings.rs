@@ -52,7 +52,7 @@ impl Warehouse {
         progress: &Progress,
     ) -> Result<Option<Sums>, BigQueryError> {
         tokio::select! {
-            sums = self.count(file) => sums,
+            sums = Box::pin(self.count(file)) => sums,
             () = progress.cancelled() => Err(BigQueryError::Interrupted),
         }
     }
@@ -105,7 +105,7 @@ impl Warehouse {
         progress: &Progress,
     ) -> Result<Vec<String>, BigQueryError> {
         tokio::select! {
-            dropped = self.take_out(file) => dropped,
+            dropped = Box::pin(self.take_out(file)) => dropped,
             () = progress.cancelled() => Err(BigQueryError::Interrupted),
         }
     }

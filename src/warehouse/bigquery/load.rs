@@ -164,7 +164,7 @@ impl Warehouse {
         progress: &Progress,
     ) -> Result<Loaded, E> {
         let loaded = tokio::select! {
-            loaded = self.replace(load, proof, progress) => loaded?,
+            loaded = Box::pin(self.replace(load, proof, progress)) => loaded?,
             () = progress.cancelled() => return Err(BigQueryError::Interrupted.into()),
         };
         if loaded != Loaded::Unchanged {

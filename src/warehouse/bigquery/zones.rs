@@ -37,7 +37,7 @@ impl Warehouse {
         progress: &Progress,
     ) -> Result<bool, BigQueryError> {
         tokio::select! {
-            loaded = self.replace_zones(source, object, progress) => loaded,
+            loaded = Box::pin(self.replace_zones(source, object, progress)) => loaded,
             () = progress.cancelled() => Err(BigQueryError::Interrupted),
         }
     }
