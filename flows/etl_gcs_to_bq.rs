@@ -1,5 +1,6 @@
 //! `etl-gcs-to-bq`: a month from the lake into BigQuery.
 
+use futures_util::future::join;
 use nyc_taxi_etl::config::{TaskError, Tools};
 use nyc_taxi_etl::flow::{MonthReport, Progress, Run, RunReport, State};
 use nyc_taxi_etl::trip::{Item, TripFile};
@@ -16,12 +17,9 @@ pub(crate) async fn etl_gcs_to_bq(
     files: &[TripFile],
 ) -> Result<RunReport, TaskError> {
     let warehouse = tools.bigquery()?;
-    let jobs = tools.settings().jobs;
-    let months =
-        run.months(NAME, files, jobs, async |file| month(run, tools, &warehouse, file).await);
-    let report = months.await;
-    zones(run, tools, &warehouse).await;
-    Ok(report)
+    let months = run.months(files, async |file| month(run, tools, &warehouse, file).await);
+    let zones = zones(run, tools, &warehouse);
+    Ok(run.flow(NAME, files, async { join(months, zones).await.0 }).await)
 }
 
 /// One month.
@@ -50,7 +48,7 @@ pub(crate) async fn month(
 
 /// The zones are small and serve the months: where they cannot be loaded, the months are there
 /// all the same.
-async fn zones(run: &Run, tools: &Tools, warehouse: &Warehouse) {
+pub(crate) async fn zones(run: &Run, tools: &Tools, warehouse: &Warehouse) {
     let loaded = run.task("write-bq", Item::Zones, async |progress: Progress| {
         tools.load_zones_bigquery(warehouse, &progress).await
     });

@@ -4,10 +4,10 @@ use futures_util::future::{join, join_all};
 use nyc_taxi_etl::config::{TaskError, Tools};
 use nyc_taxi_etl::flow::{LoadReport, Run, RunReport};
 use nyc_taxi_etl::trip::TripFile;
-use nyc_taxi_etl::warehouse::{WarehouseKind, postgres};
+use nyc_taxi_etl::warehouse::{WarehouseKind, bigquery, postgres};
 
 use crate::terminal::Error;
-use crate::{etl_gcs_to_postgres, etl_web_to_gcs, etl_zones};
+use crate::{etl_gcs_to_bq, etl_gcs_to_postgres, etl_web_to_gcs, etl_zones};
 
 /// The name of the flow.
 pub(crate) const NAME: &str = "etl-parent-flow";
@@ -39,6 +39,7 @@ pub(crate) async fn etl_parent_flow(
 /// A warehouse that months go on to.
 enum Warehouse {
     Postgres(postgres::Warehouse),
+    BigQuery(bigquery::Warehouse),
 }
 
 impl Warehouse {
@@ -49,7 +50,7 @@ impl Warehouse {
             all.push(Self::Postgres(tools.postgres()?));
         }
         if kinds.contains(&WarehouseKind::BigQuery) {
-            return Err("etl-parent-flow cannot load BigQuery yet".into());
+            all.push(Self::BigQuery(tools.bigquery()?));
         }
         Ok(all)
     }
@@ -61,12 +62,18 @@ impl Warehouse {
                 let to = WarehouseKind::Postgres.as_str();
                 LoadReport::new(to, warehouse.place(file), loaded)
             }
+            Self::BigQuery(warehouse) => {
+                let loaded = etl_gcs_to_bq::month(run, tools, warehouse, file).await;
+                let to = WarehouseKind::BigQuery.as_str();
+                LoadReport::new(to, warehouse.place(file), loaded)
+            }
         }
     }
 
     async fn zones(&self, run: &Run, tools: &Tools) {
         match self {
             Self::Postgres(warehouse) => etl_gcs_to_postgres::zones(run, tools, warehouse).await,
+            Self::BigQuery(warehouse) => etl_gcs_to_bq::zones(run, tools, warehouse).await,
         }
     }
 }

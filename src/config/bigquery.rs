@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::Deserialize;
 
-use crate::flow::{Failure, Progress, Run};
+use crate::flow::{Failure, Progress, Run, Stop};
 use crate::lake::{self, LakeError, Published, ServiceAccount, Tokens};
 use crate::trip::TripFile;
 use crate::warehouse::Loaded;
@@ -53,7 +53,7 @@ impl Tools {
         };
         tokio::select! {
             loaded = load => loaded,
-            () = progress.cancelled() => Err(TaskError::Interrupted),
+            () = progress.cancelled() => Err(Stop::Interrupted.into()),
         }
     }
 

@@ -90,7 +90,7 @@ pub(super) struct Finished {
 /// What came of handing a job in.
 pub(super) enum Inserted {
     /// It is accepted.
-    Accepted(Job),
+    Accepted(Box<Job>),
     /// There is a job of its id.
     Exists,
 }
@@ -159,7 +159,7 @@ impl Jobs {
 
     /// A job by its id; none where there is none
     /// (<https://cloud.google.com/bigquery/docs/reference/rest/v2/jobs/get>).
-    async fn job(&self, id: &str) -> Result<Option<Job>, BigQueryError> {
+    async fn job(&self, id: &str) -> Result<Option<Box<Job>>, BigQueryError> {
         let path = format!("projects/{}/jobs/{}", part(&self.dataset.project), part(id));
         let request = self.api.request(Method::GET, &path).query(&[("location", &self.location)]);
         match self.api.ask("looking for the job", request, None::<&()>).await {
@@ -169,7 +169,7 @@ impl Jobs {
         }
     }
 
-    async fn existing(&self, id: &str) -> Result<Job, BigQueryError> {
+    async fn existing(&self, id: &str) -> Result<Box<Job>, BigQueryError> {
         self.job(id).await?.ok_or_else(|| BigQueryError::Garbled {
             step: "starting the job",
             what: format!("the id {id} is taken, and there is no such job in {}", self.location),
@@ -183,7 +183,7 @@ impl Jobs {
         job: &LoadJob<'_>,
         progress: &Progress,
     ) -> Result<Inserted, BigQueryError> {
-        let resource = Job {
+        let resource = Box::new(Job {
             configuration: Some(JobConfiguration {
                 load: Some(job.load.clone()),
                 labels: Some(job.labels.clone()),
@@ -195,7 +195,7 @@ impl Jobs {
                 location: Some(self.location.clone()),
             }),
             ..Job::default()
-        };
+        });
         let path = format!("projects/{}/jobs", part(&self.dataset.project));
         let inserted = match job.media {
             Media::Stored => {
@@ -212,7 +212,7 @@ impl Jobs {
     }
 
     /// Waits until a job is done.
-    async fn wait(&self, id: &str, mut job: Job) -> Result<Job, BigQueryError> {
+    async fn wait(&self, id: &str, mut job: Box<Job>) -> Result<Box<Job>, BigQueryError> {
         let (first, longest) = WAITS;
         let mut waits = ExponentialBuilder::default()
             .with_jitter()

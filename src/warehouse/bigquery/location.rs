@@ -27,8 +27,7 @@ pub(super) fn beside(dataset: &str, bucket: &str, pair: &[String]) -> bool {
     };
     regions.iter().any(|region| match (dataset.as_str(), region.as_str()) {
         // A dataset of the United States loads from everywhere.
-        ("us", _) => true,
-        ("eu", "eu") => true,
+        ("us", _) | ("eu", "eu") => true,
         ("eu", region) => region.starts_with("europe-") && !NOT_EU.contains(&region),
         (dataset, "us") => dataset.starts_with("us-"),
         (dataset, "eu") => dataset.starts_with("europe-"),

@@ -45,7 +45,7 @@ impl Api {
         job: &Job,
         media: Media<'_>,
         progress: &Progress,
-    ) -> Result<Job, BigQueryError> {
+    ) -> Result<Box<Job>, BigQueryError> {
         let (mut body, size) = Body::open(media).await?;
         let request = self
             .upload(Method::POST, path)
@@ -90,7 +90,7 @@ impl Api {
                 sent => sent.map_err(lost)?,
             };
             match said {
-                Said::Job(job) => return Ok(*job),
+                Said::Job(job) => return Ok(job),
                 Said::Has(has) if has > at && has <= size => {
                     progress.advance(has - at);
                     at = has;
@@ -130,7 +130,7 @@ impl Api {
             return Ok(Said::Has(arrived(response.headers())));
         }
         let job = read(STEP, accepted(STEP, response).await?).await?;
-        Ok(Said::Job(Box::new(job)))
+        Ok(Said::Job(job))
     }
 }
 

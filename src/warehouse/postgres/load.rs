@@ -108,7 +108,7 @@ impl Warehouse {
 
     /// Whether what is loaded of a month is this version of it, by the ledger.
     pub async fn holds(&self, file: TripFile, month: &Provenance) -> Result<bool, PostgresError> {
-        Ok(self.known(file).await?.is_some_and(|loaded| ledger::same(&loaded, month)))
+        Ok(self.known(file).await?.is_some_and(|loaded| loaded.same_rows(month)))
     }
 
     /// Loads a month in place of what the table has of it. `batches` are its trips, with the
