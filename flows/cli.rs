@@ -12,6 +12,7 @@ use crate::connections::Connections;
 use crate::deploy::{DeployArgs, deploy_file};
 use crate::etl_zones::etl_zones;
 use crate::flow::Flow;
+use crate::flow_run::FlowRunArgs;
 use crate::terminal::{Error, Exit, cancelled_by_signal, log, on_terminal, print, warn, width};
 use crate::{drop, examples, show, status, verify};
 
@@ -88,6 +89,11 @@ enum Command {
     /// Bring the deployments of a file to a Prefect server
     #[command(after_help = examples::DEPLOY)]
     Deploy(DeployArgs),
+    /// What a Prefect worker asks for
+    FlowRun {
+        #[command(subcommand)]
+        what: FlowRunArgs,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -235,6 +241,7 @@ impl Cli {
                 Command::Connections { what } => what.execute().await,
                 Command::Completions { shell } => completions(shell),
                 Command::Deploy(args) => deploy_file(args).await,
+                Command::FlowRun { what } => what.run().await,
             }
         })
     }

@@ -111,3 +111,13 @@ Examples:
   taxi deploy --only monthly
   prefect worker start --pool nyc-taxi
   prefect deployment run etl-parent-flow/monthly -p year=2019 -p 'months=[6,7]'";
+
+pub(crate) const FLOW_RUN_EXECUTE: &str = "\
+A worker names the flow run by PREFECT__FLOW_RUN_ID, its server by PREFECT_API_URL.
+
+Examples:
+  prefect worker start --pool nyc-taxi
+  taxi flow-run execute --id 5707e928-5723-4f1e-8e5a-f6b00df088d1
+
+SIGTERM stops it at a safe point. Exit codes: 0 the server knows how the run ended, however that
+was; 1 it does not, and the run failed";

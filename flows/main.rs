@@ -13,6 +13,7 @@ mod etl_web_to_gcs;
 mod etl_zones;
 mod examples;
 mod flow;
+mod flow_run;
 mod ingest_data;
 mod show;
 mod status;

@@ -127,7 +127,7 @@ impl Settings {
     }
 
     /// What must not be shown, wherever it may turn up.
-    fn secrets(&self) -> Vec<String> {
+    pub fn secrets(&self) -> Vec<String> {
         let database = self.database.iter().filter_map(|database| database.url().ok());
         let database = database.flat_map(|url| {
             let parsed = Url::parse(url.reveal()).ok();

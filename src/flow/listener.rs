@@ -4,8 +4,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tracing::Level;
 
-use super::{Event, State, TaskName, thousands};
+use super::{Event, TaskName};
 
 /// Someone who is told what happens in a run.
 pub trait Listener: Send + Sync {
@@ -19,39 +20,11 @@ pub struct LogLines;
 
 impl Listener for LogLines {
     fn hear(&self, event: &Event<'_>) {
-        match event {
-            Event::TaskStarted(task) => tracing::info!("{task}: started"),
-            Event::RunStarted { .. }
-            | Event::MonthStarted(_)
-            | Event::TaskProgress { .. }
-            | Event::RunDone(_) => {}
-            Event::TaskRetrying { task, error, wait } => {
-                tracing::warn!("{task}: {error}; trying again in {:.1} s", wait.as_secs_f64());
-            }
-            Event::TaskDone { task, took } => {
-                tracing::info!("{task}: done in {:.2} s", took.as_secs_f64());
-            }
-            Event::TaskFailed { task, error } => tracing::error!("{task}: {error}"),
-            Event::TaskStopped(task) => tracing::warn!("{task}: stopped"),
-            Event::Warning { item, text } => tracing::warn!("{item}: {text}"),
-            Event::MonthDone(month) => match month.state {
-                State::Published => tracing::info!(
-                    "{}: {} rows read = {} kept + {} quarantined",
-                    month.file(),
-                    thousands(month.rows_read.unwrap_or_default()),
-                    thousands(month.rows_kept.unwrap_or_default()),
-                    thousands(month.rows_quarantined.unwrap_or_default()),
-                ),
-                State::Loaded => tracing::info!(
-                    "{}: {} rows loaded",
-                    month.file(),
-                    thousands(month.rows_loaded.unwrap_or_default())
-                ),
-                State::Unchanged => tracing::info!("{}: unchanged", month.file()),
-                State::NotPublished => tracing::info!("{}: not published yet", month.file()),
-                // Said by the task that failed or stopped.
-                State::Failed | State::Interrupted | State::NotBegun => {}
-            },
+        match event.line() {
+            Some((Level::ERROR, line)) => tracing::error!("{line}"),
+            Some((Level::WARN, line)) => tracing::warn!("{line}"),
+            Some((_, line)) => tracing::info!("{line}"),
+            None => {}
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod event;
 mod id;
+mod line;
 mod listener;
 mod progress;
 mod report;
@@ -19,7 +20,7 @@ pub use progress::Progress;
 pub use report::{LoadReport, MonthReport, RunReport, State};
 pub use run::{Limits, Policy, Run};
 pub use stop::Stop;
-pub use table::{bytes, month_table, thousands};
+pub use table::{bytes, month_table, row_sum, thousands};
 
 use std::time::{Duration, SystemTime};
 

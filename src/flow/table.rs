@@ -26,7 +26,7 @@ pub fn month_table(months: &[MonthReport], width: Option<u16>) -> String {
         parts.push(rules);
     }
     if months.iter().any(|month| month.rows_read.is_some()) {
-        parts.push(sum(months, &warehouses));
+        parts.push(format!(" {}", sum(months, "\n ")));
     }
     for month in months {
         if let Some(error) = &month.error {
@@ -149,10 +149,15 @@ fn printed(table: &mut Table) -> String {
 }
 
 /// The rows of all months together: what was read is what was kept and what was set aside.
-fn sum(months: &[MonthReport], warehouses: &[&str]) -> String {
+pub fn row_sum(months: &[MonthReport]) -> String {
+    sum(months, "; ")
+}
+
+/// The same, with this between what was kept and what each warehouse has of it.
+fn sum(months: &[MonthReport], between: &str) -> String {
     let all = |of: fn(&MonthReport) -> Option<u64>| thousands(months.iter().filter_map(of).sum());
     let mut sum = format!(
-        " {} rows read = {} kept + {} set aside",
+        "{} rows read = {} kept + {} set aside",
         all(|month| month.rows_read),
         all(|month| month.rows_kept),
         all(|month| month.rows_quarantined)
@@ -162,14 +167,14 @@ fn sum(months: &[MonthReport], warehouses: &[&str]) -> String {
         sum.push_str(&all(|month| month.rows_loaded));
         sum.push_str(" loaded");
     }
-    let in_each = warehouses.iter().map(|warehouse| {
+    let in_each = warehouses(months).into_iter().map(|warehouse| {
         let loads = months.iter().flat_map(|month| &month.loads);
-        let loaded = loads.filter(|load| load.to == *warehouse).filter_map(|load| load.rows_loaded);
+        let loaded = loads.filter(|load| load.to == warehouse).filter_map(|load| load.rows_loaded);
         format!("{} in {warehouse}", thousands(loaded.sum()))
     });
     let in_each = in_each.collect::<Vec<_>>().join(", ");
     if !in_each.is_empty() {
-        sum.push_str("\n ");
+        sum.push_str(between);
         sum.push_str(&in_each);
     }
     sum

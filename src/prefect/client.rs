@@ -77,6 +77,8 @@ impl Api {
         let client = Client::builder()
             .user_agent(concat!("taxi/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(Duration::from_secs(10))
+            // The server closes an idle connection after 5 s: rather a new one than a lost call.
+            .pool_idle_timeout(Duration::from_secs(4))
             .timeout(Duration::from_secs(60))
             .build()
             .map_err(PrefectError::Client)?;

@@ -11,6 +11,7 @@ mod form;
 mod manifest;
 mod pools;
 mod profile;
+pub mod report;
 mod runs;
 
 pub use blocks::{Block, BlockError, BlockName, GoogleKey};

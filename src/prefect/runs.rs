@@ -58,6 +58,9 @@ pub struct StateDetails {
     /// The subflow run that a task run stands for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub child_flow_run_id: Option<Id>,
+    /// The place that the run holds among those of its deployment that may run at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deployment_concurrency_lease_id: Option<Id>,
 }
 
 /// A state that is asked for.

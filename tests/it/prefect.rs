@@ -3,3 +3,5 @@
 mod blocks;
 mod client;
 mod deploy;
+mod deployed;
+mod execute;

@@ -44,6 +44,11 @@ impl Taxi {
         self
     }
 
+    /// The variables that are set for all runs.
+    pub fn settings(&self) -> &[(String, String)] {
+        &self.settings
+    }
+
     /// The folder the program runs in.
     pub fn folder(&self) -> &Path {
         self.folder.path()

@@ -1,0 +1,131 @@
+//! `taxi flow-run execute`: what a Prefect worker starts to run a flow run of a deployment.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clap::{Args, Subcommand};
+use nyc_taxi_etl::config::{Options, Settings, Tools};
+use nyc_taxi_etl::flow::{Listener, LogLines, Run};
+use nyc_taxi_etl::prefect::report::{Execution, Outcome, Terms};
+use nyc_taxi_etl::prefect::{Api, Id, PrefectError};
+use nyc_taxi_etl::trip::Month;
+use tokio_util::sync::CancellationToken;
+
+use crate::examples;
+use crate::flow::Flow;
+use crate::terminal::{Error, Exit, Failed, cancelled_by_signal, warn};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum FlowRunArgs {
+    /// Run a flow run of a Prefect server and report it there: what a worker starts
+    #[command(after_help = examples::FLOW_RUN_EXECUTE)]
+    Execute(ExecuteArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExecuteArgs {
+    /// The flow run. Its server is named by PREFECT_API_URL, who asks by PREFECT_API_KEY or
+    /// PREFECT_API_AUTH_STRING
+    #[arg(long, value_name = "ID", env = "PREFECT__FLOW_RUN_ID")]
+    id: String,
+
+    /// How often the flow is tried again after it failed, where the flow run does not say
+    #[arg(long, value_name = "N", default_value_t = 0, env = "TAXI_FLOW_RETRIES")]
+    flow_retries: u32,
+
+    /// How long until then
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration, env = "TAXI_FLOW_RETRY_DELAY")]
+    flow_retry_delay: Duration,
+
+    /// How long a server that is away is waited for at the end, until it has the whole record
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = humantime::parse_duration, env = "TAXI_DELIVER_FOR")]
+    deliver_for: Duration,
+
+    #[command(flatten)]
+    options: Options,
+}
+
+/// How often the server is asked whether the run is to stop.
+const ASK_EVERY: Duration = Duration::from_secs(10);
+
+/// What the environment holds that no log should.
+const SECRETS: [&str; 3] = ["PREFECT_API_KEY", "PREFECT_API_AUTH_STRING", "PGPASSWORD"];
+
+impl FlowRunArgs {
+    pub(crate) async fn run(self) -> Result<Exit, Error> {
+        match self {
+            Self::Execute(args) => Box::pin(execute(args)).await,
+        }
+    }
+}
+
+async fn execute(args: ExecuteArgs) -> Result<Exit, Error> {
+    let stop = cancelled_by_signal();
+    let terms = Terms {
+        retries: args.flow_retries,
+        retry_delay: args.flow_retry_delay,
+        deliver_for: args.deliver_for,
+        ask_every: ASK_EVERY,
+    };
+    let (api, id) = (Api::find()?, Id::from(args.id));
+    let mut execution = tokio::select! {
+        found = Execution::find(api, &id, terms) => found.map_err(|error| failed(&error))?,
+        () = stop.cancelled() => return Ok(Exit::Interrupted),
+    };
+    execution.hide(SECRETS.into_iter().filter_map(|name| std::env::var(name).ok()));
+    let outcome = match prepare(&execution, &args.options) {
+        Ok((flow, tools)) => {
+            execution.hide(tools.settings().secrets());
+            run(&execution, &flow, &tools, &stop).await
+        }
+        Err(error) => {
+            tracing::error!("{error}");
+            execution.refuse(&error.to_string()).await
+        }
+    };
+    let outcome = outcome.map_err(|error| failed(&error))?;
+    // Whatever the flow came to: a worker takes another code for a crash.
+    Ok(match outcome {
+        Outcome::Recorded | Outcome::Lost { ok: true } => Exit::Done,
+        Outcome::NotRun(why) => {
+            tracing::warn!("{why}");
+            Exit::Done
+        }
+        Outcome::Lost { ok: false } if stop.is_cancelled() => Exit::Interrupted,
+        Outcome::Lost { ok: false } => Exit::Failed,
+    })
+}
+
+/// The flow that is asked for, and the tools for it.
+fn prepare(execution: &Execution, options: &Options) -> Result<(Flow, Tools), Error> {
+    let flow = Flow::named(execution.flow(), execution.parameters().clone())?;
+    flow.months().files(Month::current())?;
+    let tools = Tools::new(Settings::resolve(options)?)?;
+    Ok((flow, tools))
+}
+
+async fn run(
+    execution: &Execution,
+    flow: &Flow,
+    tools: &Tools,
+    stop: &CancellationToken,
+) -> Result<Outcome, PrefectError> {
+    let settings = tools.settings();
+    let listeners: [Arc<dyn Listener>; 1] = [Arc::new(LogLines)];
+    let work = async |run: &Run| {
+        let started = Instant::now();
+        let report = flow.run(run, tools).await?;
+        // Who stops a run knows how it ended.
+        if !run.is_cancelled()
+            && let Err(error) = settings.notify(&report, started.elapsed()).await
+        {
+            warn(&error.to_string());
+        }
+        Ok(report)
+    };
+    Box::pin(execution.run(&listeners, stop, settings.policy, settings.limits, work)).await
+}
+
+fn failed(error: &PrefectError) -> Failed {
+    Failed(error.to_string())
+}
