@@ -1,11 +1,11 @@
 //! The command line: what can be asked, and how the answer is given.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use nyc_taxi_etl::config::{Options, Parameters, ParentParameters, Settings, Tools};
-use nyc_taxi_etl::flow::{Listener, LogLines, Run, Terminal, month_table};
+use nyc_taxi_etl::flow::{Journal, Listener, Run, month_table};
 
 use crate::config::{ConfigArgs, config};
 use crate::connections::Connections;
@@ -13,7 +13,9 @@ use crate::deploy::{DeployArgs, deploy_file};
 use crate::etl_zones::etl_zones;
 use crate::flow::Flow;
 use crate::flow_run::FlowRunArgs;
-use crate::terminal::{Error, Exit, cancelled_by_signal, log, on_terminal, print, warn, width};
+use crate::progress::{ProgressForm, Told, told};
+use crate::runs::{RunsArgs, runs};
+use crate::terminal::{Error, Exit, cancelled_by_signal, print, warn, width};
 use crate::{drop, examples, show, status, verify};
 
 /// The version, and the commit it is built from. What a month says of itself has the version
@@ -56,6 +58,8 @@ enum Command {
         #[command(subcommand)]
         flow: FlowArgs,
     },
+    /// Show the runs that the journal tells of
+    Runs(RunsArgs),
     /// Show what is there: a matrix of months for the lake and each warehouse
     #[command(after_help = status::EXAMPLES)]
     Status(status::StatusArgs),
@@ -131,7 +135,18 @@ impl FlowArgs {
         }
     }
 
-    async fn run(self) -> Result<Exit, Error> {
+    const fn progress(&self) -> Option<ProgressForm> {
+        match self {
+            Self::EtlWebToGcs(args)
+            | Self::EtlGcsToPostgres(args)
+            | Self::EtlGcsToBq(args)
+            | Self::IngestData(args) => args.progress.progress,
+            Self::EtlParentFlow(args) => args.progress.progress,
+            Self::EtlZones(args) => args.progress.progress,
+        }
+    }
+
+    async fn run(self, listener: Arc<dyn Listener>) -> Result<Exit, Error> {
         let (flow, printed, options) = match self {
             Self::EtlWebToGcs(args) => {
                 (Flow::EtlWebToGcs(args.parameters), args.printed, args.options)
@@ -148,9 +163,9 @@ impl FlowArgs {
             Self::EtlParentFlow(args) => {
                 (Flow::EtlParentFlow(args.parameters), args.printed, args.options)
             }
-            Self::EtlZones(args) => return zones(args).await,
+            Self::EtlZones(args) => return zones(args, listener).await,
         };
-        let (run, tools) = start(&options)?;
+        let (run, tools) = start(&options, listener)?;
         let started = Instant::now();
         let report = flow.run(&run, &tools).await?;
         match printed.output {
@@ -187,6 +202,8 @@ struct MonthsArgs {
     #[command(flatten)]
     printed: Printed,
     #[command(flatten)]
+    progress: Told,
+    #[command(flatten)]
     options: Options,
 }
 
@@ -197,6 +214,8 @@ struct ParentArgs {
     #[command(flatten)]
     printed: Printed,
     #[command(flatten)]
+    progress: Told,
+    #[command(flatten)]
     options: Options,
 }
 
@@ -204,6 +223,8 @@ struct ParentArgs {
 struct ZonesArgs {
     #[command(flatten)]
     printed: Printed,
+    #[command(flatten)]
+    progress: Told,
     #[command(flatten)]
     options: Options,
 }
@@ -227,14 +248,19 @@ impl Cli {
 
     /// Does what is asked.
     pub(crate) fn execute(self) -> Result<Exit, Error> {
-        log(&self.log)?;
+        let progress = match &self.command {
+            Command::Run { flow } => flow.progress(),
+            _ => None,
+        };
+        let listener = told(&self.log, progress)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(async {
+        let exit = runtime.block_on(async {
             match self.command {
-                Command::Run { flow } => flow.run().await,
+                Command::Run { flow } => flow.run(listener).await,
+                Command::Runs(args) => runs(args),
                 Command::Status(args) => status::status(args).await,
-                Command::Verify(args) => verify::verify(args).await,
-                Command::Drop(args) => drop::drop(args).await,
+                Command::Verify(args) => verify::verify(args, listener).await,
+                Command::Drop(args) => drop::drop(args, listener).await,
                 Command::Quarantine(args) => show::quarantine(args).await,
                 Command::Schema(args) => show::schema(&args),
                 Command::Config(args) => config(args),
@@ -243,7 +269,10 @@ impl Cli {
                 Command::Deploy(args) => deploy_file(args).await,
                 Command::FlowRun { what } => what.run().await,
             }
-        })
+        });
+        // What a stopped run has let go of may not end by itself.
+        runtime.shutdown_timeout(LEFT_BEHIND);
+        exit
     }
 }
 
@@ -254,8 +283,8 @@ fn completions(shell: clap_complete::Shell) -> Result<Exit, Error> {
     Ok(Exit::Done)
 }
 
-async fn zones(args: ZonesArgs) -> Result<Exit, Error> {
-    let (run, tools) = start(&args.options)?;
+async fn zones(args: ZonesArgs, listener: Arc<dyn Listener>) -> Result<Exit, Error> {
+    let (run, tools) = start(&args.options, listener)?;
     let report = etl_zones(&run, &tools).await;
     match (args.printed.output, report.rows) {
         (Output::Json, _) => print(&serde_json::to_string_pretty(&report)?)?,
@@ -265,12 +294,15 @@ async fn zones(args: ZonesArgs) -> Result<Exit, Error> {
     Ok(ended(&run, report.ok))
 }
 
+/// How long the end of the program waits for threads that nobody waits for.
+const LEFT_BEHIND: Duration = Duration::from_millis(500);
+
 /// A run and its tools, as the settings say.
-pub(crate) fn start(options: &Options) -> Result<(Run, Tools), Error> {
+pub(crate) fn start(options: &Options, listener: Arc<dyn Listener>) -> Result<(Run, Tools), Error> {
     let settings = Settings::resolve(options)?;
-    let listener: Arc<dyn Listener> =
-        if on_terminal() { Arc::new(Terminal::default()) } else { Arc::new(LogLines) };
-    let run = Run::new(vec![listener], cancelled_by_signal(), settings.policy, settings.limits);
+    let journal = Arc::new(Journal::new(&settings.runs, settings.keep_runs));
+    let run =
+        Run::new(vec![listener, journal], cancelled_by_signal(), settings.policy, settings.limits);
     Ok((run, Tools::new(settings)?))
 }
 

@@ -1,10 +1,11 @@
 //! `taxi drop`: a month taken out of the lake and the warehouses, after asking.
 
 use std::io::{self, BufRead, IsTerminal, Write};
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use nyc_taxi_etl::config::{Options, Settings, Tools};
-use nyc_taxi_etl::flow::thousands;
+use nyc_taxi_etl::flow::{Listener, thousands};
 use nyc_taxi_etl::inspect::{Facts, Store, Stores, Survey, drop_month};
 use nyc_taxi_etl::trip::{Colour, Month, TripFile};
 use nyc_taxi_etl::warehouse::WarehouseKind;
@@ -75,7 +76,7 @@ impl DropArgs {
 }
 
 /// Takes a month out of the stores.
-pub(crate) async fn drop(args: DropArgs) -> Result<Exit, Error> {
+pub(crate) async fn drop(args: DropArgs, listener: Arc<dyn Listener>) -> Result<Exit, Error> {
     let file = TripFile::new(args.colour, args.month);
     file.colour.check(file.month, Month::current())?;
     // Before the signals are minded: who is asked may break off at once.
@@ -83,7 +84,7 @@ pub(crate) async fn drop(args: DropArgs) -> Result<Exit, Error> {
         print(&format!("{file} stays as it is"))?;
         return Ok(Exit::Done);
     }
-    let (run, tools) = start(&args.options)?;
+    let (run, tools) = start(&args.options, listener)?;
     let stores = args.stores(&tools);
     let dropped = drop_month(&run, &stores, args.with_lake(), file).await;
     let ok = dropped.iter().all(|store| store.error.is_none());

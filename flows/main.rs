@@ -15,6 +15,8 @@ mod examples;
 mod flow;
 mod flow_run;
 mod ingest_data;
+mod progress;
+mod runs;
 mod show;
 mod status;
 mod terminal;

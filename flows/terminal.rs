@@ -1,4 +1,4 @@
-//! What the program has to do with its terminal: logs, signals, width, exit codes.
+//! What the program has to do with its terminal: signals, width, exit codes.
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -7,7 +7,6 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 use nyc_taxi_etl::inspect::Style;
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
 
 /// How the program ends.
 #[derive(Debug, Clone, Copy)]
@@ -62,27 +61,7 @@ pub(crate) fn on_terminal() -> bool {
     std::io::stderr().is_terminal()
 }
 
-/// Logs to stderr; on a terminal, where bars are shown, only what is wrong.
-pub(crate) fn log(level: &str) -> Result<(), Error> {
-    let quiet = on_terminal() && level == "info";
-    let filter = match (quiet, level) {
-        (true, _) => "error".to_owned(),
-        (false, "error" | "warn" | "info" | "debug" | "trace") => {
-            format!("warn,nyc_taxi_etl={level},taxi={level}")
-        }
-        (false, filter) => filter.to_owned(),
-    };
-    let colour = on_terminal() && std::env::var_os("NO_COLOR").is_none();
-    tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_new(filter)?)
-        .with_writer(std::io::stderr)
-        .with_ansi(colour)
-        .with_target(false)
-        .init();
-    Ok(())
-}
-
-/// The first SIGINT or SIGTERM lets the running task reach a safe point; the second ends the
+/// The first SIGINT or SIGTERM lets the running tasks reach a safe point; the second ends the
 /// program at once.
 pub(crate) fn cancelled_by_signal() -> CancellationToken {
     use tokio::signal::unix::{SignalKind, signal};

@@ -1,6 +1,9 @@
 //! `taxi verify`: every month counted afresh, and compared.
 
+use std::sync::Arc;
+
 use clap::Args;
+use nyc_taxi_etl::flow::Listener;
 use nyc_taxi_etl::inspect::{Stores, Survey, mends, verified_table, verify as count};
 use serde_json::json;
 
@@ -25,8 +28,8 @@ pub(crate) struct VerifyArgs {
 }
 
 /// Counts months afresh in all stores and compares.
-pub(crate) async fn verify(args: VerifyArgs) -> Result<Exit, Error> {
-    let (run, tools) = start(&args.asked.options)?;
+pub(crate) async fn verify(args: VerifyArgs, listener: Arc<dyn Listener>) -> Result<Exit, Error> {
+    let (run, tools) = start(&args.asked.options, listener)?;
     let stores = Stores::open(&tools, args.asked.warehouses());
     let (facts, files) = args.asked.gather(&stores).await?;
     let survey = Survey::judge(&stores, &facts, files, None);

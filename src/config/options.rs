@@ -43,6 +43,14 @@ pub struct Options {
     #[arg(long, value_name = "FOLDER", env = "TAXI_SPOOL")]
     pub spool: Option<PathBuf>,
 
+    /// The folder for the journal, which taxi runs shows [default: data/runs]
+    #[arg(long, value_name = "FOLDER", env = "TAXI_RUNS")]
+    pub runs: Option<PathBuf>,
+
+    /// How many runs the journal keeps; 0 for none [default: 100]
+    #[arg(long, value_name = "N", env = "TAXI_KEEP_RUNS")]
+    pub keep_runs: Option<usize>,
+
     /// The key file of a Google service account [default: the application default credentials]
     #[arg(long, value_name = "FILE", env = "TAXI_CREDENTIALS")]
     pub credentials: Option<Credentials>,

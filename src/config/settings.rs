@@ -38,6 +38,10 @@ pub struct Settings {
     pub lake: LakeAddress,
     /// The folder for what is on its way.
     pub spool: PathBuf,
+    /// The folder for the journal.
+    pub runs: PathBuf,
+    /// How many runs it keeps.
+    pub keep_runs: usize,
     /// How Google Cloud Storage is spoken to.
     pub gcs: GcsSettings,
     /// How the hosts of the files are spoken to.
@@ -177,6 +181,8 @@ impl Settings {
         let gcs = from.gcs(&lake, blocks)?;
         from.connection = None;
         let spool = from.pick("spool", |o| &o.spool, "data/spool".into());
+        let runs = from.pick("runs", |o| &o.runs, "data/runs".into());
+        let keep_runs = from.pick("keep_runs", |o| &o.keep_runs, 100);
         let force = from.pick("force", |o| &o.force, false);
         let keep_raw = from.pick("keep_raw", |o| &o.keep_raw, false);
         let on_new_column = from.pick("on_new_column", |o| &o.on_new_column, NewColumn::default());
@@ -216,6 +222,8 @@ impl Settings {
             zones,
             lake,
             spool,
+            runs,
+            keep_runs,
             gcs,
             http,
             force,

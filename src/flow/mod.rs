@@ -5,22 +5,30 @@
 
 mod event;
 mod id;
+mod journal;
 mod line;
 mod listener;
+mod past;
 mod progress;
+mod record;
 mod report;
 mod run;
 mod stop;
 mod table;
+mod terminal;
 
 pub use event::{Event, TaskName};
 pub use id::RunId;
-pub use listener::{Listener, LogLines, Terminal};
+pub use journal::Journal;
+pub use listener::{Listener, LogLines};
+pub use past::{Ending, PastRun, PastRunError};
 pub use progress::Progress;
+pub use record::JsonLines;
 pub use report::{LoadReport, MonthReport, RunReport, State};
 pub use run::{Limits, Policy, Run};
 pub use stop::Stop;
-pub use table::{bytes, month_table, row_sum, thousands};
+pub use table::{bytes, month_table, row_sum, run_table, thousands};
+pub use terminal::Terminal;
 
 use std::time::{Duration, SystemTime};
 

@@ -1,9 +1,10 @@
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, ContentArrangement, Table, TableComponent};
 
-use super::MonthReport;
+use super::{MonthReport, PastRun, State};
 
 /// The narrowest terminal on which the rules of a month fit beside it.
 const WIDE: u16 = 132;
@@ -39,6 +40,31 @@ pub fn month_table(months: &[MonthReport], width: Option<u16>) -> String {
         }
     }
     parts.join("\n")
+}
+
+/// Runs of the past as a table for people, with times as the clock here tells them.
+pub fn run_table(runs: &[PastRun], width: Option<u16>) -> String {
+    let header = ["run", "flow", "began", "took", "ended", "months", "failed"];
+    let mut table = plain_table(header.map(str::to_owned).into(), width);
+    for run in runs {
+        let count = |which: fn(State) -> bool| {
+            run.months.iter().filter(|month| which(month.state)).count().to_string()
+        };
+        let took = Duration::from_secs(run.seconds.round() as u64);
+        table.add_row([
+            run.run.clone(),
+            run.flow.clone(),
+            run.began.with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M").to_string(),
+            humantime::format_duration(took).to_string(),
+            run.ending.as_str().to_owned(),
+            format!("{} of {}", count(State::is_ok), run.asked),
+            count(|state| state == State::Failed),
+        ]);
+    }
+    for right in [3, 5, 6] {
+        align_right(&mut table, right);
+    }
+    printed(&mut table)
 }
 
 /// A column of the table of months.
@@ -218,7 +244,7 @@ pub fn bytes(size: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{LoadReport, State};
+    use super::super::LoadReport;
     use super::*;
     use crate::trip::{Colour, Counts, TripFile};
 

@@ -1,5 +1,8 @@
 //! Backfills: many months at once, to the lake and on to warehouses.
 
+mod events;
+mod interrupted;
+mod journal;
 mod parent;
 
 use std::collections::BTreeMap;
@@ -47,6 +50,18 @@ impl Backfill {
         let args = ["run", "etl-parent-flow", "--from", "2020-01", "--to", &last];
         let rest = ["--to-warehouse", "postgres", "--output", "json"];
         args.iter().chain(&rest).chain(more).map(|&arg| arg.to_owned()).collect()
+    }
+
+    /// Sets a variable of the environment for all runs.
+    fn set(self, name: &str, value: &str) -> Self {
+        Self { taxi: self.taxi.set(name, value), ..self }
+    }
+
+    /// What the journal tells of all runs.
+    fn journal(&self) -> String {
+        let runs = self.taxi.folder().join("runs");
+        let read = |name: &String| std::fs::read_to_string(runs.join(name)).unwrap();
+        self.taxi.files("runs").iter().map(read).collect()
     }
 
     fn run(&self, more: &[&str]) -> Ran {

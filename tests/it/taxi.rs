@@ -27,6 +27,8 @@ impl Taxi {
             ("TAXI_RETRY_DELAY", "20ms"),
             ("TAXI_RETRIES", "4"),
             ("TAXI_STALL_TIMEOUT", "2s"),
+            // Beside the lake: what is in that is counted.
+            ("TAXI_RUNS", "runs"),
             ("NO_COLOR", "1"),
         ];
         let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into();

@@ -6,7 +6,7 @@ use crate::taxi::Taxi;
 fn said(args: &[&str], code: i32) -> String {
     let taxi = Taxi::new();
     let mut command = taxi.command(args);
-    for name in ["TAXI_RETRIES", "TAXI_RETRY_DELAY", "TAXI_STALL_TIMEOUT"] {
+    for name in ["TAXI_RETRIES", "TAXI_RETRY_DELAY", "TAXI_STALL_TIMEOUT", "TAXI_RUNS"] {
         command.env_remove(name);
     }
     let output = command.output().unwrap();

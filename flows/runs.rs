@@ -1,0 +1,63 @@
+//! `taxi runs`: what the journal tells of runs.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use nyc_taxi_etl::config::{Options, Settings};
+use nyc_taxi_etl::flow::{PastRun, month_table, run_table};
+
+use crate::cli::Output;
+use crate::terminal::{Error, Exit, print, width};
+
+#[derive(Debug, Args)]
+pub(crate) struct RunsArgs {
+    #[command(subcommand)]
+    command: Option<RunsCommand>,
+
+    /// What is printed
+    #[arg(long, global = true, value_name = "FORM", default_value = "table", env = "TAXI_OUTPUT")]
+    output: Output,
+
+    /// The folder of the journal [default: data/runs]
+    #[arg(long, global = true, value_name = "FOLDER", env = "TAXI_RUNS")]
+    runs: Option<PathBuf>,
+
+    /// The file of settings [default: taxi.toml, where there is one]
+    #[arg(long, global = true, value_name = "FILE", env = "TAXI_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum RunsCommand {
+    /// Show one run: its months and what went wrong
+    Show {
+        /// Its name, or the beginning of it; last for the newest
+        run: String,
+    },
+}
+
+/// Shows the runs, or one.
+pub(crate) fn runs(args: RunsArgs) -> Result<Exit, Error> {
+    let mut options = Options::default();
+    (options.runs, options.config) = (args.runs, args.config);
+    let folder = Settings::resolve(&options)?.runs;
+    match (args.command, args.output) {
+        (None, Output::Json) => print(&serde_json::to_string_pretty(&PastRun::all(&folder)?)?)?,
+        (None, Output::Table) => match &PastRun::all(&folder)?[..] {
+            [] => print(&format!("no run is told of in {}", folder.display()))?,
+            runs => print(&run_table(runs, width()))?,
+        },
+        (Some(RunsCommand::Show { run }), Output::Json) => {
+            print(&serde_json::to_string_pretty(&PastRun::named(&folder, &run)?)?)?;
+        }
+        (Some(RunsCommand::Show { run }), Output::Table) => {
+            let run = PastRun::named(&folder, &run)?;
+            print(&run_table(std::slice::from_ref(&run), width()))?;
+            print(&month_table(&run.months, width()))?;
+            for warning in &run.warnings {
+                print(&format!(" {warning}"))?;
+            }
+        }
+    }
+    Ok(Exit::Done)
+}
