@@ -330,6 +330,7 @@ fn serve(folder: &Path, port: u16, settings: &[(String, String)]) -> Kept {
         .envs(QUIET)
         .env("PREFECT_HOME", folder.join("home"))
         .env("PREFECT_SERVER_UI_ENABLED", "false")
+        .env("PREFECT_SERVER_UI_API_URL", format!("http://127.0.0.1:{port}/api"))
         .envs(settings.iter().map(|(name, value)| (name, value)));
     Kept(command.spawn().unwrap())
 }
