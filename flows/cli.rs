@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use nyc_taxi_etl::config::{Options, Parameters, ParentParameters, Settings, Tools};
 use nyc_taxi_etl::flow::{Journal, Listener, Run, month_table};
+use nyc_taxi_etl::prefect::ServerBlocks;
 
 use crate::config::{ConfigArgs, config};
 use crate::connections::Connections;
@@ -165,7 +166,7 @@ impl FlowArgs {
             }
             Self::EtlZones(args) => return zones(args, listener).await,
         };
-        let (run, tools) = start(&options, listener)?;
+        let (run, tools) = start(&options, listener).await?;
         let started = Instant::now();
         let report = flow.run(&run, &tools).await?;
         match printed.output {
@@ -263,7 +264,7 @@ impl Cli {
                 Command::Drop(args) => drop::drop(args, listener).await,
                 Command::Quarantine(args) => show::quarantine(args).await,
                 Command::Schema(args) => show::schema(&args),
-                Command::Config(args) => config(args),
+                Command::Config(args) => config(args).await,
                 Command::Connections { what } => what.execute().await,
                 Command::Completions { shell } => completions(shell),
                 Command::Deploy(args) => deploy_file(args).await,
@@ -284,7 +285,7 @@ fn completions(shell: clap_complete::Shell) -> Result<Exit, Error> {
 }
 
 async fn zones(args: ZonesArgs, listener: Arc<dyn Listener>) -> Result<Exit, Error> {
-    let (run, tools) = start(&args.options, listener)?;
+    let (run, tools) = start(&args.options, listener).await?;
     let report = etl_zones(&run, &tools).await;
     match (args.printed.output, report.rows) {
         (Output::Json, _) => print(&serde_json::to_string_pretty(&report)?)?,
@@ -298,8 +299,11 @@ async fn zones(args: ZonesArgs, listener: Arc<dyn Listener>) -> Result<Exit, Err
 const LEFT_BEHIND: Duration = Duration::from_millis(500);
 
 /// A run and its tools, as the settings say.
-pub(crate) fn start(options: &Options, listener: Arc<dyn Listener>) -> Result<(Run, Tools), Error> {
-    let settings = Settings::resolve(options)?;
+pub(crate) async fn start(
+    options: &Options,
+    listener: Arc<dyn Listener>,
+) -> Result<(Run, Tools), Error> {
+    let settings = Settings::resolve_with(options, &ServerBlocks).await?;
     let journal = Arc::new(Journal::new(&settings.runs, settings.keep_runs));
     let run =
         Run::new(vec![listener, journal], cancelled_by_signal(), settings.policy, settings.limits);

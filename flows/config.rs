@@ -2,6 +2,7 @@
 
 use clap::Args;
 use nyc_taxi_etl::config::{Options, Settings};
+use nyc_taxi_etl::prefect::ServerBlocks;
 use nyc_taxi_etl::warehouse::WarehouseKind;
 use serde_json::Value;
 
@@ -20,9 +21,9 @@ pub(crate) struct ConfigArgs {
 }
 
 /// Shows the settings in force.
-pub(crate) fn config(mut args: ConfigArgs) -> Result<Exit, Error> {
+pub(crate) async fn config(mut args: ConfigArgs) -> Result<Exit, Error> {
     args.options.to_warehouse = args.to_warehouse;
-    let settings = Settings::resolve(&args.options)?;
+    let settings = Settings::resolve_with(&args.options, &ServerBlocks).await?;
     match args.printed.output {
         Output::Json => print(&serde_json::to_string_pretty(settings.effective())?)?,
         Output::Table => {

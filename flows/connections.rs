@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use futures_util::future::join_all;
 use nyc_taxi_etl::config::{Connection, ConnectionKind, Options};
 use nyc_taxi_etl::lake::LakeAccess;
+use nyc_taxi_etl::prefect::ServerBlocks;
 use serde::Serialize;
 
 use crate::cli::{Output, Printed};
@@ -46,14 +47,14 @@ pub(crate) struct TestArgs {
 impl Connections {
     pub(crate) async fn execute(self) -> Result<Exit, Error> {
         match self {
-            Self::List(args) => list(&args),
+            Self::List(args) => list(&args).await,
             Self::Test(args) => test(&args).await,
         }
     }
 }
 
-fn list(args: &ListArgs) -> Result<Exit, Error> {
-    let all = Connection::all(&args.options)?;
+async fn list(args: &ListArgs) -> Result<Exit, Error> {
+    let all = Connection::all(&args.options, &ServerBlocks).await?;
     match args.printed.output {
         Output::Json => print(&serde_json::to_string_pretty(&all)?)?,
         Output::Table => {
@@ -87,7 +88,7 @@ struct Tested {
 }
 
 async fn test(args: &TestArgs) -> Result<Exit, Error> {
-    let mut all = Connection::all(&args.options)?;
+    let mut all = Connection::all(&args.options, &ServerBlocks).await?;
     if let Some(name) = &args.name {
         all.retain(|connection| connection.name.as_ref() == Some(name));
         if all.is_empty() {
@@ -128,7 +129,7 @@ async fn test(args: &TestArgs) -> Result<Exit, Error> {
 
 /// What may be done there.
 async fn ask(connection: &Connection, options: &Options) -> Result<String, Error> {
-    let settings = connection.settings(options)?;
+    let settings = connection.settings(options, &ServerBlocks).await?;
     match connection.kind {
         ConnectionKind::Lake => Ok(match settings.lake.probe(&settings.gcs).await? {
             LakeAccess::Write => "may be read and written".to_owned(),

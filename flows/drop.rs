@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use nyc_taxi_etl::config::{Options, Settings, Tools};
 use nyc_taxi_etl::flow::{Listener, thousands};
 use nyc_taxi_etl::inspect::{Facts, Store, Stores, Survey, drop_month};
+use nyc_taxi_etl::prefect::ServerBlocks;
 use nyc_taxi_etl::trip::{Colour, Month, TripFile};
 use nyc_taxi_etl::warehouse::WarehouseKind;
 use serde_json::json;
@@ -84,7 +85,7 @@ pub(crate) async fn drop(args: DropArgs, listener: Arc<dyn Listener>) -> Result<
         print(&format!("{file} stays as it is"))?;
         return Ok(Exit::Done);
     }
-    let (run, tools) = start(&args.options, listener)?;
+    let (run, tools) = start(&args.options, listener).await?;
     let stores = args.stores(&tools);
     let dropped = drop_month(&run, &stores, args.with_lake(), file).await;
     let ok = dropped.iter().all(|store| store.error.is_none());
@@ -115,7 +116,7 @@ async fn ask(args: &DropArgs, file: TripFile) -> Result<bool, Error> {
     if !io::stdin().is_terminal() {
         return Err(NobodyToAsk(file).into());
     }
-    let tools = Tools::new(Settings::resolve(&args.options)?)?;
+    let tools = Tools::new(Settings::resolve_with(&args.options, &ServerBlocks).await?)?;
     let stores = args.stores(&tools);
     let facts = Facts::gather(&stores, &[file.colour]).await;
     let survey = Survey::judge(&stores, &facts, vec![file], None);

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use nyc_taxi_etl::config::{Options, Settings, Tools};
 use nyc_taxi_etl::flow::{Listener, LogLines, Run};
 use nyc_taxi_etl::prefect::report::{Execution, Outcome, Terms};
-use nyc_taxi_etl::prefect::{Api, Id, PrefectError};
+use nyc_taxi_etl::prefect::{Api, Id, PrefectError, ServerBlocks};
 use nyc_taxi_etl::trip::Month;
 use tokio_util::sync::CancellationToken;
 
@@ -73,7 +73,7 @@ async fn execute(args: ExecuteArgs) -> Result<Exit, Error> {
         () = stop.cancelled() => return Ok(Exit::Interrupted),
     };
     execution.hide(SECRETS.into_iter().filter_map(|name| std::env::var(name).ok()));
-    let outcome = match prepare(&execution, &args.options) {
+    let outcome = match prepare(&execution, &args.options).await {
         Ok((flow, tools)) => {
             execution.hide(tools.settings().secrets());
             run(&execution, &flow, &tools, &stop).await
@@ -97,10 +97,10 @@ async fn execute(args: ExecuteArgs) -> Result<Exit, Error> {
 }
 
 /// The flow that is asked for, and the tools for it.
-fn prepare(execution: &Execution, options: &Options) -> Result<(Flow, Tools), Error> {
+async fn prepare(execution: &Execution, options: &Options) -> Result<(Flow, Tools), Error> {
     let flow = Flow::named(execution.flow(), execution.parameters().clone())?;
     flow.months().files(Month::current())?;
-    let tools = Tools::new(Settings::resolve(options)?)?;
+    let tools = Tools::new(Settings::resolve_with(options, &ServerBlocks).await?)?;
     Ok((flow, tools))
 }
 

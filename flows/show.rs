@@ -9,6 +9,7 @@ use nyc_taxi_etl::clean::{RULES, RuleError};
 use nyc_taxi_etl::config::{Options, Settings, Tools};
 use nyc_taxi_etl::flow::thousands;
 use nyc_taxi_etl::lake::Quarantine;
+use nyc_taxi_etl::prefect::ServerBlocks;
 use nyc_taxi_etl::schema::{dictionary, page};
 use nyc_taxi_etl::trip::quarantine::QuarantinedRow;
 use nyc_taxi_etl::trip::{Colour, Month, TripFile};
@@ -53,7 +54,7 @@ pub(crate) async fn quarantine(args: QuarantineArgs) -> Result<Exit, Error> {
     }
     let file = TripFile::new(args.colour, args.month);
     file.colour.check(file.month, Month::current())?;
-    let tools = Tools::new(Settings::resolve(&args.options)?)?;
+    let tools = Tools::new(Settings::resolve_with(&args.options, &ServerBlocks).await?)?;
     let found = tools.quarantine(file).await.map_err(|error| Failed(error.to_string()))?;
     let mut found = found.ok_or_else(|| {
         let lake = tools.lake().address();

@@ -4,6 +4,7 @@ use clap::Args;
 use nyc_taxi_etl::config::{Settings, Tools};
 use nyc_taxi_etl::flow::Run;
 use nyc_taxi_etl::inspect::{Stores, Survey, ask_source};
+use nyc_taxi_etl::prefect::ServerBlocks;
 use serde_json::json;
 
 use crate::asked::Asked;
@@ -29,7 +30,7 @@ pub(crate) struct StatusArgs {
 
 /// Shows what the stores have.
 pub(crate) async fn status(args: StatusArgs) -> Result<Exit, Error> {
-    let settings = Settings::resolve(&args.asked.options)?;
+    let settings = Settings::resolve_with(&args.asked.options, &ServerBlocks).await?;
     // Nobody listens: what could not be asked is part of the picture.
     let run = Run::new(Vec::new(), cancelled_by_signal(), settings.policy, settings.limits);
     let tools = Tools::new(settings)?;

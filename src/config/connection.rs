@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::lake::LakeAddress;
 
-use super::blocks::{BlockName, ReadBlocks};
+use super::blocks::{BlockName, Blocks, ReadBlocks};
 use super::database::Database;
 use super::file::{File, Table};
 use super::keys::{closest, suggestion};
@@ -94,9 +94,9 @@ pub struct Connection {
 
 impl Connection {
     /// All of them: those that the file names, and what is in force without a name.
-    pub fn all(options: &Options) -> Result<Vec<Self>, SettingsError> {
+    pub async fn all(options: &Options, blocks: &dyn Blocks) -> Result<Vec<Self>, SettingsError> {
         let file = File::read(options.config.as_deref())?;
-        let settings = Settings::resolve(options)?;
+        let settings = Settings::resolve_with(options, blocks).await?;
         let place = |line| Origin::File { place: Place::new(&file.path, line) };
         let lakes = file.lakes.iter().map(|(name, lake)| {
             (ConnectionKind::Lake, name, lake.value.address.to_string(), lake.line)
@@ -131,12 +131,16 @@ impl Connection {
     }
 
     /// The settings in force where this connection is named.
-    pub fn settings(&self, options: &Options) -> Result<Settings, SettingsError> {
+    pub async fn settings(
+        &self,
+        options: &Options,
+        blocks: &dyn Blocks,
+    ) -> Result<Settings, SettingsError> {
         let mut options = options.clone();
         if let Some(name) = &self.name {
             options.name(self.kind, name);
         }
-        Settings::resolve(&options)
+        Settings::resolve_with(&options, blocks).await
     }
 }
 

@@ -54,13 +54,17 @@ impl Database {
         Ok(url.into())
     }
 
-    /// The same with its URL from the block that it refers to, if it does.
-    pub(super) fn with_block(self, blocks: &ReadBlocks) -> Result<Self, SettingsError> {
-        let block = match &self.url {
+    /// The block that its URL refers to, if it does.
+    fn block(&self) -> Option<BlockName> {
+        match &self.url {
             Some(Reference::Text(url)) => BlockName::of(url.reveal()),
             _ => None,
-        };
-        let Some(block) = block else { return Ok(self) };
+        }
+    }
+
+    /// The same with its URL from the block that it refers to, if it does.
+    pub(super) fn with_block(self, blocks: &ReadBlocks) -> Result<Self, SettingsError> {
+        let Some(block) = self.block() else { return Ok(self) };
         match &block.among(blocks)?.database_url {
             Some(url) => Ok(Self { url: Some(url.clone()), ..self }),
             None => Err(SettingsError::BlockSays { block, what: "database_url" }),
@@ -69,6 +73,9 @@ impl Database {
 
     /// Host, port and database, else why they are not known.
     pub fn place(&self) -> String {
+        if let Some(block) = self.block() {
+            return block.to_string();
+        }
         match self.url() {
             Ok(url) => match Target::resolve(Some(url.reveal())) {
                 Ok(target) => target.place(),

@@ -1,85 +1,40 @@
 //! Connections kept as blocks on the server, in the shapes of `prefect-gcp` and
 //! `prefect-sqlalchemy`, whose blocks of years ago serve unchanged.
 
-use std::fmt;
 use std::path::PathBuf;
 
+use async_trait::async_trait;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use url::form_urlencoded::byte_serialize;
 
-use crate::config::Secret;
+use crate::config::{BlockName, Blocks, Credentials, MASK, Options, Reference};
 
 use super::{Api, PrefectError};
 
-/// What is shown in place of a secret to who may not read it.
-const MASK: &str = "********";
-
-/// A block: its type and its name, as in `gcs-bucket/zoom-gcs`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BlockName {
-    /// Its type: `gcs-bucket`.
-    pub kind: String,
-    /// Its name: `zoom-gcs`.
-    pub name: String,
-}
-
-/// What a block leads to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Block {
-    /// A lake: `gcs-bucket`.
-    Bucket {
-        /// Its address: `gs://bucket/folder`.
-        address: String,
-        /// Who reads and writes it; none for the application default credentials.
-        key: Option<GoogleKey>,
-    },
-    /// Who speaks to Google: `gcp-credentials`; none for the application default credentials.
-    Google(Option<GoogleKey>),
-    /// A Postgres database, by its URL: `sqlalchemy-connector`, `database-credentials`.
-    Postgres(Secret),
-}
-
-/// The key of a Google service account.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum GoogleKey {
-    /// A file of this machine.
-    File(PathBuf),
-    /// The JSON itself.
-    Json(Secret),
-}
+/// The blocks of the server that the environment or Prefect's active profile names, which is
+/// looked for only where a setting refers to one.
+#[derive(Debug, Clone, Copy)]
+pub struct ServerBlocks;
 
 /// Why a block cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum BlockError {
+enum BlockError {
     /// It is of a type that leads nowhere.
     #[error(
-        "'{0}': there is no use for a block of this type: name one of gcs-bucket, \
-         gcp-credentials, sqlalchemy-connector, database-credentials"
+        "there is no use for a block of this type: name one of gcs-bucket, gcp-credentials, \
+         sqlalchemy-connector, database-credentials"
     )]
-    Kind(BlockName),
+    Kind,
     /// There is no such block.
-    #[error(
-        "there is no block '{0}' on the Prefect server: 'prefect block ls' shows what there is"
-    )]
-    Missing(BlockName),
+    #[error("there is none on the Prefect server: 'prefect block ls' shows what there is")]
+    Missing,
     /// It lacks something.
-    #[error("the block '{name}' {what}")]
-    Unusable {
-        /// The block.
-        name: BlockName,
-        /// What is wrong with it.
-        what: String,
-    },
+    #[error("it {0}")]
+    Unusable(String),
     /// The server.
     #[error(transparent)]
     Prefect(#[from] PrefectError),
-}
-
-impl fmt::Display for BlockName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.kind, self.name)
-    }
 }
 
 #[derive(Deserialize)]
@@ -88,17 +43,24 @@ struct Document {
     data: Map<String, Value>,
 }
 
-impl Api {
-    /// Reads a block with its secrets.
-    pub async fn block(&self, name: &BlockName) -> Result<Block, BlockError> {
+#[async_trait]
+impl Blocks for ServerBlocks {
+    async fn read(&self, block: &BlockName) -> Result<Options, crate::config::BlockError> {
+        Api::find()?.read(block).await
+    }
+}
+
+#[async_trait]
+impl Blocks for Api {
+    async fn read(&self, block: &BlockName) -> Result<Options, crate::config::BlockError> {
         let path = format!(
             "block_types/slug/{}/block_documents/name/{}?include_secrets=true",
-            segment(&name.kind),
-            segment(&name.name)
+            segment(&block.kind),
+            segment(&block.name)
         );
-        let document: Option<Document> = self.find_one(&path).await?;
-        let document = document.ok_or_else(|| BlockError::Missing(name.clone()))?;
-        read(name, &document.data)
+        let document: Option<Document> = self.find_one(&path).await.map_err(BlockError::from)?;
+        let document = document.ok_or(BlockError::Missing)?;
+        Ok(says(&block.kind, &document.data)?)
     }
 }
 
@@ -107,68 +69,74 @@ fn segment(text: &str) -> String {
     byte_serialize(text.as_bytes()).collect()
 }
 
-fn read(name: &BlockName, data: &Map<String, Value>) -> Result<Block, BlockError> {
-    let unusable = |what: String| BlockError::Unusable { name: name.clone(), what };
-    match name.kind.as_str() {
+/// What a block of a type says, as the settings say it.
+fn says(kind: &str, data: &Map<String, Value>) -> Result<Options, BlockError> {
+    let mut says = Options::default();
+    match kind {
         "gcs-bucket" => {
-            let bucket = text(data, "bucket").ok_or_else(|| unusable("names no bucket".into()))?;
+            let bucket =
+                text(data, "bucket").ok_or_else(|| unusable("names no bucket".to_owned()))?;
             let folder = text(data, "bucket_folder").unwrap_or_default();
             let address = format!("gs://{bucket}/{}", folder.trim_matches('/'));
-            let credentials = data.get("gcp_credentials").and_then(Value::as_object);
-            let key = credentials.map(google_key).transpose().map_err(unusable)?.flatten();
-            Ok(Block::Bucket { address: address.trim_end_matches('/').to_owned(), key })
+            let lake = address.trim_end_matches('/').parse();
+            says.lake = Some(lake.map_err(|error| unusable(format!("says: {error}")))?);
+            if let Some(credentials) = data.get("gcp_credentials").and_then(Value::as_object) {
+                says.credentials = google_key(credentials)?;
+            }
         }
-        "gcp-credentials" => google_key(data).map(Block::Google).map_err(unusable),
+        "gcp-credentials" => says.credentials = google_key(data)?,
         "sqlalchemy-connector" => {
-            let url = match data.get("connection_info") {
-                Some(Value::String(url)) => from_url(url),
-                Some(Value::Object(parts)) => from_parts(parts),
-                _ => Err("has no connection_info".to_owned()),
-            };
-            url.map(Block::Postgres).map_err(unusable)
+            says.database_url = Some(match data.get("connection_info") {
+                Some(Value::String(url)) => from_url(url)?,
+                Some(Value::Object(parts)) => from_parts(parts)?,
+                _ => return Err(unusable("has no connection_info".to_owned())),
+            });
         }
         "database-credentials" => {
-            let url = match text(data, "url") {
-                Some(url) => from_url(url),
-                None => from_parts(data),
-            };
-            url.map(Block::Postgres).map_err(unusable)
+            says.database_url = Some(match text(data, "url") {
+                Some(url) => from_url(url)?,
+                None => from_parts(data)?,
+            });
         }
-        _ => Err(BlockError::Kind(name.clone())),
+        _ => return Err(BlockError::Kind),
     }
+    Ok(says)
 }
 
-fn google_key(data: &Map<String, Value>) -> Result<Option<GoogleKey>, String> {
+/// The key of a service account: itself before a file; none for the application default
+/// credentials.
+fn google_key(data: &Map<String, Value>) -> Result<Option<Credentials>, BlockError> {
     let info = match data.get("service_account_info") {
         // Kept as a text by some versions.
         Some(Value::String(text)) if text == MASK => return Err(masked()),
-        Some(Value::String(text)) => Some(text.clone()),
+        Some(Value::String(text)) if !text.is_empty() => Some(text.clone()),
         Some(Value::Object(info)) if info.values().any(|value| value == MASK) => {
             return Err(masked());
         }
         Some(info @ Value::Object(fields)) if !fields.is_empty() => Some(info.to_string()),
         _ => None,
     };
-    let file = text(data, "service_account_file");
-    Ok(match (info, file) {
-        (Some(json), _) => Some(GoogleKey::Json(json.into())),
-        (None, Some(path)) => Some(GoogleKey::File(path.into())),
-        (None, None) => None,
-    })
+    let key = match (info, text(data, "service_account_file")) {
+        (Some(json), _) => Reference::from(json),
+        (None, Some(path)) => Reference::File(PathBuf::from(path)),
+        (None, None) => return Ok(None),
+    };
+    Ok(Some(Credentials(key)))
 }
 
 /// A URL as SQLAlchemy writes it: its scheme may name a driver.
-fn from_url(url: &str) -> Result<Secret, String> {
+fn from_url(url: &str) -> Result<Reference, BlockError> {
     if url == MASK {
         return Err(masked());
     }
-    let (scheme, rest) = url.split_once("://").ok_or("has a URL that is none")?;
+    let (scheme, rest) =
+        url.split_once("://").ok_or_else(|| unusable("has a URL that is none".to_owned()))?;
     check_driver(scheme)?;
-    Ok(format!("postgres://{rest}").into())
+    Ok(Reference::from(format!("postgres://{rest}")))
 }
 
 /// The parts of a URL, in the words of SQLAlchemy.
-fn from_parts(parts: &Map<String, Value>) -> Result<Secret, String> {
+fn from_parts(parts: &Map<String, Value>) -> Result<Reference, BlockError> {
     check_driver(text(parts, "driver").unwrap_or("postgresql"))?;
     if text(parts, "password") == Some(MASK) {
         return Err(masked());
@@ -195,18 +163,22 @@ fn from_parts(parts: &Map<String, Value>) -> Result<Secret, String> {
         let value = byte_serialize(value.as_bytes()).collect::<String>().replace('+', "%20");
         url = format!("{url}{mark}{name}={value}");
     }
-    Ok(url.into())
+    Ok(Reference::from(url))
 }
 
-fn check_driver(driver: &str) -> Result<(), String> {
+fn check_driver(driver: &str) -> Result<(), BlockError> {
     match driver.split('+').next() {
         Some("postgresql" | "postgres") => Ok(()),
-        _ => Err(format!("is for {driver}: Postgres is what months are loaded into")),
+        _ => Err(unusable(format!("is for {driver}: Postgres is what months are loaded into"))),
     }
 }
 
-fn masked() -> String {
-    "comes without its secrets: who asks may not read them".to_owned()
+const fn unusable(what: String) -> BlockError {
+    BlockError::Unusable(what)
+}
+
+fn masked() -> BlockError {
+    unusable("comes without its secrets: who asks may not read them".to_owned())
 }
 
 fn text<'a>(data: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
@@ -217,16 +189,13 @@ fn text<'a>(data: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
 mod tests {
     use super::*;
 
-    fn block(kind: &str, json: &str) -> Result<Block, String> {
-        let name = BlockName { kind: kind.to_owned(), name: "b".to_owned() };
-        read(&name, &serde_json::from_str(json).unwrap()).map_err(|error| error.to_string())
+    fn block(kind: &str, json: &str) -> Result<Options, String> {
+        says(kind, &serde_json::from_str(json).unwrap()).map_err(|error| error.to_string())
     }
 
     fn url(kind: &str, json: &str) -> String {
-        match block(kind, json).unwrap() {
-            Block::Postgres(url) => url.reveal().to_owned(),
-            other => panic!("{other:?}"),
-        }
+        let url = block(kind, json).unwrap().database_url.unwrap();
+        url.resolve().unwrap().reveal().to_owned()
     }
 
     #[test]
@@ -250,21 +219,26 @@ mod tests {
 
     #[test]
     fn a_bucket_has_a_folder_and_a_key_or_neither() {
-        let bare = block("gcs-bucket", r#"{"bucket": "b", "gcp_credentials": {}}"#).unwrap();
-        assert_eq!(bare, Block::Bucket { address: "gs://b".to_owned(), key: None });
+        let said = |kind: &str, json: &str| {
+            let options = block(kind, json).unwrap();
+            let key = options.credentials.map(|key| match key.0 {
+                Reference::File(path) => path.display().to_string(),
+                key => key.resolve().unwrap().reveal().to_owned(),
+            });
+            (options.lake.map(|lake| lake.to_string()), key)
+        };
+        let of = |text: &str| Some(text.to_owned());
+        let bare = said("gcs-bucket", r#"{"bucket": "b", "gcp_credentials": {}}"#);
+        assert_eq!(bare, (of("gs://b"), None));
         let full = r#"{"bucket": "b", "bucket_folder": "trips/", "gcp_credentials":
             {"service_account_info": {"type": "service_account"}}}"#;
-        let key = GoogleKey::Json("{\"type\":\"service_account\"}".to_owned().into());
-        let address = "gs://b/trips".to_owned();
-        assert_eq!(
-            block("gcs-bucket", full).unwrap(),
-            Block::Bucket { address, key: Some(key.clone()) }
-        );
+        let key = of(r#"{"type":"service_account"}"#);
+        assert_eq!(said("gcs-bucket", full), (of("gs://b/trips"), key.clone()));
         let text = r#"{"service_account_info": "{\"type\":\"service_account\"}"}"#;
-        assert_eq!(block("gcp-credentials", text).unwrap(), Block::Google(Some(key)));
-        let file = block("gcp-credentials", r#"{"service_account_file": "/k.json"}"#).unwrap();
-        assert_eq!(file, Block::Google(Some(GoogleKey::File("/k.json".into()))));
-        assert_eq!(block("gcp-credentials", "{}").unwrap(), Block::Google(None));
+        assert_eq!(said("gcp-credentials", text), (None, key));
+        let file = said("gcp-credentials", r#"{"service_account_file": "/k.json"}"#);
+        assert_eq!(file, (None, of("/k.json")));
+        assert_eq!(said("gcp-credentials", "{}"), (None, None));
     }
 
     #[test]
@@ -279,12 +253,12 @@ mod tests {
         ]
         .map(|(kind, json)| block(kind, json).unwrap_err());
         insta::assert_snapshot!(said.join("\n"), @"
-        's3-bucket/b': there is no use for a block of this type: name one of gcs-bucket, gcp-credentials, sqlalchemy-connector, database-credentials
-        the block 'gcs-bucket/b' names no bucket
-        the block 'sqlalchemy-connector/b' is for mysql+pymysql: Postgres is what months are loaded into
-        the block 'sqlalchemy-connector/b' comes without its secrets: who asks may not read them
-        the block 'database-credentials/b' comes without its secrets: who asks may not read them
-        the block 'gcp-credentials/b' comes without its secrets: who asks may not read them
+        there is no use for a block of this type: name one of gcs-bucket, gcp-credentials, sqlalchemy-connector, database-credentials
+        it names no bucket
+        it is for mysql+pymysql: Postgres is what months are loaded into
+        it comes without its secrets: who asks may not read them
+        it comes without its secrets: who asks may not read them
+        it comes without its secrets: who asks may not read them
         ");
         let secret = r#"{"url": "postgresql://u:s3cret@h/d"}"#;
         assert!(!format!("{:?}", block("database-credentials", secret)).contains("s3cret"));

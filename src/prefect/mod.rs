@@ -14,7 +14,7 @@ mod profile;
 pub mod report;
 mod runs;
 
-pub use blocks::{Block, BlockError, BlockName, GoogleKey};
+pub use blocks::ServerBlocks;
 pub use change::{Action, Change, Step};
 pub use client::{Api, Id};
 pub use deploy::{DeployError, Flows, Options as DeployOptions, deploy};

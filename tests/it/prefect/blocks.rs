@@ -1,10 +1,17 @@
 //! Blocks as the UI and the Python collections make them, with the schemas that the server
 //! itself brings of `prefect-gcp` and `prefect-sqlalchemy`.
 
-use nyc_taxi_etl::prefect::{Access, Api, Auth, Block, BlockError, BlockName, GoogleKey};
+use nyc_taxi_etl::config::{BlockError, BlockName, Blocks, Options};
+use nyc_taxi_etl::prefect::{Access, Api, Auth};
 use serde_json::{Value, json};
 
+use crate::cloud::Cloud;
+use crate::running::SMALL;
+use crate::support::postgres::PostgresServer;
 use crate::support::prefect::PrefectServer;
+use crate::taxi::Taxi;
+
+const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/sample");
 
 /// Makes a block; its id.
 async fn make(server: &PrefectServer, kind: &str, name: &str, data: Value) -> Value {
@@ -16,9 +23,9 @@ async fn make(server: &PrefectServer, kind: &str, name: &str, data: Value) -> Va
     server.post("block_documents/", document).await["id"].clone()
 }
 
-async fn read(server: &PrefectServer, kind: &str, name: &str) -> Result<Block, BlockError> {
+async fn read(server: &PrefectServer, kind: &str, name: &str) -> Result<Options, BlockError> {
     let api = Api::new(&Access { url: server.url(), auth: Auth::None }).unwrap();
-    api.block(&BlockName { kind: kind.to_owned(), name: name.to_owned() }).await
+    api.read(&BlockName { kind: kind.to_owned(), name: name.to_owned() }).await
 }
 
 #[tokio::test]
@@ -33,28 +40,19 @@ async fn a_bucket_block_leads_to_a_lake_with_the_key_of_the_block_within_it() {
     let within = json!({ "$ref": { "block_document_id": credentials } });
     let bucket = json!({ "bucket": "zoom", "bucket_folder": "trips/", "gcp_credentials": within });
     make(server, "gcs-bucket", "zoom-gcs", bucket).await;
-
-    let expected = |key: &GoogleKey| match key {
-        GoogleKey::Json(key) => {
-            assert_eq!(serde_json::from_str::<Value>(key.reveal()).unwrap(), account);
-        }
-        GoogleKey::File(path) => panic!("{}", path.display()),
-    };
-    match read(server, "gcs-bucket", "zoom-gcs").await.unwrap() {
-        Block::Bucket { address, key: Some(key) } => {
-            assert_eq!(address, "gs://zoom/trips");
-            expected(&key);
-        }
-        other => panic!("{other:?}"),
+    for (kind, name, lake) in [
+        ("gcs-bucket", "zoom-gcs", Some("gs://zoom/trips")),
+        ("gcp-credentials", "zoom-gcp-creds", None),
+    ] {
+        let says = read(server, kind, name).await.unwrap();
+        assert_eq!(says.lake.map(|lake| lake.to_string()).as_deref(), lake);
+        let key = says.credentials.unwrap().0.resolve().unwrap();
+        assert_eq!(serde_json::from_str::<Value>(key.reveal()).unwrap(), account);
     }
-    match read(server, "gcp-credentials", "zoom-gcp-creds").await.unwrap() {
-        Block::Google(Some(key)) => expected(&key),
-        other => panic!("{other:?}"),
-    }
-
     make(server, "gcs-bucket", "open", json!({ "bucket": "open" })).await;
-    let open = Block::Bucket { address: "gs://open".to_owned(), key: None };
-    assert_eq!(read(server, "gcs-bucket", "open").await.unwrap(), open);
+    let open = read(server, "gcs-bucket", "open").await.unwrap();
+    assert_eq!(open.lake.unwrap().to_string(), "gs://open");
+    assert!(open.credentials.is_none());
 }
 
 #[tokio::test]
@@ -76,10 +74,8 @@ async fn a_connector_block_leads_to_a_database_with_its_password() {
         ("database-credentials", "old"),
         ("database-credentials", "old-url"),
     ] {
-        let Block::Postgres(url) = read(server, kind, name).await.unwrap() else {
-            panic!("{name} is no database");
-        };
-        let config: tokio_postgres::Config = url.reveal().parse().unwrap();
+        let url = read(server, kind, name).await.unwrap().database_url.unwrap();
+        let config: tokio_postgres::Config = url.resolve().unwrap().reveal().parse().unwrap();
         assert_eq!(config.get_hosts(), [tokio_postgres::config::Host::Tcp("pgdatabase".into())]);
         assert_eq!(config.get_ports(), [5432]);
         assert_eq!(config.get_dbname(), Some("ny_taxi"));
@@ -88,12 +84,54 @@ async fn a_connector_block_leads_to_a_database_with_its_password() {
 }
 
 #[tokio::test]
+async fn months_go_where_blocks_lead() {
+    let server = PrefectServer::shared().await;
+    let cloud = Cloud::with(&SMALL).await;
+    make(server, "gcs-bucket", "lake", json!({ "bucket": "lake", "bucket_folder": "trips" })).await;
+    let taxi = Taxi::new()
+        .set("PREFECT_API_URL", server.url())
+        .set("TAXI_LAKE", "prefect:gcs-bucket/lake")
+        .set("STORAGE_EMULATOR_HOST", cloud.proxy.url());
+    assert_eq!(taxi.run(cloud.args(&[])).exits(0).state(), "published");
+    cloud.assert_published(&[]).await;
+
+    let database = PostgresServer::shared().await.database().await;
+    let parts = json!({
+        "driver": "postgresql+psycopg2", "host": "127.0.0.1", "port": database.port,
+        "database": database.name, "username": "postgres", "password": "s3cret",
+    });
+    make(server, "sqlalchemy-connector", "pg", json!({ "connection_info": parts })).await;
+    let taxi = Taxi::new()
+        .set("PREFECT_API_URL", server.url())
+        .set("TAXI_POSTGRES", "prefect:sqlalchemy-connector/pg");
+    let ingest = ["run", "ingest-data", "--months", "1", "--source", SAMPLES, "--output", "json"];
+    assert_eq!(taxi.run(ingest).exits(0).state(), "loaded");
+    let counted = "SELECT count(*) FROM nyc_taxi.green_trips";
+    let rows: i64 = database.client().await.query_one(counted, &[]).await.unwrap().get(0);
+    assert_eq!(rows, 2485);
+    let listed = taxi.run(["connections", "list"]).exits(0).stdout;
+    assert!(listed.contains(&database.name) && !listed.contains("s3cret"), "{listed}");
+}
+
+#[tokio::test]
 async fn a_block_that_is_not_there_is_told() {
     let server = PrefectServer::shared().await;
-    let missing = read(server, "gcs-bucket", "no/such one").await.unwrap_err();
-    assert!(matches!(missing, BlockError::Missing(_)), "{missing}");
-    assert!(missing.to_string().contains("gcs-bucket/no/such one"), "{missing}");
+    let taxi = Taxi::new().set("PREFECT_API_URL", server.url());
+    let refused = |lake: &str| {
+        let ran = taxi.run(["run", "etl-web-to-gcs", "--lake", lake]).exits(2);
+        ran.stderr
+    };
+    let mut said = refused("prefect:gcs-bucket/no such one");
     make(server, "secret", "word", json!({ "value": "s3cret" })).await;
-    let kind = read(server, "secret", "word").await.unwrap_err();
-    assert!(matches!(kind, BlockError::Kind(_)), "{kind}");
+    said += &refused("prefect:secret/word");
+    make(server, "database-credentials", "no-lake", json!({ "driver": "postgresql" })).await;
+    said += &refused("prefect:database-credentials/no-lake");
+    let lost = Taxi::new().run(["run", "etl-web-to-gcs", "--lake", "prefect:gcs-bucket/a"]);
+    said += &lost.exits(2).stderr;
+    insta::assert_snapshot!(said, @"
+    error: prefect:gcs-bucket/no such one cannot be read: there is none on the Prefect server: 'prefect block ls' shows what there is
+    error: prefect:secret/word cannot be read: there is no use for a block of this type: name one of gcs-bucket, gcp-credentials, sqlalchemy-connector, database-credentials
+    error: prefect:database-credentials/no-lake is a block that says no lake
+    error: prefect:gcs-bucket/a cannot be read: no Prefect server is named: set PREFECT_API_URL, such as http://127.0.0.1:4200/api, or choose a profile with 'prefect profile use'
+    ");
 }
