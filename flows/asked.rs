@@ -24,8 +24,23 @@ pub(crate) struct Asked {
 }
 
 /// These flags are part of what is asked; none of them may hold a secret.
-const SETTINGS: [&str; 9] =
-    ["config", "lake", "credentials", "spool", "schema", "table", "reject", "flag", "off"];
+const SETTINGS: [&str; 15] = [
+    "config",
+    "profile",
+    "lake",
+    "credentials",
+    "spool",
+    "postgres",
+    "schema",
+    "bigquery",
+    "project",
+    "dataset",
+    "location",
+    "table",
+    "reject",
+    "flag",
+    "off",
+];
 
 impl Asked {
     /// Heeds what comes from the command line before what comes from the environment.

@@ -107,6 +107,7 @@ enum FlowArgs {
     #[command(after_help = examples::ETL_WEB_TO_GCS)]
     EtlWebToGcs(MonthsArgs),
     /// Load months from the lake into BigQuery
+    #[command(after_help = examples::ETL_GCS_TO_BQ)]
     EtlGcsToBq(MonthsArgs),
     /// Load months from the lake into Postgres
     #[command(after_help = examples::ETL_GCS_TO_POSTGRES)]

@@ -136,6 +136,10 @@ async fn ask(connection: &Connection, options: &Options) -> Result<String, Error
             LakeAccess::Read => "may be read, not written".to_owned(),
             LakeAccess::Missing => "not there yet, the first run makes it".to_owned(),
         }),
+        ConnectionKind::BigQuery => Ok(match settings.bigquery()?.probe().await? {
+            Some(location) => format!("dataset {} in {location}", settings.dataset),
+            None => format!("no dataset {} yet, the first load makes it", settings.dataset),
+        }),
         ConnectionKind::Postgres => {
             let probe = settings.postgres()?.probe().await?;
             let may = if probe.may_write { "may" } else { "may not" };

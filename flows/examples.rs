@@ -36,6 +36,14 @@ Examples:
 
 Exit codes: 0 all done or nothing to do, 1 a month failed, 2 wrong usage, 130 interrupted";
 
+pub(crate) const ETL_GCS_TO_BQ: &str = "\
+Examples:
+  taxi run etl-gcs-to-bq --colour yellow --year 2021 --months 1 --lake gs://my-bucket/trips
+  taxi run etl-gcs-to-bq --from 2019-01 --to 2021-07 --lake prod --bigquery cloud
+  taxi run etl-gcs-to-bq --project my-project --dataset nyc_taxi --location EU
+
+Exit codes: 0 all done or nothing to do, 1 a month failed, 2 wrong usage, 130 interrupted";
+
 pub(crate) const INGEST_DATA: &str = "\
 Examples:
   taxi run ingest-data --colour yellow --from 2021-01 --to 2021-01

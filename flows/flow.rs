@@ -104,10 +104,7 @@ impl Flow {
             }
             Self::IngestData(_) => ingest_data::ingest_data(run, tools, &files).await?,
             Self::EtlParentFlow(parameters) => {
-                let to = match parameters.to_warehouse.as_slice() {
-                    [] => &tools.settings().to_warehouse,
-                    named => named,
-                };
+                let to = tools.settings().warehouses(&parameters.to_warehouse);
                 etl_parent_flow::etl_parent_flow(run, tools, &files, to).await?
             }
         })

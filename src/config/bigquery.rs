@@ -1,4 +1,4 @@
-//! The BigQuery that the settings name, with the credentials of the lake.
+//! The BigQuery that the settings name, with its credentials or those of the lake.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::warehouse::bigquery::{Load, Object, Target, TokenError, TokenSource, 
 
 use super::{Settings, TaskError, Tools};
 
-/// The tokens of the lake's credentials.
+/// The tokens of credentials as the lake's are.
 #[derive(Debug)]
 struct OfLake(Tokens);
 
@@ -26,17 +26,23 @@ impl TokenSource for OfLake {
     }
 }
 
+impl Settings {
+    /// The BigQuery that is loaded into; asks nobody yet.
+    pub fn bigquery(&self) -> Result<Warehouse, TaskError> {
+        let target = match &self.bigquery_emulator {
+            Some(host) => Target::Emulator(host.clone()),
+            None => Target::Google(Arc::new(OfLake(self.google.tokens()?))),
+        };
+        let project = project(self).ok_or(TaskError::NoProject)?;
+        let (location, table) = (self.location.clone(), self.bigquery_table.clone());
+        Ok(Warehouse::new(target, project, &self.dataset, location, table)?)
+    }
+}
+
 impl Tools {
     /// The BigQuery that the settings name; asks nobody yet.
     pub fn bigquery(&self) -> Result<Warehouse, TaskError> {
-        let settings = self.settings();
-        let target = match &settings.bigquery_emulator {
-            Some(host) => Target::Emulator(host.clone()),
-            None => Target::Google(Arc::new(OfLake(settings.gcs.tokens()?))),
-        };
-        let project = project(settings).ok_or(TaskError::NoProject)?;
-        let (location, table) = (settings.location.clone(), settings.table.clone());
-        Ok(Warehouse::new(target, project, &settings.dataset, location, table)?)
+        self.settings().bigquery()
     }
 
     /// Loads a month from the lake into BigQuery: what the lake has of it, and what came of it.
@@ -131,11 +137,12 @@ fn as_read(object: &lake::Object) -> Object<'_> {
 }
 
 /// The project: named, or of the environment, or of the credentials.
-fn project(settings: &Settings) -> Option<String> {
+pub(super) fn project(settings: &Settings) -> Option<String> {
     let env = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
     let key = || {
-        let named = match &settings.gcs.credentials {
+        let named = match &settings.google.credentials {
             Some(ServiceAccount::Key(key)) => return project_of(key.as_bytes()),
+            Some(ServiceAccount::Missing(_)) => return None,
             Some(ServiceAccount::File(path)) => Some(path.clone()),
             None => env("GOOGLE_APPLICATION_CREDENTIALS").map(PathBuf::from),
         };
@@ -146,8 +153,11 @@ fn project(settings: &Settings) -> Option<String> {
         };
         project_of(&std::fs::read(named.or_else(left)?).ok()?)
     };
-    settings.project.clone().or_else(|| env("GOOGLE_CLOUD_PROJECT")).or_else(key)
+    settings.project.clone().or_else(|| env(PROJECT)).or_else(key)
 }
+
+/// The variable that Google's own tools take for the project.
+pub(super) const PROJECT: &str = "GOOGLE_CLOUD_PROJECT";
 
 /// The project that credentials name.
 fn project_of(json: &[u8]) -> Option<String> {

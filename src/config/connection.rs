@@ -23,14 +23,20 @@ pub enum ConnectionKind {
     Lake,
     /// A Postgres database.
     Postgres,
+    /// A dataset of BigQuery.
+    BigQuery,
 }
 
 impl ConnectionKind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Lake, Self::Postgres, Self::BigQuery];
+
     /// The setting that names one.
     pub const fn key(self) -> &'static str {
         match self {
             Self::Lake => "lake",
             Self::Postgres => "postgres",
+            Self::BigQuery => "bigquery",
         }
     }
 
@@ -39,6 +45,7 @@ impl ConnectionKind {
         match self {
             Self::Lake => "lakes",
             Self::Postgres => "postgres",
+            Self::BigQuery => "bigquery",
         }
     }
 }
@@ -104,8 +111,14 @@ impl Connection {
         let postgres = file.postgres.iter().map(|(name, table)| {
             (ConnectionKind::Postgres, name, Database::from(&table.value).place(), table.line)
         });
+        let bigquery = file.bigquery.iter().map(|(name, table)| {
+            let named = table.value.dataset.as_deref().unwrap_or(&settings.dataset);
+            let address = dataset(table.value.project.as_deref(), named);
+            (ConnectionKind::BigQuery, name, address, table.line)
+        });
         let mut all: Vec<Self> = lakes
             .chain(postgres)
+            .chain(bigquery)
             .map(|(kind, name, address, line)| Self {
                 name: Some(name.clone()),
                 kind,
@@ -114,7 +127,7 @@ impl Connection {
                 from: place(line),
             })
             .collect();
-        for kind in [ConnectionKind::Lake, ConnectionKind::Postgres] {
+        for kind in ConnectionKind::ALL {
             let Some((address, from)) = settings.leads_to(kind) else { continue };
             let named = match &from {
                 Origin::Connection { place: Some(place), .. } => all.iter_mut().find(|named| {
@@ -142,6 +155,22 @@ impl Connection {
         }
         Settings::resolve_with(&options, blocks).await
     }
+}
+
+/// `[bigquery.NAME]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct BigQueryConnection {
+    pub(super) project: Option<String>,
+    pub(super) dataset: Option<String>,
+    pub(super) location: Option<String>,
+    pub(super) table: Option<String>,
+    pub(super) credentials: Option<Credentials>,
+}
+
+/// Project and dataset, for people.
+pub(super) fn dataset(project: Option<&str>, dataset: &str) -> String {
+    format!("{}.{dataset}", project.unwrap_or("-"))
 }
 
 fn lake_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<LakeAddress, D::Error> {
@@ -208,6 +237,28 @@ impl File {
         Ok(Connected { to: to.with_block(blocks)?, options, origin })
     }
 
+    /// The BigQuery of a name.
+    pub(super) fn bigquery(&self, name: &str, by: &Origin) -> Result<Connected<()>, SettingsError> {
+        self.exists(ConnectionKind::BigQuery, name, by)?;
+        let Some(Table { value, line, .. }) = self.bigquery.get(name) else {
+            // A block has the credentials, and those name their project.
+            let credentials = Some(Credentials::of(Reference::from(name)));
+            let options = Options { credentials, ..Options::default() };
+            return Ok(Connected { to: (), options, origin: Origin::block(name, by) });
+        };
+        let given = value.clone();
+        let options = Options {
+            project: given.project,
+            dataset: given.dataset,
+            location: given.location,
+            table: given.table,
+            credentials: given.credentials,
+            ..Options::default()
+        };
+        let origin = self.says(ConnectionKind::BigQuery, name, by, *line);
+        Ok(Connected { to: (), options, origin })
+    }
+
     /// Refuses names of connections that are not there, in every profile: also in those that
     /// are not asked for.
     pub(super) fn check(&self) -> Result<(), SettingsError> {
@@ -222,6 +273,9 @@ impl File {
             if let Some(name) = &layer.options.postgres {
                 self.exists(ConnectionKind::Postgres, name, &layer.origin("postgres"))?;
             }
+            if let Some(name) = &layer.options.bigquery {
+                self.exists(ConnectionKind::BigQuery, name, &layer.origin("bigquery"))?;
+            }
         }
         Ok(())
     }
@@ -231,6 +285,7 @@ impl File {
         let names: Vec<&str> = match kind {
             ConnectionKind::Lake => self.lakes.keys().map(String::as_str).collect(),
             ConnectionKind::Postgres => self.postgres.keys().map(String::as_str).collect(),
+            ConnectionKind::BigQuery => self.bigquery.keys().map(String::as_str).collect(),
         };
         match names.contains(&name) || BlockName::of(name).is_some() {
             true => Ok(()),

@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::clean::{Changeable, Level, RuleError};
 
-use super::connection::{LakeConnection, PostgresConnection};
+use super::connection::{BigQueryConnection, LakeConnection, PostgresConnection};
 use super::keys::{keys, suggestion};
 use super::notify::NotifySettings;
 use super::{Options, SettingsError};
@@ -19,7 +19,8 @@ use super::{Options, SettingsError};
 const FILE: &str = "taxi.toml";
 
 /// The tables of the file, beside the settings themselves.
-pub(super) const TABLES: [&str; 5] = ["lakes", "postgres", "profiles", "rules", "notify"];
+pub(super) const TABLES: [&str; 6] =
+    ["lakes", "postgres", "bigquery", "profiles", "rules", "notify"];
 
 /// A table of the file, and the lines it and its keys are in.
 #[derive(Debug, Clone, Default)]
@@ -48,6 +49,7 @@ pub(super) struct File {
     pub(super) profiles: BTreeMap<String, Defaults>,
     pub(super) lakes: Named<LakeConnection>,
     pub(super) postgres: Named<PostgresConnection>,
+    pub(super) bigquery: Named<BigQueryConnection>,
     pub(super) notify: Table<NotifySettings>,
 }
 
@@ -95,6 +97,8 @@ impl Reader<'_> {
             lakes: self.named("lakes", &mut part, |part, line| self.table(part, line, &[]))?,
             postgres: self
                 .named("postgres", &mut part, |part, line| self.table(part, line, &[]))?,
+            bigquery: self
+                .named("bigquery", &mut part, |part, line| self.table(part, line, &[]))?,
             profiles: self.named("profiles", &mut part, |mut part, line| {
                 let rules = part.get_mut().remove_entry("rules");
                 let rules =

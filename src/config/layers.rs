@@ -118,9 +118,19 @@ impl Picker {
         key: &str,
         of: impl Fn(&Options) -> &Option<T>,
     ) -> Option<T> {
+        self.named(key, key, of)
+    }
+
+    /// The same under the name that it has for the connection in hand.
+    pub(super) fn named<T: Clone + Show>(
+        &mut self,
+        name: &str,
+        key: &str,
+        of: impl Fn(&Options) -> &Option<T>,
+    ) -> Option<T> {
         let found = self.find(key, of);
         let (value, origin) = found.map_or((None, Origin::Default), |(v, o)| (Some(v), o));
-        self.note(key, value.as_ref().map_or(Value::Null, Show::show), origin);
+        self.note(name, value.as_ref().map_or(Value::Null, Show::show), origin);
         value
     }
 
@@ -202,17 +212,17 @@ impl Show for Vec<WarehouseKind> {
 
 impl Show for NewColumn {
     fn show(&self) -> Value {
-        named(self)
+        value_name(self)
     }
 }
 
 impl Show for NotifyOn {
     fn show(&self) -> Value {
-        named(self)
+        value_name(self)
     }
 }
 
 /// The name of a value that flags spell.
-fn named<T: ValueEnum>(value: &T) -> Value {
+fn value_name<T: ValueEnum>(value: &T) -> Value {
     json!(value.to_possible_value().map(|value| value.get_name().to_owned()))
 }

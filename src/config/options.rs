@@ -123,6 +123,10 @@ pub struct Options {
     #[arg(long, value_name = "NAME", env = "TAXI_SCHEMA", value_parser = NonEmptyStringValueParser::new())]
     pub schema: Option<String>,
 
+    /// The BigQuery of taxi.toml to load into
+    #[arg(long, value_name = "NAME", env = "TAXI_BIGQUERY")]
+    pub bigquery: Option<String>,
+
     /// The Google Cloud project of BigQuery [default: GOOGLE_CLOUD_PROJECT, or the project of the
     /// credentials]
     #[arg(long, value_name = "ID", env = "TAXI_PROJECT", value_parser = NonEmptyStringValueParser::new())]
@@ -168,6 +172,7 @@ impl Options {
                 self.postgres = Some(name.to_owned());
                 self.database_url = None;
             }
+            ConnectionKind::BigQuery => self.bigquery = Some(name.to_owned()),
         }
         self.flagged.0.insert(kind.key().to_owned());
     }

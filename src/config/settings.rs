@@ -12,8 +12,9 @@ use crate::source::{HttpSettings, Source, without_secrets};
 use crate::warehouse::WarehouseKind;
 use crate::warehouse::postgres::{ConnectError, PostgresError, Target, Warehouse};
 
+use super::bigquery::PROJECT;
 use super::blocks::ReadBlocks;
-use super::connection::{ConnectionKind, DEFAULT};
+use super::connection::{ConnectionKind, DEFAULT, dataset};
 use super::database::Database;
 use super::file::{File, Table};
 use super::keys::suggestion;
@@ -71,6 +72,10 @@ pub struct Settings {
     pub dataset: String,
     /// Where the dataset is made if it is missing; none for Google's default.
     pub location: Option<String>,
+    /// The table in it; none for one each colour.
+    pub bigquery_table: Option<String>,
+    /// Its credentials, said as those of the lake are.
+    pub google: GcsSettings,
     /// The address of an emulator of BigQuery, spoken to without credentials
     /// (`BIGQUERY_EMULATOR_HOST`).
     pub bigquery_emulator: Option<String>,
@@ -125,9 +130,23 @@ impl Settings {
         let key = match kind {
             ConnectionKind::Lake => "lake",
             ConnectionKind::Postgres => "database_url",
+            ConnectionKind::BigQuery => return self.leads_to_bigquery(),
         };
         let found = self.effective.iter().find(|setting| setting.key == key)?;
         Some((found.value.as_str()?.to_owned(), found.from.clone()))
+    }
+
+    /// None where neither a connection nor a project is named.
+    fn leads_to_bigquery(&self) -> Option<(String, Origin)> {
+        let mut said = self.effective.iter().filter(|setting| !setting.value.is_null());
+        let found = said.find(|setting| ["bigquery", "project"].contains(&setting.key.as_str()))?;
+        let project = super::bigquery::project(self);
+        Some((dataset(project.as_deref(), &self.dataset), found.from.clone()))
+    }
+
+    /// The warehouses to load into: those named, else those of the settings.
+    pub fn warehouses<'a>(&'a self, named: &'a [WarehouseKind]) -> &'a [WarehouseKind] {
+        if named.is_empty() { &self.to_warehouse } else { named }
     }
 
     /// What must not be shown, wherever it may turn up.
@@ -212,9 +231,13 @@ impl Settings {
         let schema = from.pick("schema", |o| &o.schema, "nyc_taxi".to_owned());
         let table = from.optional("table", |o| &o.table);
         from.connection = None;
-        let project = from.optional("project", |o| &o.project);
+        from.bigquery(&file)?;
+        let project = from.project();
         let dataset = from.pick("dataset", |o| &o.dataset, "nyc_taxi".to_owned());
         let location = from.optional("location", |o| &o.location);
+        let bigquery_table = from.named("bigquery.table", "table", |o| &o.table);
+        let google = from.google(&gcs, blocks)?;
+        from.connection = None;
         let bigquery_emulator = from.emulator("bigquery_emulator", "BIGQUERY_EMULATOR_HOST");
         let notify = from.notify(&file);
         Ok(Self {
@@ -238,6 +261,8 @@ impl Settings {
             project,
             dataset,
             location,
+            bigquery_table,
+            google,
             bigquery_emulator,
             table,
             to_warehouse,
@@ -306,28 +331,82 @@ impl Picker {
         lake: &LakeAddress,
         blocks: &ReadBlocks,
     ) -> Result<GcsSettings, SettingsError> {
-        let given = self.find("credentials", |o| &o.credentials);
         self.optional("credentials", |o| &o.credentials);
-        let credentials = match given {
-            Some((given, origin)) if matches!(lake, LakeAddress::Gcs { .. }) => {
-                Some(service_account(&given, &origin, blocks)?)
-            }
-            // A folder needs none: where they are not to be had, that is no matter. BigQuery
-            // takes them where they are.
-            Some((given, origin)) => service_account(&given, &origin, blocks).ok(),
-            None => None,
+        // A folder needs none: a block is not asked for them.
+        let credentials = match lake {
+            LakeAddress::Gcs { .. } => self.service_account(blocks)?,
+            LakeAddress::Folder(_) => None,
         };
         let emulator = self.emulator("storage_emulator", "STORAGE_EMULATOR_HOST");
         Ok(GcsSettings { credentials, emulator })
     }
 
-    /// The address of an emulator, which the environment alone says.
     fn emulator(&mut self, key: &str, variable: &str) -> Option<String> {
-        let emulator = std::env::var(variable).ok().filter(|host| !host.is_empty());
-        if let Some(host) = &emulator {
-            self.note(key, json!(host), Origin::Environment { name: variable.to_owned() });
+        let host = std::env::var(variable).ok().filter(|host| !host.is_empty())?;
+        self.note(key, json!(host), Origin::Environment { name: variable.to_owned() });
+        Some(host)
+    }
+
+    /// The credentials in force, for the connection in hand.
+    fn service_account(
+        &self,
+        blocks: &ReadBlocks,
+    ) -> Result<Option<ServiceAccount>, SettingsError> {
+        let Some((given, origin)) = self.find("credentials", |o| &o.credentials) else {
+            return Ok(None);
+        };
+        let key = match &given.0 {
+            Reference::File(path) => match path.to_str().and_then(BlockName::of) {
+                Some(block) => match &block.among(blocks)?.credentials {
+                    Some(Credentials(key)) => key.clone(),
+                    None => return Err(SettingsError::BlockSays { block, what: "credentials" }),
+                },
+                None => return Ok(Some(ServiceAccount::File(path.clone()))),
+            },
+            kept => kept.clone(),
+        };
+        Ok(Some(match key.resolve() {
+            Ok(key) => ServiceAccount::Key(key.reveal().to_owned()),
+            Err(error) => ServiceAccount::Missing(format!("{error} ({origin})")),
+        }))
+    }
+
+    /// The BigQuery, where one is named: what it says goes before the rest of the file.
+    fn bigquery(&mut self, file: &File) -> Result<(), SettingsError> {
+        let named = self.find("bigquery", |o| &o.bigquery);
+        let default = || (DEFAULT.to_owned(), Origin::Default);
+        let named = named.or_else(|| file.bigquery.contains_key(DEFAULT).then(default));
+        let Some((name, by)) = named else {
+            self.note("bigquery", json!(null), Origin::Default);
+            return Ok(());
+        };
+        let connected = file.bigquery(&name, &by)?;
+        self.note("bigquery", json!(name), connected.origin.clone());
+        self.connection = Some(Layer::connection(connected.options, connected.origin));
+        Ok(())
+    }
+
+    fn project(&mut self) -> Option<String> {
+        let found = self.find("project", |o| &o.project);
+        let shown = found.clone().or_else(|| {
+            let project = std::env::var(PROJECT).ok().filter(|project| !project.is_empty())?;
+            Some((project, Origin::Environment { name: PROJECT.to_owned() }))
+        });
+        match shown {
+            Some((project, origin)) => self.note("project", json!(project), origin),
+            None => self.note("project", json!(null), Origin::Default),
         }
-        emulator
+        found.map(|(project, _)| project)
+    }
+
+    fn google(
+        &mut self,
+        lake: &GcsSettings,
+        blocks: &ReadBlocks,
+    ) -> Result<GcsSettings, SettingsError> {
+        self.named("bigquery.credentials", "credentials", |o| &o.credentials);
+        let credentials = self.service_account(blocks)?;
+        Ok(GcsSettings { credentials, emulator: lake.emulator.clone() })
     }
 
     /// The Postgres. Where it is a connection, what that says goes before the rest of the file.
@@ -337,6 +416,7 @@ impl Picker {
         blocks: &ReadBlocks,
     ) -> Result<Option<Database>, SettingsError> {
         let name = self.find("postgres", |o| &o.postgres);
+        self.optional("postgres", |o| &o.postgres);
         let url = self.find("database_url", |o| &o.database_url);
         let connected = match (name, &url) {
             (Some((name, by)), url)
@@ -386,25 +466,6 @@ impl Picker {
 
 fn secret(setting: &'static str, origin: &Origin, source: SecretError) -> SettingsError {
     SettingsError::Secret { setting, origin: origin.clone(), source }
-}
-
-fn service_account(
-    given: &Credentials,
-    origin: &Origin,
-    blocks: &ReadBlocks,
-) -> Result<ServiceAccount, SettingsError> {
-    let key = match &given.0 {
-        Reference::File(path) => match path.to_str().and_then(BlockName::of) {
-            Some(block) => match &block.among(blocks)?.credentials {
-                Some(Credentials(key)) => key.clone(),
-                None => return Err(SettingsError::BlockSays { block, what: "credentials" }),
-            },
-            None => return Ok(ServiceAccount::File(path.clone())),
-        },
-        kept => kept.clone(),
-    };
-    let key = key.resolve().map_err(|source| secret("credentials", origin, source))?;
-    Ok(ServiceAccount::Key(key.reveal().to_owned()))
 }
 
 #[cfg(test)]
@@ -495,6 +556,7 @@ unknown_code = 'reject'
     fn flags_go_before_the_environment_a_connection_a_profile_the_file_and_the_defaults() {
         let keys = ["lake", "credentials", "jobs", "retries", "spool", "schema"];
         insta::assert_snapshot!(Asked::of(TOML).says(&keys), @r#"
+            lake "data/months" <- taxi.toml, line 1
             credentials "top.json" <- taxi.toml, line 6
             spool "data/spool" <- default
             jobs 3 <- taxi.toml, line 4
@@ -502,6 +564,7 @@ unknown_code = 'reject'
             schema "top" <- taxi.toml, line 5
             "#);
         insta::assert_snapshot!(Asked::of(TOML).env(cloud).says(&keys), @r#"
+            lake "gs://bucket/trips" <- taxi.toml, line 12 (lakes.prod, named by taxi.toml, line 21 (profile cloud))
             credentials "prod.json" <- taxi.toml, line 12 (lakes.prod, named by taxi.toml, line 21 (profile cloud))
             spool "data/spool" <- default
             jobs 8 <- taxi.toml, line 22 (profile cloud)
@@ -515,6 +578,7 @@ unknown_code = 'reject'
             .flag("postgres", |o| o.postgres = Some("local".to_owned()))
             .flag("credentials", |o| o.credentials = Some(OsString::from("flag.json").into()));
         insta::assert_snapshot!(asked.says(&keys), @r#"
+            lake "gs://bucket/trips" <- taxi.toml, line 12 (lakes.prod, named by taxi.toml, line 21 (profile cloud))
             credentials "flag.json" <- --credentials
             spool "data/spool" <- default
             jobs 5 <- TAXI_JOBS
@@ -566,7 +630,9 @@ unknown_code = 'reject'
         let database = asked.resolve().unwrap().database.unwrap();
         insta::assert_snapshot!(database.url().unwrap_err(), @"the variable TAXI_TEST_UNSET of the environment is not set");
         let asked = asked.flag("lake", |o| o.lake = Some("l".parse().unwrap()));
-        insta::assert_snapshot!(asked.resolve().unwrap_err(), @"credentials, from taxi.toml, line 3 (lakes.l, named by --lake): the variable TAXI_TEST_UNSET of the environment is not set");
+        let settings = asked.resolve().unwrap();
+        let error = settings.lake.open(&settings.gcs).unwrap_err().to_string();
+        insta::assert_snapshot!(asked.shown(&error), @"the credentials of the settings cannot be used: the variable TAXI_TEST_UNSET of the environment is not set (taxi.toml, line 3 (lakes.l, named by --lake)). Name the JSON key of a service account with --credentials or GOOGLE_APPLICATION_CREDENTIALS");
 
         let asked = Asked::of("[postgres.p]\nhost = 'h'\npassword = { file = 'PATH' }");
         let secret = asked.folder.path().join("secret");

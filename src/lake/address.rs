@@ -42,6 +42,8 @@ pub enum ServiceAccount {
     File(PathBuf),
     /// The JSON itself.
     Key(String),
+    /// It is not to be had, for this reason: whoever needs it says so.
+    Missing(String),
 }
 
 impl fmt::Debug for ServiceAccount {
@@ -49,6 +51,7 @@ impl fmt::Debug for ServiceAccount {
         match self {
             Self::File(path) => path.fmt(f),
             Self::Key(_) => f.write_str("********"),
+            Self::Missing(why) => f.write_str(why),
         }
     }
 }
@@ -145,12 +148,22 @@ impl GcsSettings {
             (None, Some(ServiceAccount::Key(key))) => {
                 builder.with_client_options(options).with_service_account_key(key)
             }
+            // No key can be read from it, and so none is used.
+            (None, Some(ServiceAccount::Missing(_))) => {
+                builder.with_client_options(options).with_service_account_key("")
+            }
             (None, None) => builder.with_client_options(options),
         }
     }
 
     /// What is wrong with the credentials, without a word of what they hold.
     fn refused(&self, error: &object_store::Error) -> LakeError {
+        if let Some(ServiceAccount::Missing(why)) = &self.credentials {
+            return LakeError::Credentials {
+                which: "of the settings".to_owned(),
+                what: why.clone(),
+            };
+        }
         let mut source = Some(error as &dyn std::error::Error);
         let system = loop {
             match source {
@@ -162,7 +175,7 @@ impl GcsSettings {
         LakeError::Credentials {
             which: match &self.credentials {
                 Some(ServiceAccount::File(path)) => path.display().to_string(),
-                Some(ServiceAccount::Key(_)) => "given as text".to_owned(),
+                Some(_) => "given as text".to_owned(),
                 None => "of the environment".to_owned(),
             },
             what: system.unwrap_or_else(|| "they are no key of a service account".to_owned()),

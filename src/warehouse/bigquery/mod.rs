@@ -16,6 +16,7 @@ mod ledger;
 mod load;
 mod location;
 mod names;
+mod probe;
 mod query;
 mod tables;
 mod upload;

@@ -75,9 +75,16 @@ fn the_settings_in_force_are_shown_with_where_each_comes_from() {
         stall_timeout | 1m | default
         connections_per_host | 2 | default
         to_warehouse | postgres | taxi.toml, line 20 (profile cloud)
+        postgres | local | taxi.toml, line 19 (profile cloud)
         database_url | localhost:5432/taxi | taxi.toml, line 11 (postgres.local, named by taxi.toml, line 19 (profile cloud))
         schema | nyc_taxi | default
         table | - | default
+        bigquery | - | default
+        project | - | default
+        dataset | nyc_taxi | default
+        location | - | default
+        bigquery.table | - | default
+        bigquery.credentials | - | default
         notify.webhook | ******** | taxi.toml, line 24
         notify.on | failure | default
         ");

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::with;
+use crate::support::bigquery::Google;
 use crate::support::gcs::{GcsFault, GcsProxy};
 use crate::support::postgres::PostgresServer;
 use crate::taxi::Taxi;
@@ -23,15 +24,20 @@ database = 'taxi'
 user = 'me'
 password = 'hush'
 sslmode = 'require'
+
+[bigquery.cloud]
+project = 'my-project'
+location = 'EU'
 ";
-    let taxi = with(toml).set("TAXI_POSTGRES", "far");
+    let taxi = with(toml).set("TAXI_POSTGRES", "far").set("TAXI_BIGQUERY", "cloud");
     let list = taxi.run(["connections", "list"]).exits(0).stdout;
     insta::assert_snapshot!(list, @"
-        name   kind      address                from
-        prod   lake      gs://bucket/trips      taxi.toml, line 1
-        far *  postgres  far.example:5433/taxi  taxi.toml, line 7
-        local  postgres  localhost:5432/taxi    taxi.toml, line 4
-        - *    lake      data                   default
+        name     kind      address                from
+        prod     lake      gs://bucket/trips      taxi.toml, line 1
+        far *    postgres  far.example:5433/taxi  taxi.toml, line 7
+        local    postgres  localhost:5432/taxi    taxi.toml, line 4
+        cloud *  bigquery  my-project.nyc_taxi    taxi.toml, line 15
+        - *      lake      data                   default
         ");
     let list = taxi.run(["connections", "list", "--output", "json"]).exits(0);
     assert!(!list.stdout.contains("hush"), "{}", list.stdout);
@@ -101,6 +107,24 @@ url = 'postgres://me:hush@127.0.0.1:1/taxi'
     gcs.always("POST", "uploads", GcsFault::status(403));
     let tested = taxi.run(["connections", "test", "bucket", "--output", "json"]).exits(0).json();
     assert_eq!(of(&tested, "bucket")["may"], "may be read, not written");
+}
+
+#[tokio::test]
+async fn a_test_of_bigquery_asks_for_the_dataset() {
+    let google = Google::shared().await;
+    let toml = "\
+[bigquery.cloud]
+project = 'local'
+dataset = 'not_there_yet'
+";
+    let taxi = with(toml).set("BIGQUERY_EMULATOR_HOST", google.bigquery.url());
+    let tested = taxi.run(["connections", "test", "cloud", "--output", "json"]).exits(0).json();
+    let tested = of(&tested, "cloud");
+    assert_eq!(tested["address"], "local.not_there_yet");
+    assert_eq!(tested["may"], "no dataset not_there_yet yet, the first load makes it");
+    let taxi = taxi.set("BIGQUERY_EMULATOR_HOST", "http://127.0.0.1:1");
+    let ran = taxi.run(["connections", "test", "cloud"]).exits(1);
+    assert!(ran.stdout.contains("BigQuery"), "{}", ran.stdout);
 }
 
 #[tokio::test]
