@@ -5,6 +5,7 @@ use clap::{ArgMatches, Args};
 use nyc_taxi_etl::config::{Options, ParentParameters};
 use nyc_taxi_etl::inspect::{Facts, Stores};
 use nyc_taxi_etl::trip::{Colour, Month, TripFile};
+use nyc_taxi_etl::warehouse::WarehouseKind;
 
 use crate::cli::Printed;
 use crate::terminal::Error;
@@ -63,10 +64,7 @@ impl Asked {
         stores: &Stores<'_>,
     ) -> Result<(Facts, Vec<TripFile>), Error> {
         let months = &self.parameters.months;
-        let named = match months.name_months() {
-            true => Some(months.files(Month::current())?),
-            false => None,
-        };
+        let named = if months.name_months() { Some(months.files(Month::current())?) } else { None };
         let colours = match (&named, months.colours()) {
             (_, Some(colours)) => colours.to_vec(),
             (Some(files), None) => {
@@ -82,7 +80,7 @@ impl Asked {
     }
 
     /// The warehouses asked for beside the lake.
-    pub(crate) fn warehouses(&self) -> &[nyc_taxi_etl::warehouse::WarehouseKind] {
+    pub(crate) fn warehouses(&self) -> &[WarehouseKind] {
         &self.parameters.to_warehouse
     }
 }

@@ -38,9 +38,10 @@ pub(crate) async fn status(args: StatusArgs) -> Result<Exit, Error> {
     let interrupted = run.progress();
     let survey = async {
         let (facts, files) = args.asked.gather(&stores).await?;
-        let source = match args.check_source {
-            true => Some(ask_source(&run, &stores, &facts, &files).await),
-            false => None,
+        let source = if args.check_source {
+            Some(ask_source(&run, &stores, &facts, &files).await)
+        } else {
+            None
         };
         Ok::<_, Error>(Survey::judge(&stores, &facts, files, source))
     };

@@ -206,6 +206,8 @@ pub(super) fn alike(one: &Provenance, other: &Provenance) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write;
+
     use super::*;
     use crate::trip::{Colour, Counts, Digest, Month, SourceFacts, TripFile};
 
@@ -258,7 +260,7 @@ mod tests {
             for may_come in [true, false] {
                 let cell = lake(found.as_ref(), may_come, is_current);
                 let source = if may_come { "in its range" } else { "beyond it" };
-                table += &format!("{name}, {source} => {}\n", said(&cell));
+                writeln!(table, "{name}, {source} => {}", said(&cell)).unwrap();
             }
         }
         insta::assert_snapshot!(table, @r"
@@ -315,11 +317,11 @@ mod tests {
                         None => judged.push((cell, vec![lake_name])),
                     }
                 }
-                table += &format!("{ledger_name}, partition {partition}\n");
+                writeln!(table, "{ledger_name}, partition {partition}").unwrap();
                 for (cell, names) in judged {
                     let all = names.len() == lakes.len();
                     let names = if all { "whatever the lake".to_owned() } else { names.join(", ") };
-                    table += &format!("  {names} => {cell}\n");
+                    writeln!(table, "  {names} => {cell}").unwrap();
                 }
             }
         }

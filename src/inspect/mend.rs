@@ -137,7 +137,10 @@ pub(super) fn ranges(months: &[Month]) -> Vec<(Month, Month)> {
 mod tests {
     use super::*;
 
-    fn mends(months: &[(&str, &[(Store, State, bool)])]) -> String {
+    /// A month, and its state in some stores, with whether it takes force.
+    type Case<'a> = (&'a str, &'a [(Store, State, bool)]);
+
+    fn mends(months: &[Case<'_>]) -> String {
         let months: Vec<(TripFile, Vec<(Store, Cell)>)> = months
             .iter()
             .map(|(month, cells)| {

@@ -78,7 +78,7 @@ impl Style {
                 text.push_str(if fits { "   " } else { "\n" });
                 length = if fits { length + 3 } else { 0 };
             }
-            text.push_str(&format!("{} {}", self.glyph(*mark), mark.meaning));
+            let _ = write!(text, "{} {}", self.glyph(*mark), mark.meaning);
             length += next;
         }
         text
@@ -93,7 +93,7 @@ impl Style {
             if !empty && line.chars().count() + 1 + word.chars().count() > self.width {
                 lines.push_str(&line);
                 lines.push('\n');
-                line = next.to_owned();
+                next.clone_into(&mut line);
                 empty = true;
             }
             if !empty {

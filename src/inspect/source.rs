@@ -1,7 +1,6 @@
 use futures_util::StreamExt;
 use serde::Serialize;
 
-use crate::config::TaskError;
 use crate::flow::{Progress, Run};
 use crate::source::Answer;
 use crate::trip::{Colour, Month, TripFile};
@@ -48,7 +47,7 @@ pub async fn ask_source(
     let asked = futures_util::stream::iter(files).map(async |&file| {
         let known = facts.source_of(file);
         let answer = run.task("ask", file, async |progress: Progress| {
-            Ok::<_, TaskError>(stores.tools.ask(file, known, &progress).await?)
+            stores.tools.ask(file, known, &progress).await
         });
         let (answer, error) = match answer.await {
             Ok(answer) => (Some(answer), None),

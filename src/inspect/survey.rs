@@ -106,13 +106,13 @@ fn as_list<S: Serializer>(
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     #[derive(Serialize)]
-    struct Month<'a> {
+    struct Judged<'a> {
         colour: Colour,
-        month: crate::trip::Month,
+        month: Month,
         #[serde(flatten)]
         cell: &'a Cell,
     }
-    serializer.collect_seq(months.iter().map(|(file, cell)| Month {
+    serializer.collect_seq(months.iter().map(|(file, cell)| Judged {
         colour: file.colour,
         month: file.month,
         cell,

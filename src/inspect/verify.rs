@@ -131,12 +131,13 @@ async fn month(
         let counting = run.task(count_task(store), file, async |progress: Progress| {
             warehouse.sums(file, &progress).await
         });
-        let counted = match there {
-            true => counting.await.unwrap_or_else(|error| {
+        let counted = if there {
+            counting.await.unwrap_or_else(|error| {
                 findings.failed(store, &error);
                 None
-            }),
-            false => None,
+            })
+        } else {
+            None
         };
         if let (Some(sums), Some(ledger)) = (&counted, ledger_of(said, file)) {
             compare(&mut findings, store, ledger, sums, &known);

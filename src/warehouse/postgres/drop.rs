@@ -61,14 +61,16 @@ async fn drop(
         transaction.execute(&sql, &[]).await.map_err(PostgresError::at("taking the month out"))
     };
     let quarantine = names.qualified(&names.quarantine);
-    let set_aside = match is_there(&transaction, &quarantine).await? {
-        true => delete(&names.quarantine, &format!("month = {day}")).await?,
-        false => 0,
+    let set_aside = if is_there(&transaction, &quarantine).await? {
+        delete(&names.quarantine, &format!("month = {day}")).await?
+    } else {
+        0
     };
     let table = literal(&names.table);
-    let ledger = match has_ledger {
-        true => delete(LEDGER, &format!("table_name = {table} AND month = {day}")).await?,
-        false => 0,
+    let ledger = if has_ledger {
+        delete(LEDGER, &format!("table_name = {table} AND month = {day}")).await?
+    } else {
+        0
     };
     let mut dropped = Vec::new();
     if has_month {

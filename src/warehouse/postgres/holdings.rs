@@ -126,8 +126,9 @@ async fn count(
     // A column that the table does not have yet comes to nothing.
     let columns = summed(colour).into_iter().filter(|column| there.contains(&column.name));
     let columns: Vec<&'static str> = columns.map(|column| column.name).collect();
-    let sums: String = columns.iter().map(|name| format!(", {}", sum(name))).collect();
-    let sql = format!("SELECT count(*){sums} FROM {partition}");
+    let counts = std::iter::once("count(*)".to_owned()).chain(columns.iter().map(|name| sum(name)));
+    let counts = counts.collect::<Vec<_>>().join(", ");
+    let sql = format!("SELECT {counts} FROM {partition}");
     let row = client.query_one(&sql, &[]).await.map_err(counting())?;
     let mut counted = Sums::of(colour);
     counted.rows = row.get::<_, i64>(0) as u64;
