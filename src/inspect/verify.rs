@@ -89,8 +89,11 @@ struct Findings(Vec<Finding>);
 
 impl Findings {
     fn wrong(&mut self, store: Store, what: String, force: bool) {
-        let mend = Some(Cell::disagreeing("", force));
-        self.0.push(Finding { store, what, mend });
+        // What the store says of itself may have told it already.
+        if !self.0.iter().any(|known| known.store == store && known.what == what) {
+            let mend = Some(Cell::disagreeing("", force));
+            self.0.push(Finding { store, what, mend });
+        }
     }
 
     /// It could not be counted: what that takes is not known.

@@ -1,5 +1,6 @@
 //! What is there: status, verify, drop.
 
+mod bigquery;
 mod drop;
 mod picture;
 mod source;
