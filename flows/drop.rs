@@ -13,7 +13,7 @@ use nyc_taxi_etl::warehouse::WarehouseKind;
 use serde_json::json;
 
 use crate::cli::{Output, Printed, ended, start};
-use crate::terminal::{Error, Exit, print};
+use crate::terminal::{Error, Exit, print, style};
 
 pub(crate) const EXAMPLES: &str = "Examples:
   taxi drop --colour green --month 2020-01
@@ -104,7 +104,8 @@ pub(crate) async fn drop(args: DropArgs, listener: Arc<dyn Listener>) -> Result<
                     None if store.removed.is_empty() => "nothing was there".to_owned(),
                     None => format!("removed {}", store.removed.join(", ")),
                 };
-                print(&format!("{file}, {} {place}: {what}", store.store))?;
+                let line = format!("{file}, {} {place}: {what}", store.store);
+                print(style().lines(&line, "", "  ").trim_end())?;
             }
         }
     }

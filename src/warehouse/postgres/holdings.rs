@@ -143,7 +143,7 @@ async fn count(
 fn sum(column: &str) -> String {
     let value = format!("{}::float8", quoted(column));
     format!(
-        "coalesce(sum(floor({value} * 100)::numeric) FILTER (WHERE abs({value}) <= 1e9), 0)::text"
+        "coalesce(sum(floor({value} * 100)::bigint) FILTER (WHERE abs({value}) <= 1e9), 0)::text"
     )
 }
 
