@@ -153,7 +153,8 @@ impl Jobs {
         self.begun.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned());
     }
 
-    fn has_begun(&self, id: &str) -> bool {
+    /// Whether this process handed a job in.
+    pub(super) fn has_begun(&self, id: &str) -> bool {
         self.begun.lock().unwrap_or_else(PoisonError::into_inner).contains(id)
     }
 

@@ -14,7 +14,7 @@ use crate::warehouse::Loaded;
 
 use super::api::Api;
 use super::jobs::{Finished, JobIds, Jobs, LoadJob, Media};
-use super::ledger::NewEntry;
+use super::ledger::{Entry, NewEntry};
 use super::location::beside;
 use super::names::{Dataset, check_table, in_month, partition, partition_id, trips};
 use super::query::field;
@@ -143,15 +143,17 @@ impl Warehouse {
         })
     }
 
-    /// What the ledger says of a month that is loaded.
-    pub async fn known(&self, file: TripFile) -> Result<Option<Provenance>, BigQueryError> {
+    /// What the ledger says of a month, where the table agrees: the job that loaded it, and what
+    /// it was.
+    async fn known(&self, file: TripFile) -> Result<Option<(String, Provenance)>, BigQueryError> {
         let (jobs, table) = (self.ready().await?, self.table_of(file.colour));
-        let Some(entry) = jobs.latest(&table, file.month).await? else {
+        let Some(Entry { job, loaded: Some(month), .. }) = jobs.latest(&table, file.month).await?
+        else {
             return Ok(None);
         };
         let rows = jobs.partitions(&table, Some(file.month)).await?;
         let rows = rows.get(&file.month).copied().unwrap_or_default();
-        Ok(entry.loaded.filter(|month| month.counts.rows_kept == rows))
+        Ok((month.counts.rows_kept == rows).then_some((job, month)))
     }
 
     /// Loads a month in place of what the table has of it. `proof` says at the end that the
@@ -185,8 +187,14 @@ impl Warehouse {
         let Load { file, month, object, force } = load;
         let (jobs, name) = (self.ready().await?, self.table_of(file.colour));
         let table = jobs.api.trips(&self.dataset, &name, file.colour).await?;
-        if !force && self.known(file).await?.is_some_and(|known| known.same_rows(month)) {
-            return Ok(Loaded::Unchanged);
+        if let Some((job, known)) = self.known(file).await?
+            && !force
+            && known.same_rows(month)
+        {
+            // Where it was this run, the answer that said so was lost.
+            let rows = known.counts.rows_kept;
+            let ours = jobs.has_begun(&job);
+            return Ok(if ours { Loaded::Replaced(rows) } else { Loaded::Unchanged });
         }
 
         let job = self.job(&table, &name, load);

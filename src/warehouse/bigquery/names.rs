@@ -5,6 +5,8 @@ use gcp_bigquery_client::model::table_reference::TableReference;
 use crate::trip::{Colour, Month, TripFile};
 
 use super::BigQueryError;
+use super::ledger::{LOADS, LOG};
+use super::zones::ZONES;
 
 /// A dataset of a project.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,8 +52,13 @@ impl Dataset {
     }
 }
 
-/// Checks the name of a table. None of what is allowed needs an escape between backticks.
+/// Checks the name of a table of trips. None of what is allowed needs an escape between
+/// backticks.
 pub(super) fn check_table(name: &str) -> Result<(), BigQueryError> {
+    if [LOADS, LOG, ZONES].contains(&name) {
+        let (what, name) = ("table of trips", name.to_owned());
+        return Err(BigQueryError::BadName { what, name, rule: "another: this one is taken" });
+    }
     let letters = |c: char| c.is_alphanumeric() || "_-".contains(c);
     check("table", name, "letters, digits, underscores and dashes", letters)
 }
@@ -139,7 +146,7 @@ mod tests {
         for (project, dataset) in [("", "d"), ("p", ""), ("p", "a-b"), ("p/q", "d"), ("p", "d`")] {
             assert!(Dataset::new(project.into(), dataset.into()).is_err(), "{project} {dataset}");
         }
-        for table in ["", "a.b", "a$202001", "a`b", "a b"] {
+        for table in ["", "a.b", "a$202001", "a`b", "a b", "zones", "loads", "loads_log"] {
             assert!(check_table(table).is_err(), "{table}");
         }
         assert!(check_table("fahrten-grün_2").is_ok());

@@ -46,6 +46,11 @@ pub(super) fn has_label(table: &Table, (key, value): (&str, &str)) -> bool {
     labels.and_then(|labels| labels.get(key)).is_some_and(|found| found == value)
 }
 
+/// Whether a table says that it holds trips.
+pub(super) fn holds_trips(table: &Table) -> bool {
+    table.labels.as_ref().is_some_and(|labels| labels.contains_key(COLOUR))
+}
+
 /// The type of a kind of column. The lake's files have times without a zone, which BigQuery
 /// reads as DATETIME, and integers of 16 and 32 bits, which it reads as INT64
 /// (<https://cloud.google.com/bigquery/docs/loading-data-cloud-storage-parquet#parquet_conversions>).

@@ -10,10 +10,11 @@ use crate::trip::SourceFacts;
 
 use super::jobs::{Finished, JobIds, LoadJob};
 use super::names::Dataset;
-use super::tables::{MADE_BY, described, has_label, labels};
+use super::tables::{MADE_BY, described, has_label, holds_trips, labels};
 use super::{BigQueryError, Object, Warehouse};
 
-const TABLE: &str = "zones";
+/// The table of the zones.
+pub(super) const ZONES: &str = "zones";
 
 /// The label with the digest of the bytes that the zones were made from.
 const SOURCE: &str = "source";
@@ -53,9 +54,9 @@ impl Warehouse {
         // A label has 63 letters at most.
         let digest = &digest[..32];
         let Dataset { project, dataset } = &self.dataset;
-        let new = |fields| Table::new(project, dataset, TABLE, TableSchema { fields });
-        match jobs.api.table(&self.dataset, TABLE).await? {
-            Some(table) if !has_label(&table, MADE_BY) => return Ok(false),
+        let new = |fields| Table::new(project, dataset, ZONES, TableSchema { fields });
+        match jobs.api.table(&self.dataset, ZONES).await? {
+            Some(table) if !has_label(&table, MADE_BY) || holds_trips(&table) => return Ok(false),
             Some(table) => {
                 let filled = table.num_rows.as_deref().is_some_and(|rows| rows != "0");
                 if filled && has_label(&table, (SOURCE, digest)) {
@@ -72,7 +73,7 @@ impl Warehouse {
         let job = LoadJob {
             ids: JobIds::of("zones", &[project, dataset, object.address, object.version, digest]),
             load: JobConfigurationLoad {
-                destination_table: Some(self.dataset.reference(TABLE)),
+                destination_table: Some(self.dataset.reference(ZONES)),
                 create_disposition: Some("CREATE_NEVER".to_owned()),
                 schema: Some(schema()),
                 ..object.parquet()
