@@ -102,7 +102,8 @@ impl Held {
         };
         let edition = now.edition;
         drop(now);
-        Some(Arrival { path, format, size, edition, coming, left: CancellationToken::new() })
+        let (progress, left) = (progress.clone(), CancellationToken::new());
+        Some(Arrival { path, format, size, edition, coming, progress, left })
     }
 }
 
@@ -117,13 +118,14 @@ pub struct Arrival {
     pub size: u64,
     edition: u32,
     coming: watch::Receiver<Coming>,
+    progress: Progress,
     left: CancellationToken,
 }
 
 impl Arrival {
     /// Its bytes from the first on. They are waited for, however long a broken download takes
     /// to go on, and end where the file does and is proven; where another edition takes its
-    /// place, nothing comes, or it is left, reading fails. Not to be read by an async task.
+    /// place, nothing comes, it is left or the run told to stop, reading fails. Not to be read by an async task.
     pub fn reader(&self) -> io::Result<impl Read + Send + use<>> {
         let file = File::open(&self.path)?;
         Ok(Reader { arrival: self.clone(), file, at: 0, runtime: Handle::current() })
@@ -161,6 +163,7 @@ impl Arrival {
             }
             tokio::select! {
                 changed = self.coming.changed() => changed.map_err(|_| Gone)?,
+                () = self.progress.cancelled() => return Err(Gone),
                 () = self.left.cancelled() => return Err(Gone),
             }
         }
