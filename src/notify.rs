@@ -85,9 +85,10 @@ impl Webhook {
     async fn post(&self, message: &str) -> Result<(), NotifyError> {
         let host = || self.0.host_str().unwrap_or_default().to_owned();
         let unreachable = |error: reqwest::Error| {
-            let reason = match error.is_timeout() {
-                true => format!("no answer within {} s", PATIENCE.as_secs()),
-                false => innermost(&error.without_url()),
+            let reason = if error.is_timeout() {
+                format!("no answer within {} s", PATIENCE.as_secs())
+            } else {
+                innermost(&error.without_url())
             };
             NotifyError::Unreachable { host: host(), reason }
         };

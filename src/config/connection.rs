@@ -287,10 +287,10 @@ impl File {
             ConnectionKind::Postgres => self.postgres.keys().map(String::as_str).collect(),
             ConnectionKind::BigQuery => self.bigquery.keys().map(String::as_str).collect(),
         };
-        match names.contains(&name) || BlockName::of(name).is_some() {
-            true => Ok(()),
-            false => Err(self.no_connection(kind, name, by, suggestion(name, names))),
+        if names.contains(&name) || BlockName::of(name).is_some() {
+            return Ok(());
         }
+        Err(self.no_connection(kind, name, by, suggestion(name, names)))
     }
 
     fn says(&self, kind: ConnectionKind, name: &str, by: &Origin, line: usize) -> Origin {
@@ -326,7 +326,7 @@ impl File {
         SettingsError::NoConnection {
             kind,
             name: name.to_owned(),
-            by: by.clone(),
+            by: Box::new(by.clone()),
             path: self.path.clone(),
             meant,
         }

@@ -122,7 +122,7 @@ pub enum SettingsError {
         /// Its name.
         name: String,
         /// What names it.
-        by: Origin,
+        by: Box<Origin>,
         /// The file.
         path: PathBuf,
         /// What may be meant.
@@ -134,7 +134,7 @@ pub enum SettingsError {
         /// The setting that needs it.
         setting: &'static str,
         /// What says so.
-        origin: Origin,
+        origin: Box<Origin>,
         /// Why.
         source: SecretError,
     },
@@ -144,7 +144,7 @@ pub enum SettingsError {
         /// What is wrong with it.
         error: UnknownSource,
         /// What says so.
-        origin: Origin,
+        origin: Box<Origin>,
     },
     /// A block that nobody was asked for.
     #[error("{0} is a block of a Prefect server, and no server is named")]

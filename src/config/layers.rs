@@ -30,10 +30,10 @@ impl Layer {
         let flagged = options.flagged.0.clone();
         let origin = move |key: &str| {
             let (flag, variable) = Options::names(key);
-            match flagged.contains(key) {
-                true => Origin::Flag { name: flag },
-                false => Origin::Environment { name: variable },
+            if flagged.contains(key) {
+                return Origin::Flag { name: flag };
             }
+            Origin::Environment { name: variable }
         };
         let levels = [
             ("reject", &options.reject, Level::Reject),

@@ -282,8 +282,8 @@ impl Picker {
         };
         let text = given.resolve().map_err(|source| secret("source", &origin, source))?;
         let source = text.reveal().parse();
-        let source =
-            source.map_err(|error| SettingsError::Source { error, origin: origin.clone() })?;
+        let source = source
+            .map_err(|error| SettingsError::Source { error, origin: Box::new(origin.clone()) })?;
         let shown = match given {
             Reference::Text(_) => without_secrets(text.reveal()),
             kept => kept.to_string(),
@@ -465,7 +465,7 @@ impl Picker {
 }
 
 fn secret(setting: &'static str, origin: &Origin, source: SecretError) -> SettingsError {
-    SettingsError::Secret { setting, origin: origin.clone(), source }
+    SettingsError::Secret { setting, origin: Box::new(origin.clone()), source }
 }
 
 #[cfg(test)]

@@ -69,6 +69,7 @@ fn the_settings_in_force_are_shown_with_where_each_comes_from() {
         rules.unknown_location | flag | default
         rules.passenger_count_over_9 | flag | default
         threads | - | default
+        task_timeout | 2h | default
         jobs | 8 | taxi.toml, line 21 (profile cloud)
         retries | 2 | TAXI_RETRIES
         retry_delay | 5s | --retry-delay

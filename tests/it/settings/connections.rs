@@ -130,21 +130,19 @@ dataset = 'not_there_yet'
 #[tokio::test]
 async fn a_run_uses_the_connections_that_it_or_its_profile_names() {
     let database = PostgresServer::shared().await.database().await;
-    let toml = format!(
-        "\
+    let toml = "\
 source = 'sample'
 [lakes.here]
 address = 'there'
 [postgres.local]
-url = {{ env = 'PG_LOCAL' }}
+url = { env = 'PG_LOCAL' }
 schema = 'by_name'
 [profiles.all]
 lake = 'here'
 postgres = 'local'
 to_warehouse = ['postgres']
-"
-    );
-    let taxi = with(&toml).set("PG_LOCAL", database.url());
+";
+    let taxi = with(toml).set("PG_LOCAL", database.url());
     samples(&taxi);
     let args = ["run", "etl-parent-flow", "--months", "1", "--profile", "all", "--output", "json"];
     let month = taxi.run(args).exits(0).first();
