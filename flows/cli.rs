@@ -60,6 +60,7 @@ enum Command {
         flow: FlowArgs,
     },
     /// Show the runs that the journal tells of
+    #[command(after_help = examples::RUNS)]
     Runs(RunsArgs),
     /// Show what is there: a matrix of months for the lake and each warehouse
     #[command(after_help = status::EXAMPLES)]
@@ -95,6 +96,7 @@ enum Command {
     #[command(after_help = examples::DEPLOY)]
     Deploy(DeployArgs),
     /// What a Prefect worker asks for
+    #[command(after_help = examples::FLOW_RUN)]
     FlowRun {
         #[command(subcommand)]
         what: FlowRunArgs,

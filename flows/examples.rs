@@ -66,6 +66,21 @@ Examples:
   taxi run etl-zones --lake gs://my-bucket/trips
   taxi run etl-zones --zones ./taxi_zone_lookup.csv";
 
+pub(crate) const RUNS: &str = "\
+Examples:
+  taxi runs
+  taxi runs show last
+  taxi runs --output json";
+
+pub(crate) const RUNS_SHOW: &str = "\
+Examples:
+  taxi runs show last
+  taxi runs show last --output json";
+
+pub(crate) const FLOW_RUN: &str = "\
+Examples:
+  PREFECT_API_URL=http://localhost:4200/api taxi flow-run execute ID";
+
 pub(crate) const QUARANTINE: &str = "\
 Examples:
   taxi quarantine --colour green --month 2020-01

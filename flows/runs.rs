@@ -7,6 +7,7 @@ use nyc_taxi_etl::config::{Options, Settings};
 use nyc_taxi_etl::flow::{PastRun, month_table, run_table};
 
 use crate::cli::Output;
+use crate::examples;
 use crate::terminal::{Error, Exit, print, width};
 
 #[derive(Debug, Args)]
@@ -30,6 +31,7 @@ pub(crate) struct RunsArgs {
 #[derive(Debug, Subcommand)]
 enum RunsCommand {
     /// Show one run: its months and what went wrong
+    #[command(after_help = examples::RUNS_SHOW)]
     Show {
         /// Its name, or the beginning of it; last for the newest
         run: String,
