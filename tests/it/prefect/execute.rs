@@ -80,7 +80,7 @@ async fn a_run_that_a_worker_starts_is_in_the_record_month_by_month() {
 
     // The graph that the page shows.
     let graph = graph(server, &record.run["id"]).await;
-    assert_eq!(graph["green 2020-01"], Vec::<String>::new());
+    assert_eq!(graph["month / green 2020-01"], Vec::<String>::new());
     let graph = self::graph(server, &month["id"]).await;
     assert_eq!(graph["write-postgres"], ["write-gcs"]);
 
@@ -297,7 +297,7 @@ async fn a_server_killed_in_the_midst_of_a_run_has_the_whole_record_afterwards()
     let mut running = deployed.execute(&server.access(), &run);
     until_logged(&server, &run, "green 2020-01 fetch: started").await;
     server.kill();
-    running.until("green 2020-01 write-gcs: done");
+    running.until("green 2020-01: 3,000 rows read");
     let back = chrono::Utc::now().to_rfc3339();
     server.start_again().await;
     running.end().exits(0);
