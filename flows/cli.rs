@@ -271,7 +271,7 @@ impl Cli {
                 Command::Connections { what } => what.execute().await,
                 Command::Completions { shell } => completions(shell),
                 Command::Deploy(args) => deploy_file(args).await,
-                Command::FlowRun { what } => what.run().await,
+                Command::FlowRun { what } => what.run(listener).await,
             }
         });
         // What a stopped run has let go of may not end by itself.

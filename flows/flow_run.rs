@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
 use nyc_taxi_etl::config::{Options, Settings, Tools};
-use nyc_taxi_etl::flow::{Listener, LogLines, Run};
+use nyc_taxi_etl::flow::{Journal, Listener, Run};
 use nyc_taxi_etl::prefect::report::{Execution, Outcome, Terms};
 use nyc_taxi_etl::prefect::{Api, Id, PrefectError, ServerBlocks};
 use nyc_taxi_etl::trip::Month;
@@ -52,14 +52,14 @@ const ASK_EVERY: Duration = Duration::from_secs(10);
 const SECRETS: [&str; 3] = ["PREFECT_API_KEY", "PREFECT_API_AUTH_STRING", "PGPASSWORD"];
 
 impl FlowRunArgs {
-    pub(crate) async fn run(self) -> Result<Exit, Error> {
+    pub(crate) async fn run(self, listener: Arc<dyn Listener>) -> Result<Exit, Error> {
         match self {
-            Self::Execute(args) => Box::pin(execute(args)).await,
+            Self::Execute(args) => Box::pin(execute(args, listener)).await,
         }
     }
 }
 
-async fn execute(args: ExecuteArgs) -> Result<Exit, Error> {
+async fn execute(args: ExecuteArgs, listener: Arc<dyn Listener>) -> Result<Exit, Error> {
     let stop = cancelled_by_signal();
     let terms = Terms {
         retries: args.flow_retries,
@@ -76,7 +76,8 @@ async fn execute(args: ExecuteArgs) -> Result<Exit, Error> {
     let outcome = match prepare(&execution, &args.options).await {
         Ok((flow, tools)) => {
             execution.hide(tools.settings().secrets());
-            run(&execution, &flow, &tools, &stop).await
+            let journal = Journal::new(&tools.settings().runs, tools.settings().keep_runs);
+            run(&execution, &flow, &tools, &[listener, Arc::new(journal)], &stop).await
         }
         Err(error) => {
             tracing::error!("{error}");
@@ -108,10 +109,10 @@ async fn run(
     execution: &Execution,
     flow: &Flow,
     tools: &Tools,
+    listeners: &[Arc<dyn Listener>],
     stop: &CancellationToken,
 ) -> Result<Outcome, PrefectError> {
     let settings = tools.settings();
-    let listeners: [Arc<dyn Listener>; 1] = [Arc::new(LogLines)];
     let work = async |run: &Run| {
         let started = Instant::now();
         let report = flow.run(run, tools).await?;
@@ -123,7 +124,7 @@ async fn run(
         }
         Ok(report)
     };
-    Box::pin(execution.run(&listeners, stop, settings.policy, settings.limits, work)).await
+    Box::pin(execution.run(listeners, stop, settings.policy, settings.limits, work)).await
 }
 
 fn failed(error: &PrefectError) -> Failed {

@@ -119,7 +119,7 @@ impl Book {
                 self.done.remove(&Item::Month(file));
                 noted.reports.push(Report::MonthDone { file, state: self.month_state(month) });
             }
-            Event::RunDone(report) => noted.reports.extend(tables_of(report)),
+            Event::RunDone(report) => noted.reports.extend(tables_of(report, &self.mask)),
             _ => {}
         }
         if let Some((level, text)) = event.line() {
@@ -146,8 +146,8 @@ impl Book {
             _ => StateType::Completed,
         };
         let mut said = month.state.as_str().to_owned();
-        if let Some(error) = &month.error {
-            said.clone_from(error);
+        if let Some(error) = tables::error(month) {
+            error.clone_into(&mut said);
         } else if month.rows_read.is_some() {
             said = format!("{said}: {}", row_sum(std::slice::from_ref(month)));
         }
@@ -234,13 +234,13 @@ fn key(name: &str) -> String {
     name.chars().map(dash).collect()
 }
 
-fn tables_of(report: &RunReport) -> Vec<Report> {
+fn tables_of(report: &RunReport, mask: &Mask) -> Vec<Report> {
     let table = |name, description: &str, rows| Report::Table {
         key: key(&format!("{} {name}", report.flow)),
         description: description.to_owned(),
         rows,
     };
-    let months = tables::months(&report.months);
+    let months = tables::months(&report.months, mask);
     let mut tables = vec![table("months", "What became of each month", months)];
     if let Some(rules) = tables::rules(&report.months) {
         let about = "The rows set aside or flagged, by month and rule: \

@@ -12,6 +12,7 @@ use crate::flow::{Limits, Listener, Policy, Run, RunReport, State, row_sum};
 
 use super::super::{Answer, Api, FlowRun, Id, NewState, PrefectError, StateType, Verdict};
 use super::propose::propose;
+use super::tables;
 use super::watch::{Watch, Watched, Why};
 use super::{Mask, Reporter};
 
@@ -380,11 +381,7 @@ fn failed(report: &RunReport) -> String {
     let mut named: Vec<String> = failed
         .iter()
         .take(NAMED)
-        .map(|month| {
-            let mut loads = month.loads.iter().filter_map(|load| load.error.as_deref());
-            let error = month.error.as_deref().or_else(|| loads.next()).unwrap_or("no reason");
-            format!("{} ({error})", month.file())
-        })
+        .map(|month| format!("{} ({})", month.file(), tables::error(month).unwrap_or("no reason")))
         .collect();
     if failed.len() > NAMED {
         named.push(format!("and {} more", failed.len() - NAMED));

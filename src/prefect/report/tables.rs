@@ -5,6 +5,8 @@ use serde_json::Value;
 
 use crate::flow::{MonthReport, bytes};
 
+use super::line::Mask;
+
 /// A month, its columns in the order shown.
 #[derive(Serialize)]
 struct MonthRow {
@@ -36,7 +38,7 @@ struct RuleRow {
 }
 
 /// The months; a text, as the server wants a table.
-pub(super) fn months(months: &[MonthReport]) -> Value {
+pub(super) fn months(months: &[MonthReport], mask: &Mask) -> Value {
     let rows = months.iter().map(|month| {
         let loads = month.loads.iter().filter_map(|load| load.rows_loaded);
         let places: Vec<&str> = month.loads.iter().map(|load| load.place.as_str()).collect();
@@ -55,10 +57,16 @@ pub(super) fn months(months: &[MonthReport]) -> Value {
                 .warehouse
                 .clone()
                 .or_else(|| (!places.is_empty()).then(|| places.join(", "))),
-            error: month.error.clone(),
+            error: error(month).map(|error| mask.over(error)),
         }
     });
     text(&rows.collect::<Vec<_>>())
+}
+
+/// Why it failed, or why it is not in a warehouse.
+pub(super) fn error(month: &MonthReport) -> Option<&str> {
+    let mut loads = month.loads.iter().filter_map(|load| load.error.as_deref());
+    month.error.as_deref().or_else(|| loads.next())
 }
 
 /// What was set aside or flagged, by month and rule; none where nothing was.
@@ -109,7 +117,7 @@ mod tests {
         month.quarantine = Some("q".to_owned());
         let failed = MonthReport::new(file, State::Failed);
         let all = [month, failed];
-        insta::assert_snapshot!(months(&all).as_str().unwrap().replace("},{", "},\n{"), @r#"
+        insta::assert_snapshot!(months(&all, &Mask::default()).as_str().unwrap().replace("},{", "},\n{"), @r#"
         [{"month":"green 2020-04","state":"published","read":35644,"kept":35612,"set aside":32,"flagged":97,"loaded":null,"seconds":0.34,"size":null,"lake":null,"warehouse":null,"error":null},
         {"month":"green 2020-04","state":"failed","read":null,"kept":null,"set aside":null,"flagged":null,"loaded":null,"seconds":0.0,"size":null,"lake":null,"warehouse":null,"error":null}]
         "#);
