@@ -2,9 +2,10 @@
 
 use std::fmt::Write;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
-use nyc_taxi_etl::flow::{Failure, Retry};
+use nyc_taxi_etl::flow::{Failure, Policy, Retry};
 use nyc_taxi_etl::prefect::{
     Action, Api, DeployError, DeployOptions, Flows, Launch, Manifest, PoolKind, PrefectError, Step,
     deploy,
@@ -86,7 +87,10 @@ pub(crate) async fn deploy_file(args: DeployArgs) -> Result<Exit, Error> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         dry_run: args.dry_run,
     };
-    let api = Api::find()?;
+    // Someone waits for it.
+    let soon = Duration::from_millis(250);
+    let policy = Policy { retries: 3, first_delay: soon, longest_delay: Duration::from_secs(2) };
+    let api = Api::find()?.patient(policy);
     let steps = deploy(&api, &manifest, &OurFlows, &options).await.map_err(failed)?;
     print(&match args.printed.output {
         Output::Json => serde_json::to_string_pretty(&json!({

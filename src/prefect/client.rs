@@ -1,6 +1,7 @@
 //! One call of the API: who asks, tried again after a passing trouble, its answer by type.
 
 use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use backon::{ExponentialBuilder, Retryable};
@@ -59,6 +60,21 @@ pub struct Api {
     base: Url,
     auth: Auth,
     policy: Policy,
+    csrf: Arc<Csrf>,
+}
+
+/// What a server wants with every change that guards its users against forged requests, once it
+/// has said so.
+#[derive(Debug)]
+struct Csrf {
+    client: Id,
+    token: Mutex<Option<String>>,
+}
+
+impl Csrf {
+    fn token(&self) -> Option<String> {
+        self.token.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 impl Api {
@@ -87,7 +103,8 @@ impl Api {
             first_delay: Duration::from_millis(250),
             longest_delay: Duration::from_secs(10),
         };
-        Ok(Self { client, base, auth: access.auth.clone(), policy })
+        let csrf = Arc::new(Csrf { client: Id::random(), token: Mutex::default() });
+        Ok(Self { client, base, auth: access.auth.clone(), policy, csrf })
     }
 
     /// The same, with another patience for passing troubles.
@@ -181,29 +198,19 @@ impl Api {
         path: &str,
         body: Option<Vec<u8>>,
     ) -> Result<Vec<u8>, PrefectError> {
-        let url =
-            self.base.join(path.trim_start_matches('/')).map_err(|_| PrefectError::Address)?;
-        let mut request = self.client.request(method.clone(), url);
-        request = match &self.auth {
-            Auth::None => request,
-            Auth::Key(key) => request.bearer_auth(key),
-            Auth::Basic(pair) => {
-                let (user, password) = pair.split_once(':').unwrap_or((pair, ""));
-                request.basic_auth(user, Some(password))
+        let mut answer = self.send(method, path, body.clone()).await?;
+        if answer.status == StatusCode::FORBIDDEN && is_about_csrf(&answer.text) {
+            let asked = format!("csrf-token?client={}", self.csrf.client);
+            answer = self.send(&Method::GET, &asked, None).await?;
+            if answer.status.is_success() {
+                let said: Value = serde_json::from_slice(&answer.text).unwrap_or_default();
+                let token = said["token"].as_str().map(str::to_owned);
+                *self.csrf.token.lock().unwrap_or_else(PoisonError::into_inner) = token;
+                answer = self.send(method, path, body).await?;
             }
-        };
-        if let Some(body) = body {
-            request = request.header(CONTENT_TYPE, "application/json").body(body);
         }
         let call = || self.shown(method, path);
-        let lost = |error: reqwest::Error| {
-            let source = error.without_url();
-            PrefectError::Connection { call: call(), what: cause(&source), source }
-        };
-        let response = request.send().await.map_err(lost)?;
-        let status = response.status();
-        let wait = retry_after(&response);
-        let text = response.bytes().await.map_err(lost)?.to_vec();
+        let Received { status, wait, text } = answer;
         match status {
             _ if status.is_success() => Ok(text),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
@@ -230,9 +237,56 @@ impl Api {
         }
     }
 
+    async fn send(
+        &self,
+        method: &Method,
+        path: &str,
+        body: Option<Vec<u8>>,
+    ) -> Result<Received, PrefectError> {
+        let url =
+            self.base.join(path.trim_start_matches('/')).map_err(|_| PrefectError::Address)?;
+        let mut request = self.client.request(method.clone(), url);
+        request = match &self.auth {
+            Auth::None => request,
+            Auth::Key(key) => request.bearer_auth(key),
+            Auth::Basic(pair) => {
+                let (user, password) = pair.split_once(':').unwrap_or((pair, ""));
+                request.basic_auth(user, Some(password))
+            }
+        };
+        if let Some(token) = self.csrf.token() {
+            request = request
+                .header("Prefect-Csrf-Token", token)
+                .header("Prefect-Csrf-Client", self.csrf.client.as_str());
+        }
+        if let Some(body) = body {
+            request = request.header(CONTENT_TYPE, "application/json").body(body);
+        }
+        let lost = |error: reqwest::Error| {
+            let source = error.without_url();
+            let call = self.shown(method, path);
+            PrefectError::Connection { call, what: cause(&source), source }
+        };
+        let response = request.send().await.map_err(lost)?;
+        let (status, wait) = (response.status(), retry_after(&response));
+        Ok(Received { status, wait, text: response.bytes().await.map_err(lost)?.to_vec() })
+    }
+
     fn shown(&self, method: &Method, path: &str) -> String {
         format!("{method} {}/{}", self.url(), path.trim_start_matches('/'))
     }
+}
+
+/// An answer of any status.
+struct Received {
+    status: StatusCode,
+    wait: Option<Duration>,
+    text: Vec<u8>,
+}
+
+/// Whether an answer asks for a token, or for a new one.
+fn is_about_csrf(text: &[u8]) -> bool {
+    detail(text).contains("CSRF token")
 }
 
 fn json(body: &impl Serialize) -> Vec<u8> {

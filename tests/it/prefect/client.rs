@@ -6,7 +6,7 @@ use nyc_taxi_etl::flow::Policy;
 use nyc_taxi_etl::prefect::{Access, Api, Auth, PrefectError};
 use serde_json::{Value, json};
 
-use crate::support::prefect::PrefectServer;
+use crate::support::prefect::{CSRF, PrefectServer};
 use crate::taxi::Taxi;
 
 fn api(url: String, auth: Auth) -> Api {
@@ -16,9 +16,9 @@ fn api(url: String, auth: Auth) -> Api {
 }
 
 #[tokio::test]
-async fn a_server_that_asks_who_it_is_is_told() {
+async fn a_guarded_server_is_told_who_asks_and_that_nothing_is_forged() {
     let asked = ("PREFECT_SERVER_API_AUTH_STRING", "admin:s3cret");
-    let server = PrefectServer::start(&[asked]).await;
+    let server = PrefectServer::start(&[asked, (CSRF, "true")]).await;
     let known = api(server.url(), Auth::Basic("admin:s3cret".to_owned()));
     let one = known.flow("etl-parent-flow").await.unwrap();
     assert_eq!(known.flow("etl-parent-flow").await.unwrap(), one);

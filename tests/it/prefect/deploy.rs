@@ -267,7 +267,9 @@ fn what_makes_no_sense_is_refused_before_the_server_is_asked() {
     let ran = deploy(&taxi, &path, &["--only", "b"]).exits(2);
     assert!(ran.stderr.contains("it has ingest-data/a"), "{}", ran.stderr);
     let ran = taxi.set("TAXI_LOG", "error").run(["deploy"]).exits(1);
-    insta::assert_snapshot!(ran.stderr, @"");
+    insta::assert_snapshot!(ran.stderr, @"
+    error: GET http://127.0.0.1:9/api/work_pools/p: Connection refused (os error 111). Does the Prefect server run, and is PREFECT_API_URL its address?
+    ");
 }
 
 #[tokio::test]
