@@ -4,6 +4,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::config::own_before_added;
+
 use super::{Api, Id, PrefectError};
 
 /// The kinds of state.
@@ -327,6 +329,21 @@ impl Api {
     /// A flow run.
     pub async fn flow_run(&self, id: &Id) -> Result<FlowRun, PrefectError> {
         self.get(&format!("flow_runs/{id}")).await
+    }
+
+    /// What a flow run is asked for. The server adds the parameters of its deployment, which may
+    /// name the months another way than the run does: those give way.
+    pub async fn asked_for(&self, run: &FlowRun) -> Result<Value, PrefectError> {
+        let deployment: Option<Value> = match &run.deployment_id {
+            Some(id) => self.find_one(&format!("deployments/{id}")).await?,
+            None => None,
+        };
+        match (&run.parameters, deployment.as_ref().map(|deployment| &deployment["parameters"])) {
+            (Value::Object(asked), Some(Value::Object(added))) => {
+                Ok(own_before_added(asked.clone(), added).into())
+            }
+            _ => Ok(run.parameters.clone()),
+        }
     }
 
     /// Makes a flow run.

@@ -96,7 +96,8 @@ impl Execution {
             first_delay: Duration::from_millis(250),
             longest_delay: Duration::from_secs(5),
         });
-        let run = api.flow_run(id).await?;
+        let mut run = api.flow_run(id).await?;
+        run.parameters = api.asked_for(&run).await?;
         let flow: Value = api.get(&format!("flows/{}", run.flow_id)).await?;
         let flow = flow["name"].as_str().unwrap_or_default().to_owned();
         Ok(Self { api, run, flow, terms, mask: Mask::default() })

@@ -12,6 +12,8 @@ use crate::taxi::{Ran, Taxi};
 
 const READY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deployments.yaml");
 
+const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/sample");
+
 /// The program, told of the server.
 fn taxi(server: &PrefectServer) -> Taxi {
     server.access().into_iter().fold(Taxi::new(), |taxi, (name, value)| taxi.set(&name, value))
@@ -332,6 +334,27 @@ async fn a_worker_starts_the_program_in_its_folder_and_writes_no_traceback_when_
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     assert!(!worker.log().contains("Traceback"), "{}", worker.log());
+}
+
+#[tokio::test]
+async fn a_run_of_the_command_line_names_its_months_in_place_of_its_deployment_s() {
+    let server = PrefectServer::shared().await;
+    let taxi = taxi(server);
+    let yaml = format!(
+        "  - name: lagging
+    flow: etl-parent-flow
+    parameters: {{lag_months: 2, colour: yellow}}
+    work_pool: {{name: lagging, job_variables: {{env: {{TAXI_SOURCE: {SAMPLES}}}}}}}
+"
+    );
+    deploy(&taxi, &file(&taxi, &yaml), &[]).exits(0);
+    let worker = server.worker("lagging", None).await;
+    let run = ["deployment", "run", "etl-parent-flow/lagging", "--watch"];
+    let june = ["-p", "months=[1,2]", "-p", "year=2020", "-p", "color=green"];
+    let said = server.prefect(&[&run[..], &june].concat());
+    assert!(said.ok, "{}{}{}", said.stdout, said.stderr, worker.log());
+    assert_eq!(taxi.files("data/green").len(), 2);
+    assert!(taxi.files("data/yellow").is_empty());
 }
 
 #[tokio::test]
