@@ -88,6 +88,8 @@ impl Api {
             .user_agent(concat!("taxi/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(REQUEST_TIMEOUT)
+            // 308 is said of an upload that goes on; a token goes nowhere else.
+            .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|error| BigQueryError::Client(error.to_string()))?;
         Ok(Self { http, base, tokens, client: Arc::default() })

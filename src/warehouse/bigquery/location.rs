@@ -26,7 +26,7 @@ pub(super) fn beside(dataset: &str, bucket: &str, pair: &[String]) -> bool {
         (None, true) => vec![bucket],
     };
     regions.iter().any(|region| match (dataset.as_str(), region.as_str()) {
-        // A dataset of the United States loads from everywhere.
+        // For a dataset of all the United States, BigQuery says so itself.
         ("us", _) | ("eu", "eu") => true,
         ("eu", region) => region.starts_with("europe-") && !NOT_EU.contains(&region),
         (dataset, "us") => dataset.starts_with("us-"),
