@@ -17,7 +17,7 @@ use crate::flow_run::FlowRunArgs;
 use crate::progress::{ProgressForm, Told, told};
 use crate::runs::{RunsArgs, runs};
 use crate::terminal::{Error, Exit, cancelled_by_signal, print, warn, width};
-use crate::{drop, examples, show, status, verify};
+use crate::{drop, dry_run, examples, show, status, verify};
 
 /// The version, and the commit it is built from. What a month says of itself has the version
 /// alone: two builds of one version make the same bytes.
@@ -150,7 +150,19 @@ impl FlowArgs {
         }
     }
 
+    const fn dry_run(&self) -> bool {
+        match self {
+            Self::EtlWebToGcs(args)
+            | Self::EtlGcsToPostgres(args)
+            | Self::EtlGcsToBq(args)
+            | Self::IngestData(args) => args.dry_run,
+            Self::EtlParentFlow(args) => args.dry_run,
+            Self::EtlZones(_) => false,
+        }
+    }
+
     async fn run(self, listener: Arc<dyn Listener>) -> Result<Exit, Error> {
+        let dry = self.dry_run();
         let (flow, printed, options) = match self {
             Self::EtlWebToGcs(args) => {
                 (Flow::EtlWebToGcs(args.parameters), args.printed, args.options)
@@ -170,6 +182,9 @@ impl FlowArgs {
             Self::EtlZones(args) => return zones(args, listener).await,
         };
         let (run, tools) = start(&options, listener).await?;
+        if dry {
+            return dry_run::dry_run(&flow, &run, &tools, printed.output).await;
+        }
         let started = Instant::now();
         let report = flow.run(&run, &tools).await?;
         match printed.output {
@@ -203,6 +218,10 @@ pub(crate) struct Printed {
 struct MonthsArgs {
     #[command(flatten)]
     parameters: Parameters,
+    /// Say what would be done and why, and do nothing: lake and warehouses are asked, the source
+    /// is not
+    #[arg(long, display_order = 50)]
+    dry_run: bool,
     #[command(flatten)]
     printed: Printed,
     #[command(flatten)]
@@ -215,6 +234,10 @@ struct MonthsArgs {
 struct ParentArgs {
     #[command(flatten)]
     parameters: ParentParameters,
+    /// Say what would be done and why, and do nothing: lake and warehouses are asked, the source
+    /// is not
+    #[arg(long, display_order = 50)]
+    dry_run: bool,
     #[command(flatten)]
     printed: Printed,
     #[command(flatten)]

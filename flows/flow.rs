@@ -1,9 +1,11 @@
 //! The flows by name, each with its parameters: what the command line, a deployment and a
 //! flow run of an orchestrator have in common.
 
-use nyc_taxi_etl::config::{Parameters, ParentParameters, Tools};
+use nyc_taxi_etl::config::{Parameters, ParentParameters, Settings, Tools};
 use nyc_taxi_etl::flow::{Run, RunReport};
+use nyc_taxi_etl::inspect::Way;
 use nyc_taxi_etl::trip::Month;
+use nyc_taxi_etl::warehouse::WarehouseKind;
 use schemars::{Schema, schema_for};
 use serde::de::DeserializeOwned;
 
@@ -90,6 +92,19 @@ impl Flow {
             | Self::EtlGcsToPostgres(months)
             | Self::IngestData(months) => months,
             Self::EtlParentFlow(parameters) => &parameters.months,
+        }
+    }
+
+    /// The way its months go, and the warehouses at its end.
+    pub(crate) fn way(&self, settings: &Settings) -> (Way, Vec<WarehouseKind>) {
+        match self {
+            Self::EtlWebToGcs(_) => (Way::ByLake, Vec::new()),
+            Self::EtlGcsToBq(_) => (Way::FromLake, vec![WarehouseKind::BigQuery]),
+            Self::EtlGcsToPostgres(_) => (Way::FromLake, vec![WarehouseKind::Postgres]),
+            Self::IngestData(_) => (Way::Straight, vec![WarehouseKind::Postgres]),
+            Self::EtlParentFlow(parameters) => {
+                (Way::ByLake, settings.warehouses(&parameters.to_warehouse).to_vec())
+            }
         }
     }
 

@@ -6,6 +6,7 @@ mod config;
 mod connections;
 mod deploy;
 mod drop;
+mod dry_run;
 mod etl_gcs_to_bq;
 mod etl_gcs_to_postgres;
 mod etl_parent_flow;

@@ -20,5 +20,8 @@ TAXI_SOAK_KILLS=$kills it kills::
 say "cleaning months of 8 and 20 million rows; none may take more than 512 MB (1 GB of disk, some minutes)"
 TAXI_SOAK=1 it memory::
 
+say "31 months of two colours to the lake and on to Postgres; not more than 1 GB (4 GB of disk, some minutes)"
+TAXI_SOAK=1 it backfill::large
+
 say "fuzzing the parsers, a minute each"
 scripts/fuzz.sh 60

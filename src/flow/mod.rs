@@ -27,6 +27,7 @@ pub use record::JsonLines;
 pub use report::{LoadReport, MonthReport, RunReport, State};
 pub use run::{Limits, Policy, Run};
 pub use stop::Stop;
+pub(crate) use table::plain;
 pub use table::{bytes, month_table, row_sum, run_table, thousands};
 pub use terminal::Terminal;
 

@@ -67,6 +67,13 @@ pub fn run_table(runs: &[PastRun], width: Option<u16>) -> String {
     printed(&mut table)
 }
 
+/// Rows below a header, all of them texts.
+pub(crate) fn plain(header: Vec<String>, rows: Vec<Vec<String>>, width: Option<u16>) -> String {
+    let mut table = plain_table(header, width);
+    table.add_rows(rows);
+    printed(&mut table)
+}
+
 /// A column of the table of months.
 struct Column<'a> {
     header: String,

@@ -1,8 +1,11 @@
 //! Backfills: many months at once, to the lake and on to warehouses.
 
+mod dry_run;
 mod events;
 mod interrupted;
 mod journal;
+#[cfg(target_os = "linux")]
+mod large;
 mod parent;
 
 use std::collections::BTreeMap;
@@ -13,6 +16,9 @@ use crate::support::generate::{Colour, Form, Made, Recipe};
 use crate::support::postgres::{Database, PostgresServer};
 use crate::support::web::Web;
 use crate::taxi::{Ran, Taxi};
+
+/// The taxi zones, one of them.
+const ZONES: &str = "LocationID,Borough,Zone,service_zone\n1,EWR,Newark Airport,EWR\n";
 
 /// A web that serves months of green trips in 2020, a lake, a database of its own on the shared
 /// server, and the program between them.
@@ -35,8 +41,7 @@ impl Backfill {
             web.put(&path(month), bytes);
             made.insert(month, month_made);
         }
-        let zones = "LocationID,Borough,Zone,service_zone\n1,EWR,Newark Airport,EWR\n";
-        web.put("/zones.csv", zones);
+        web.put("/zones.csv", ZONES);
         let taxi = Taxi::new()
             .set("DATABASE_URL", database.url())
             .set("TAXI_SOURCE", web.url() + "/{colour}/{year}-{month}")

@@ -60,7 +60,7 @@ fn peak_within_bounds(run: &mut Running) -> u64 {
 }
 
 /// The anonymous memory of a process in kB.
-fn anonymous_memory(id: u32) -> Option<u64> {
+pub fn anonymous_memory(id: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
     line.trim().trim_end_matches(" kB").parse().ok()

@@ -1,0 +1,196 @@
+use serde::Serialize;
+
+use crate::config::Tools;
+use crate::flow::plain;
+use crate::trip::{Colour, Month, TripFile};
+
+use super::judge::{self, LakeSide};
+use super::survey::StoreSurvey;
+use super::{Cell, Facts, State, Store, Survey};
+
+/// The way that a flow's months go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// From the source to the lake, and from there on.
+    ByLake,
+    /// From the lake on.
+    FromLake,
+    /// From the source, without a lake.
+    Straight,
+}
+
+/// What a run would do to months, and why. The source is not asked: what it would answer is not
+/// known.
+#[derive(Debug, Serialize)]
+pub struct Plan {
+    /// The flow.
+    pub flow: &'static str,
+    /// The months, in the order asked for.
+    pub months: Vec<PlannedMonth>,
+}
+
+/// What a run would do to one month.
+#[derive(Debug, Serialize)]
+pub struct PlannedMonth {
+    /// The colour.
+    pub colour: Colour,
+    /// The month.
+    pub month: Month,
+    /// What it would do in each store, in order.
+    pub steps: Vec<Step>,
+}
+
+/// What a run would do to a month in one store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Step {
+    /// The store.
+    pub store: Store,
+    /// What.
+    pub act: Act,
+    /// Why.
+    pub why: String,
+}
+
+/// What a run does to a month in a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Act {
+    /// It fetches it, cleans it and puts it there.
+    Fetch,
+    /// It asks the source whether there is another edition, and has nothing else to do if not.
+    Ask,
+    /// It loads it from the lake.
+    Load,
+    /// Nothing.
+    Nothing,
+    /// It fails.
+    Fail,
+    /// The store cannot be asked.
+    Unknown,
+}
+
+impl Act {
+    /// The word for people.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fetch => "fetch",
+            Self::Ask => "ask",
+            Self::Load => "load",
+            Self::Nothing => "nothing",
+            Self::Fail => "fail",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl Plan {
+    /// What a flow that goes this way would do to the months of a survey.
+    pub fn of(flow: &'static str, way: Way, tools: &Tools, facts: &Facts, survey: &Survey) -> Self {
+        let force = tools.settings().force;
+        let months = survey.files.iter().map(|&file| {
+            let mut steps: Vec<Step> = Vec::new();
+            for store in &survey.stores {
+                let (act, why) = match (store.store, way) {
+                    (Store::Lake, Way::ByLake) => cell(store, file, |cell| bring(cell, force)),
+                    (Store::Lake, Way::FromLake | Way::Straight) => continue,
+                    (Store::Warehouse(kind), Way::Straight) => {
+                        let said = facts.warehouses.iter().find(|(other, _)| *other == kind);
+                        let found = said.and_then(|(_, said)| said.as_ref().ok()?.get(&file));
+                        let current = |month: &_| tools.is_current(month);
+                        let judged = judge::warehouse(LakeSide::Unknown, found, current);
+                        cell(store, file, |_| bring(&judged, force))
+                    }
+                    (Store::Warehouse(_), Way::ByLake | Way::FromLake) => {
+                        let lake = steps.first().filter(|step| step.store == Store::Lake);
+                        cell(store, file, |cell| load(cell, lake.map(|step| step.act), force))
+                    }
+                };
+                steps.push(Step { store: store.store, act, why });
+            }
+            PlannedMonth { colour: file.colour, month: file.month, steps }
+        });
+        Self { flow, months: months.collect() }
+    }
+
+    /// The months as a table for people, with how often each is done below it.
+    pub fn table(&self, width: Option<u16>) -> String {
+        let stores: Vec<Store> = match self.months.first() {
+            Some(month) => month.steps.iter().map(|step| step.store).collect(),
+            None => Vec::new(),
+        };
+        let names = stores.iter().map(|store| store.as_str().to_owned());
+        let header = ["month".to_owned()].into_iter().chain(names).chain(["why".to_owned()]);
+        let rows = self.months.iter().map(|month| {
+            let file = TripFile::new(month.colour, month.month);
+            let acts = month.steps.iter().map(|step| step.act.as_str().to_owned());
+            let why = month.steps.iter().map(|step| match month.steps.len() {
+                1 => step.why.clone(),
+                _ => format!("{}: {}", step.store, step.why),
+            });
+            let why = why.collect::<Vec<_>>().join("\n");
+            [file.to_string()].into_iter().chain(acts).chain([why]).collect()
+        });
+        let table = plain(header.collect(), rows.collect(), width);
+        let count = |act| {
+            let steps = self.months.iter().flat_map(|month| &month.steps);
+            steps.filter(|step| step.act == act).count()
+        };
+        format!(
+            "{table}\n {} to fetch, {} to ask the source about, {} to load: nothing was done",
+            count(Act::Fetch),
+            count(Act::Ask),
+            count(Act::Load)
+        )
+    }
+}
+
+/// What is to be done by a cell; that its store could not be asked, where it has none.
+fn cell(
+    store: &StoreSurvey,
+    file: TripFile,
+    judge: impl FnOnce(&Cell) -> (Act, String),
+) -> (Act, String) {
+    match (store.months.get(&file), &store.error) {
+        (Some(cell), _) => judge(cell),
+        (None, error) => (Act::Unknown, error.clone().unwrap_or_default()),
+    }
+}
+
+/// What is done where a month comes from the source.
+fn bring(cell: &Cell, force: bool) -> (Act, String) {
+    let why = || cell.why.clone().unwrap_or_default();
+    let (act, why) = match cell.state {
+        _ if force => (Act::Fetch, "--force".to_owned()),
+        State::NotInLake => (Act::Fetch, "it is not there".to_owned()),
+        State::Beyond => (Act::Ask, "the source may not have it yet".to_owned()),
+        State::InLake | State::Loaded => (Act::Ask, "it is there".to_owned()),
+        State::Stale | State::Disagreeing if !cell.force => (Act::Fetch, why()),
+        State::Stale | State::Disagreeing => {
+            (Act::Ask, format!("{}: it takes --force to mend", why()))
+        }
+    };
+    (act, why)
+}
+
+/// What is done where a month comes from the lake; `lake` is what is done there before.
+fn load(cell: &Cell, lake: Option<Act>, force: bool) -> (Act, String) {
+    let why = || cell.why.clone().unwrap_or_default();
+    let again = lake == Some(Act::Fetch);
+    match cell.state {
+        State::NotInLake | State::Beyond if lake.is_none() => {
+            (Act::Fail, "it is not in the lake".to_owned())
+        }
+        State::Beyond => (Act::Nothing, "unless the source has it".to_owned()),
+        State::InLake | State::NotInLake => (Act::Load, "it is not there".to_owned()),
+        _ if force => (Act::Load, "--force".to_owned()),
+        State::Loaded | State::Stale if again => {
+            (Act::Load, "if what is fetched differs".to_owned())
+        }
+        State::Loaded => (Act::Nothing, "it is what the lake has".to_owned()),
+        State::Stale => (Act::Nothing, "it is as old as the lake's".to_owned()),
+        State::Disagreeing if cell.force => {
+            (Act::Nothing, format!("{}: it takes --force to mend", why()))
+        }
+        State::Disagreeing => (Act::Load, why()),
+    }
+}
