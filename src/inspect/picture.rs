@@ -334,7 +334,35 @@ mod tests {
         let survey = survey();
         let mends = Mends::default();
         let plain = survey.picture(&mends, Style { colours: false, rich: true, width: 40 });
-        insta::assert_snapshot!(plain, @"");
+        insta::assert_snapshot!(plain, @r"
+        green trips, lake somewhere
+                J  F  M  A  M  J  J  A  S  O  N  D
+          2019                                ○  ○
+          2020  ○  ○  ○  ○  ○  ○  ○  ○  ○  ○  ○  ○
+          2021  ○  ○
+          16 months: 16 in the lake
+
+        green trips, postgres somewhere
+                J  F  M  A  M  J  J  A  S  O  N  D
+          2019                                ●  ●
+          2020  ●  ✗  ✗  ◐  ✗  ●  ●  ○  ●  ●  ●  ●
+          2021  -  -
+          16 months: 9 loaded, 1 in the lake, 1
+          stale, 3 disagreeing, 2 beyond the
+          source
+          2020-02 to 2020-03, 2020-05
+            disagreeing: the partition is there,
+            the ledger does not know it, and
+            this is long
+          2020-04 stale: it was cleaned by other
+            rules
+
+        green trips, bigquery somewhere
+          cannot be asked: no connection
+
+        ● loaded   ○ in the lake   ◐ stale
+        ✗ disagreeing   - beyond the source
+        ");
         let coloured = survey.picture(&mends, Style { colours: true, rich: true, width: 40 });
         assert!(coloured.contains("\x1b[1;31m✗\x1b[0m"), "{coloured}");
         let without = ["\x1b[32m", "\x1b[36m", "\x1b[33m", "\x1b[1;31m", "\x1b[0m", "\x1b[2m"]

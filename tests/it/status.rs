@@ -26,9 +26,12 @@ impl Stores {
         let taxi = Taxi::new()
             .set("DATABASE_URL", database.url())
             .set("TAXI_SOURCE", "./files")
+            .set("TAXI_ZONES", "zones.csv")
             .set("TAXI_TO_WAREHOUSE", "postgres")
             .set("TAXI_LOG", "warn");
         std::fs::create_dir(taxi.folder().join("files")).unwrap();
+        let zones = "LocationID,Borough,Zone,service_zone\n1,EWR,Newark Airport,EWR\n";
+        std::fs::write(taxi.folder().join("zones.csv"), zones).unwrap();
         Self { taxi, database, client }
     }
 

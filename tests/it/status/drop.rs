@@ -16,14 +16,18 @@ async fn a_dropped_month_is_gone_everywhere_and_dropping_it_again_is_no_failure(
 
     let drop = || stores.taxi.run(DROP.iter().chain(&["--yes"])).exits(0);
     insta::assert_snapshot!(stores.plain(&drop().stdout), @r"
-    green 2020-01, lake data: removed green/green_tripdata_2020-01.parquet, quarantine/green/green_tripdata_2020-01.DIGEST.parquet, raw/green/green_tripdata_2020-01.csv
-    green 2020-01, postgres 127.0.0.1:PORT/DATABASE nyc_taxi: removed partition green_trips_2020_01, 5 rows of green_trips_quarantine, its row in loads
+    green 2020-01, lake data: removed green/green_tripdata_2020-01.parquet,
+      quarantine/green/green_tripdata_2020-01.DIGEST.parquet,
+      raw/green/green_tripdata_2020-01.csv
+    green 2020-01, postgres 127.0.0.1:PORT/DATABASE nyc_taxi: removed partition
+      green_trips_2020_01, 5 rows of green_trips_quarantine, its row in loads
     ");
     let files = stores.taxi.files("data");
-    assert!(files.iter().all(|name| name.contains("2020-02")), "{files:?}");
-    assert_eq!(files.len(), 2);
+    let others = |name: &&String| name.contains("2020-02") || name.starts_with("zones/");
+    assert_eq!(files.iter().filter(others).count(), files.len(), "{files:?}");
+    assert_eq!(files.len(), 3);
     assert_eq!(stores.count("green_trips").await, 195);
-    assert_eq!(stores.count("loads").await, 1);
+    assert_eq!(stores.count("loads WHERE month IS NOT NULL").await, 1);
     assert_eq!(stores.count("green_trips_quarantine").await, 0);
 
     insta::assert_snapshot!(stores.plain(&drop().stdout), @r"
@@ -40,7 +44,7 @@ async fn a_month_can_be_dropped_from_one_store_alone() {
     let stores = Stores::with(&[1]).await;
     let from = |store| stores.taxi.run(DROP.iter().chain(&["--from-stores", store, "--yes"]));
     from("postgres").exits(0);
-    assert_eq!(stores.count("loads").await, 0);
+    assert_eq!(stores.count("loads WHERE month IS NOT NULL").await, 0);
     let state = |store: usize| {
         let json = stores.status(&["--output", "json"], 0).json();
         json["stores"][store]["months"][0]["state"].as_str().unwrap().to_owned()
@@ -82,6 +86,7 @@ async fn a_table_that_was_detached_by_hand_is_not_dropped() {
     let detach = "ALTER TABLE nyc_taxi.green_trips DETACH PARTITION nyc_taxi.green_trips_2020_01";
     stores.execute(detach).await;
     let ran = stores.taxi.run(DROP.iter().chain(&["--from-stores", "postgres", "--yes"])).exits(1);
-    assert!(ran.stdout.contains("it is no partition of green_trips"), "{}", ran.stdout);
+    let said = ran.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("it is no partition of green_trips"), "{said}");
     assert_eq!(stores.count("green_trips_2020_01").await, 195);
 }
