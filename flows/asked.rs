@@ -2,7 +2,7 @@
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args};
-use nyc_taxi_etl::config::{Options, ParentParameters};
+use nyc_taxi_etl::config::{Options, ParentParameters, Settings};
 use nyc_taxi_etl::inspect::{Facts, Stores};
 use nyc_taxi_etl::trip::{Colour, Month, TripFile};
 use nyc_taxi_etl::warehouse::WarehouseKind;
@@ -79,9 +79,10 @@ impl Asked {
         Ok((facts, files))
     }
 
-    /// The warehouses asked for beside the lake.
-    pub(crate) fn warehouses(&self) -> &[WarehouseKind] {
-        &self.parameters.to_warehouse
+    /// The warehouses asked for beside the lake; those of the settings where none is.
+    pub(crate) fn warehouses<'a>(&'a self, settings: &'a Settings) -> &'a [WarehouseKind] {
+        let asked = &self.parameters.to_warehouse;
+        if asked.is_empty() { &settings.to_warehouse } else { asked }
     }
 }
 

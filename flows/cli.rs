@@ -63,13 +63,13 @@ enum Command {
     #[command(after_help = examples::RUNS)]
     Runs(RunsArgs),
     /// Show what is there: a matrix of months for the lake and each warehouse
-    #[command(after_help = status::EXAMPLES)]
+    #[command(after_help = examples::STATUS)]
     Status(status::StatusArgs),
     /// Count months afresh in the lake and the warehouses, and compare
-    #[command(after_help = verify::EXAMPLES)]
+    #[command(after_help = examples::VERIFY)]
     Verify(verify::VerifyArgs),
     /// Take a month out of the lake and the warehouses
-    #[command(after_help = drop::EXAMPLES)]
+    #[command(after_help = examples::DROP)]
     Drop(drop::DropArgs),
     /// Show the rows of a month that were set aside, and why
     #[command(after_help = examples::QUARANTINE)]

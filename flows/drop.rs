@@ -15,12 +15,6 @@ use serde_json::json;
 use crate::cli::{Output, Printed, ended, start};
 use crate::terminal::{Error, Exit, print, style};
 
-pub(crate) const EXAMPLES: &str = "Examples:
-  taxi drop --colour green --month 2020-01
-  taxi drop --colour green --month 2020-01 --from-stores postgres --yes
-
-Exit codes: 0 it is gone, or was not there, 1 a store failed, 2 wrong usage, 130 interrupted";
-
 #[derive(Debug, Args)]
 pub(crate) struct DropArgs {
     /// The colour

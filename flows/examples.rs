@@ -81,6 +81,32 @@ pub(crate) const FLOW_RUN: &str = "\
 Examples:
   PREFECT_API_URL=http://localhost:4200/api taxi flow-run execute ID";
 
+pub(crate) const STATUS: &str = "\
+Examples:
+  taxi status                                           all that is in the lake
+  taxi status --colour green --from 2019-01 --to 2021-07 --to-warehouse postgres
+  taxi status --colour yellow --year 2020 --check-source
+
+Exit codes: 0 every store answered, 1 one did not, 2 wrong usage, 130 interrupted";
+
+pub(crate) const VERIFY: &str = "\
+Examples:
+  taxi verify                                           all that is in the lake
+  taxi verify --colour green --from 2019-01 --to 2021-07 --to-warehouse postgres,bigquery
+
+The lake is counted by reading every object to its end, a warehouse by a query. Rows are compared
+with the footer and the ledger; the sums of a few columns, between the stores.
+
+Exit codes: 0 all agree, 1 something disagrees or could not be counted, 2 wrong usage,
+130 interrupted";
+
+pub(crate) const DROP: &str = "\
+Examples:
+  taxi drop --colour green --month 2020-01
+  taxi drop --colour green --month 2020-01 --from-stores postgres --yes
+
+Exit codes: 0 it is gone, or was not there, 1 a store failed, 2 wrong usage, 130 interrupted";
+
 pub(crate) const QUARANTINE: &str = "\
 Examples:
   taxi quarantine --colour green --month 2020-01

@@ -11,13 +11,6 @@ use crate::asked::Asked;
 use crate::cli::Output;
 use crate::terminal::{Error, Exit, cancelled_by_signal, print, style};
 
-pub(crate) const EXAMPLES: &str = "Examples:
-  taxi status                                           all that is in the lake
-  taxi status --colour green --from 2019-01 --to 2021-07 --to-warehouse postgres
-  taxi status --colour yellow --year 2020 --check-source
-
-Exit codes: 0 every store answered, 1 one did not, 2 wrong usage, 130 interrupted";
-
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
     #[command(flatten)]
@@ -34,7 +27,8 @@ pub(crate) async fn status(args: StatusArgs) -> Result<Exit, Error> {
     // Nobody listens: what could not be asked is part of the picture.
     let run = Run::new(Vec::new(), cancelled_by_signal(), settings.policy, settings.limits);
     let tools = Tools::new(settings)?;
-    let stores = Stores::open(&tools, tools.settings().warehouses(args.asked.warehouses()));
+    let stores =
+        Stores::open(&tools, tools.settings().warehouses(args.asked.warehouses(tools.settings())));
     let interrupted = run.progress();
     let survey = async {
         let (facts, files) = args.asked.gather(&stores).await?;

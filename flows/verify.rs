@@ -11,16 +11,6 @@ use crate::asked::Asked;
 use crate::cli::{Output, start};
 use crate::terminal::{Error, Exit, print, style};
 
-pub(crate) const EXAMPLES: &str = "Examples:
-  taxi verify                                           all that is in the lake
-  taxi verify --colour green --from 2019-01 --to 2021-07 --to-warehouse postgres,bigquery
-
-The lake is counted by reading every object to its end, a warehouse by a query. Rows are compared
-with the footer and the ledger; the sums of a few columns, between the stores.
-
-Exit codes: 0 all agree, 1 something disagrees or could not be counted, 2 wrong usage,
-130 interrupted";
-
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
     #[command(flatten)]
@@ -30,7 +20,8 @@ pub(crate) struct VerifyArgs {
 /// Counts months afresh in all stores and compares.
 pub(crate) async fn verify(args: VerifyArgs, listener: Arc<dyn Listener>) -> Result<Exit, Error> {
     let (run, tools) = start(&args.asked.options, listener).await?;
-    let stores = Stores::open(&tools, tools.settings().warehouses(args.asked.warehouses()));
+    let stores =
+        Stores::open(&tools, tools.settings().warehouses(args.asked.warehouses(tools.settings())));
     let (facts, files) = args.asked.gather(&stores).await?;
     let survey = Survey::judge(&stores, &facts, files, None);
     let verified = count(&run, &stores, &facts, &survey).await;
