@@ -283,7 +283,7 @@ impl Cli {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let exit = runtime.block_on(async {
             match self.command {
-                Command::Run { flow } => flow.run(listener).await,
+                Command::Run { flow } => Box::pin(flow.run(listener)).await,
                 Command::Runs(args) => runs(args),
                 Command::Status(args) => status::status(args).await,
                 Command::Verify(args) => verify::verify(args, listener).await,

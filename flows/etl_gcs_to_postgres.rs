@@ -20,7 +20,7 @@ pub(crate) async fn etl_gcs_to_postgres(
     let warehouse = tools.postgres()?;
     let months = run.months(files, async |file| month(run, tools, &warehouse, file).await);
     let zones = zones(run, tools, &warehouse);
-    Ok(run.flow(NAME, files, async { join(months, zones).await.0 }).await)
+    Ok(Box::pin(run.flow(NAME, files, async { join(months, zones).await.0 })).await)
 }
 
 /// One month.
