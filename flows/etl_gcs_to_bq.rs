@@ -18,7 +18,7 @@ pub(crate) async fn etl_gcs_to_bq(
 ) -> Result<RunReport, TaskError> {
     let warehouse = tools.bigquery()?;
     let months = run.months(files, async |file| month(run, tools, &warehouse, file).await);
-    let zones = zones(run, tools, &warehouse);
+    let zones = Box::pin(zones(run, tools, &warehouse));
     Ok(run.flow(NAME, files, async { join(months, zones).await.0 }).await)
 }
 

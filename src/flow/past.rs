@@ -150,7 +150,7 @@ impl PastRun {
             }
         };
         let read = Self::read(path);
-        read.map_err(|source| PastRunError::Io { path: path.to_path_buf(), source })?
+        read.map_err(|source| PastRunError::Io { path: (*path).clone(), source })?
             .ok_or_else(unknown)
     }
 

@@ -1,5 +1,5 @@
 use std::collections::HashMap;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -37,8 +37,9 @@ struct Whole {
 }
 
 const WAITING: &str = "{prefix:14} {msg}";
-const OF_UNKNOWN: &str = "{prefix:14} {msg:14} {spinner} {bytes:>10}";
-const OF_KNOWN: &str = "{prefix:14} {msg:14} {wide_bar} {bytes:>10}/{total_bytes:10} {eta:>4}";
+const OF_UNKNOWN: &str = "{prefix:14} {msg:14} {spinner} {decimal_bytes:>10}";
+const OF_KNOWN: &str =
+    "{prefix:14} {msg:14} {wide_bar} {decimal_bytes:>10}/{decimal_total_bytes:10} {eta:>4}";
 const WHOLE: &str = "{prefix:14} {pos} of {len} done{msg}";
 
 impl fmt::Debug for Terminal {
@@ -158,11 +159,11 @@ impl Whole {
         let (done, all) = (self.bar.position(), self.bar.length().unwrap_or_default());
         let mut text = String::new();
         if self.failed > 0 {
-            text.push_str(&format!(", {} failed", self.failed));
+            let _ = write!(text, ", {} failed", self.failed);
         }
         if done > 0 && done < all {
             let left = self.began.elapsed().mul_f64((all - done) as f64 / done as f64);
-            text.push_str(&format!(", about {:#} left", HumanDuration(left)));
+            let _ = write!(text, ", about {:#} left", HumanDuration(left));
         }
         self.bar.set_message(text);
     }
