@@ -14,6 +14,7 @@ use crate::{etl_gcs_to_bq, etl_gcs_to_postgres, etl_parent_flow, etl_web_to_gcs,
 
 /// A flow over months, with what it is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::enum_variant_names, reason = "the flows are named so")]
 pub(crate) enum Flow {
     EtlWebToGcs(Parameters),
     EtlGcsToBq(Parameters),
