@@ -432,10 +432,9 @@ fn comparable(has: &Value, written: &Value) -> Value {
         let anchored = written.get("anchor_date").is_some();
         fields.retain(|name, _| name != "anchor_date" || anchored);
     }
-    if let (Some(one), Some(other)) = (time(&has["anchor_date"]), time(&written["anchor_date"])) {
-        if one == other {
-            has["anchor_date"] = written["anchor_date"].clone();
-        }
+    let [one, other] = [&has, written].map(|schedule| time(&schedule["anchor_date"]));
+    if one.is_some() && one == other {
+        has["anchor_date"] = written["anchor_date"].clone();
     }
     let anchored = written["rrule"].as_str().is_some_and(|rule| rule.contains("DTSTART"));
     if let (Some(rule), false) = (has["rrule"].as_str(), anchored) {

@@ -91,7 +91,9 @@ async fn runs_are_asked_for_by_prefect_s_own_command_line_and_wrong_ones_refused
     deploy(&taxi, &file, &[]).exits(0);
     let run = |parameters: &[&str]| {
         let mut args = vec!["deployment", "run", "etl-parent-flow/asked"];
-        parameters.iter().for_each(|parameter| args.extend(["-p", parameter]));
+        for parameter in parameters {
+            args.extend(["-p", parameter]);
+        }
         server.prefect(&args)
     };
     run(&["months=[6,7]", "year=2019"]).went_well();
