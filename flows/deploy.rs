@@ -13,6 +13,7 @@ use nyc_taxi_etl::prefect::{
 use nyc_taxi_etl::trip::Month;
 use serde_json::{Map, Value, json};
 
+use crate::asked::quoted;
 use crate::cli::{Output, Printed};
 use crate::flow::Flow;
 use crate::terminal::{Error, Exit, Failed, print};
@@ -109,16 +110,6 @@ fn failed(error: DeployError) -> Error {
             Failed(error.to_string()).into()
         }
         _ => error.into(),
-    }
-}
-
-/// As a shell, and Prefect's worker, reads it as one word.
-fn quoted(path: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+@%=:,".contains(&byte);
-    if path.bytes().all(plain) {
-        path.to_owned()
-    } else {
-        format!("'{}'", path.replace('\'', "'\\''"))
     }
 }
 

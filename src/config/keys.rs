@@ -25,7 +25,7 @@ pub(super) fn closest<'a>(
 }
 
 /// A sentence about a name that is none: what was meant, else what there is.
-pub(super) fn suggestion<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+pub(crate) fn suggestion<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
     match closest(wrong, known.iter().copied()) {
         Some(name) => format!(": did you mean '{name}'?"),

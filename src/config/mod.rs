@@ -22,6 +22,7 @@ pub use blocks::{BlockError, BlockName, Blocks};
 pub use connection::{Connection, ConnectionKind};
 pub use database::Database;
 pub use error::{SettingsError, TaskError};
+pub(crate) use keys::suggestion;
 pub use notify::{NotifyOn, NotifySettings};
 pub use options::{NewColumn, Options};
 pub use origin::{Effective, Origin, Place};

@@ -6,11 +6,11 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime};
 use serde_json::{Map, Value, json};
 
-use crate::config::own_before_added;
+use crate::config::{own_before_added, suggestion};
 
 use super::change::{Action, Step};
 use super::form::form;
-use super::manifest::{Deployment, Manifest, ManifestError, Schedule, suggest};
+use super::manifest::{Deployment, Manifest, ManifestError, Schedule};
 use super::pools::{Launch, PoolKind, takes_command, variables};
 use super::runs::Made;
 use super::{Api, Id, PrefectError};
@@ -102,9 +102,8 @@ fn check(manifest: &Manifest, flows: &dyn Flows) -> Result<(), ManifestError> {
     for deployment in &manifest.deployments {
         let flow = &deployment.flow;
         if flows.schema(flow).is_none() {
-            let names = flows.names();
-            let what = format!("there is no flow '{flow}': there are {}", names.join(", "));
-            return Err(manifest.wrong(deployment, suggest(what, flow, &names)));
+            let what = format!("there is no flow '{flow}'{}", suggestion(flow, flows.names()));
+            return Err(manifest.wrong(deployment, what));
         }
         let wrong = |what: String| {
             manifest.wrong(deployment, format!("{}: {what}", deployment.full_name()))
@@ -233,8 +232,9 @@ impl Deploying<'_> {
             let unknown =
                 work_pool.job_variables.keys().find(|name| !known.contains(&name.as_str()));
             if let (true, Some(name)) = (work_pool.name == pool && !known.is_empty(), unknown) {
-                let what = format!("the work pool '{pool}' takes no job variable '{name}'");
-                return Err(self.manifest.wrong(deployment, suggest(what, name, &known)).into());
+                let meant = suggestion(name, known);
+                let what = format!("the work pool '{pool}' takes no job variable '{name}'{meant}");
+                return Err(self.manifest.wrong(deployment, what).into());
             }
         }
         Ok(())

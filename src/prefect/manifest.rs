@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use serde_saphyr::{Error as YamlError, Spanned};
 
+use crate::config::suggestion;
+
 use super::PoolKind;
 
 /// A file of deployments.
@@ -371,19 +373,18 @@ impl Seconds {
 /// What is wrong, without the line it is in.
 fn sentence(error: &YamlError) -> String {
     match error {
-        YamlError::SerdeUnknownField { field, expected, .. } => {
-            let what = match field.as_str() {
-                "entrypoint" => "there is no entrypoint here: name the flow by 'flow'".to_owned(),
-                "schedule" => "write schedules, a list".to_owned(),
-                "build" | "push" | "pull" | "triggers" => {
-                    format!("'{field}' of prefect.yaml has no meaning here: leave it out")
-                }
-                _ => format!("there is no key '{field}'"),
-            };
-            suggest(what, field, expected)
-        }
+        YamlError::SerdeUnknownField { field, expected, .. } => match field.as_str() {
+            "entrypoint" => "there is no entrypoint here: name the flow by 'flow'".to_owned(),
+            "schedule" => "there is no single schedule here: write schedules, a list".to_owned(),
+            "build" | "push" | "pull" | "triggers" => {
+                format!("'{field}' of prefect.yaml has no meaning here: leave it out")
+            }
+            _ => {
+                format!("there is no key '{field}'{}", suggestion(field, expected.iter().copied()))
+            }
+        },
         YamlError::SerdeUnknownVariant { variant, expected, .. } => {
-            suggest(format!("'{variant}' is none of {}", expected.join(", ")), variant, expected)
+            format!("there is no '{variant}'{}", suggestion(variant, expected.iter().copied()))
         }
         error => {
             let text = error.to_string();
@@ -391,19 +392,6 @@ fn sentence(error: &YamlError) -> String {
             let text = text.split(" at line ").next().unwrap_or_default();
             text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
         }
-    }
-}
-
-/// With the word that was probably meant, if one is close.
-pub(super) fn suggest(what: String, given: &str, known: &[impl AsRef<str>]) -> String {
-    let close = known
-        .iter()
-        .map(|word| (strsim::damerau_levenshtein(given, word.as_ref()), word.as_ref()))
-        .min()
-        .filter(|(distance, word)| *distance <= 2.max(word.len() / 3));
-    match close {
-        Some((_, word)) => format!("{what}: did you mean '{word}'?"),
-        None => what,
     }
 }
 
@@ -423,6 +411,7 @@ mod tests {
         let said = [
             "deployments:\n  - name: monthly\n    flow: f\n".to_owned(),
             "deploymens: []\n".to_owned(),
+            format!("{HEAD}    xyz: 1\n"),
             format!("{HEAD}    paramaters: {{}}\n"),
             format!("{HEAD}    entrypoint: flows/parent.py:main\n"),
             format!("{HEAD}    schedules:\n      - corn: 0 6 5 * *\n"),
@@ -442,24 +431,25 @@ mod tests {
             "deployments: [\n".to_owned(),
         ];
         insta::assert_snapshot!(said.map(|text| wrong(&text)).join("\n"), @"
-            deployments.yaml, line 3: missing field `work_pool`
-            deployments.yaml, line 1: there is no key 'deploymens': did you mean 'deployments'?
-            deployments.yaml, line 5: there is no key 'paramaters': did you mean 'parameters'?
-            deployments.yaml, line 5: there is no entrypoint here: name the flow by 'flow'
-            deployments.yaml, line 6: there is no key 'corn': did you mean 'cron'?
-            deployments.yaml, line 6: a schedule is one of cron, interval and rrule
-            deployments.yaml, line 6: '6 5 * *' has 4 fields: cron has five
-            deployments.yaml, line 6: an interval is a number of seconds above 0
-            deployments.yaml, line 6: an interval is a number of seconds: write 6h as 21600
-            deployments.yaml, line 7: two schedules have the slug 'a'
-            deployments.yaml, line 6: anchor_date belongs to an interval
-            deployments.yaml, line 2: concurrency_limit counts from 1
-            deployments.yaml, line 5: concurrency_limit is a number, or limit with collision_strategy: ENQUEUE or CANCEL_NEW
-            deployments.yaml, line 4: 'proces' is none of process, docker, kubernetes, cloud-run: did you mean 'process'?
-            deployments.yaml, line 2: 'a/b' is no name of a deployment: leave out / % & < >
-            deployments.yaml, line 5: there are two deployments etl-parent-flow/monthly
-            deployments.yaml, line 1: unclosed bracket '['
-            ");
+        deployments.yaml, line 3: missing field `work_pool`
+        deployments.yaml, line 1: there is no key 'deploymens': did you mean 'deployments'?
+        deployments.yaml, line 5: there is no key 'xyz': there are name, flow, description, version, tags, parameters, schedules, concurrency_limit, work_pool
+        deployments.yaml, line 5: there is no key 'paramaters': did you mean 'parameters'?
+        deployments.yaml, line 5: there is no entrypoint here: name the flow by 'flow'
+        deployments.yaml, line 6: there is no key 'corn': did you mean 'cron'?
+        deployments.yaml, line 6: a schedule is one of cron, interval and rrule
+        deployments.yaml, line 6: '6 5 * *' has 4 fields: cron has five
+        deployments.yaml, line 6: an interval is a number of seconds above 0
+        deployments.yaml, line 6: an interval is a number of seconds: write 6h as 21600
+        deployments.yaml, line 7: two schedules have the slug 'a'
+        deployments.yaml, line 6: anchor_date belongs to an interval
+        deployments.yaml, line 2: concurrency_limit counts from 1
+        deployments.yaml, line 5: concurrency_limit is a number, or limit with collision_strategy: ENQUEUE or CANCEL_NEW
+        deployments.yaml, line 4: there is no 'proces': did you mean 'process'?
+        deployments.yaml, line 2: 'a/b' is no name of a deployment: leave out / % & < >
+        deployments.yaml, line 5: there are two deployments etl-parent-flow/monthly
+        deployments.yaml, line 1: unclosed bracket '['
+        ");
     }
 
     #[test]

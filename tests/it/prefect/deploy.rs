@@ -261,7 +261,7 @@ fn what_makes_no_sense_is_refused_before_the_server_is_asked() {
         ran.stderr.replace(path.to_str().unwrap(), "deployments.yaml")
     });
     insta::assert_snapshot!(said.concat(), @"
-    error: deployments.yaml, line 2: there is no flow 'etl-parent-flo': there are etl-web-to-gcs, etl-gcs-to-postgres, ingest-data, etl-parent-flow: did you mean 'etl-parent-flow'?
+    error: deployments.yaml, line 2: there is no flow 'etl-parent-flo': did you mean 'etl-parent-flow'?
     error: deployments.yaml, line 2: ingest-data/a: there is no month 13: months go from 1 to 12
     error: deployments.yaml, line 2: ingest-data/a: the parameters of ingest-data are not understood: unknown field `month`, expected one of `color`, `colour`, `year`, `months`, `from`, `to`, `lag_months`
     error: deployments.yaml, line 2: ingest-data/a: 'from' is given without 'to': a range needs both ends
