@@ -6,6 +6,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -27,7 +28,7 @@ const HOME: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.services/bigquery/home
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/bigquery");
 const STARTING: Duration = Duration::from_secs(60);
 
-static SHARED: OnceCell<Google> = OnceCell::const_new();
+static SHARED: [OnceCell<Google>; 2] = [const { OnceCell::const_new() }; 2];
 
 /// A GCS server, and a BigQuery server that loads from its buckets.
 pub struct Google {
@@ -37,14 +38,16 @@ pub struct Google {
 
 impl Google {
     /// The servers that the tests of this process share: a bucket and a dataset for each test.
+    /// There are two of a kind, given out in turn, as one keeps one core busy.
     pub async fn shared() -> &'static Self {
-        SHARED
-            .get_or_init(async || {
-                let gcs = GcsServer::start().await;
-                let bigquery = BigQueryServer::start(gcs.url()).await;
-                Self { gcs, bigquery }
-            })
-            .await
+        static TURN: AtomicUsize = AtomicUsize::new(0);
+        let start = async || {
+            let gcs = GcsServer::start().await;
+            let bigquery = BigQueryServer::start(gcs.url()).await;
+            Self { gcs, bigquery }
+        };
+        let turn = TURN.fetch_add(1, Ordering::Relaxed) % SHARED.len();
+        SHARED[turn].get_or_init(start).await
     }
 }
 

@@ -19,10 +19,24 @@ pub struct BigQueryProxy {
     shared: Arc<Shared>,
 }
 
+/// Which calls: their method, a part of their path and query, and a part of what they send.
+struct Calls {
+    method: String,
+    part: String,
+    body: String,
+}
+
+impl Calls {
+    fn matches(&self, request: &Request, body: &[u8]) -> bool {
+        let said = || body.windows(self.body.len()).any(|window| window == self.body.as_bytes());
+        request.matches(&self.method, &self.part) && (self.body.is_empty() || said())
+    }
+}
+
 struct Shared {
     upstream: String,
     client: Client,
-    faults: Mutex<Faults<(String, String), BigQueryFault>>,
+    faults: Mutex<Faults<Calls, BigQueryFault>>,
     log: Log,
     jobs: Mutex<Jobs>,
 }
@@ -33,6 +47,8 @@ struct Jobs {
     sent: Vec<Value>,
     /// By the id of the upload that brings their data.
     uploads: HashMap<String, Value>,
+    /// How many bytes of an upload have arrived.
+    arrived: HashMap<String, usize>,
     /// As they are answered, by their id: the server knows nothing of them.
     failed: HashMap<String, Value>,
 }
@@ -40,9 +56,11 @@ struct Jobs {
 impl BigQueryProxy {
     /// Starts before a server that runs at this URL, on a free port.
     pub async fn before(upstream: &str) -> Self {
+        // The server closes what is idle, at times when a call is on its way.
+        let client = Client::builder().no_proxy().pool_max_idle_per_host(0).build();
         let shared = Arc::new(Shared {
             upstream: upstream.to_owned(),
-            client: Client::builder().no_proxy().build().expect("a client can be built"),
+            client: client.expect("a client can be built"),
             faults: Mutex::default(),
             log: Log::default(),
             jobs: Mutex::default(),
@@ -59,12 +77,19 @@ impl BigQueryProxy {
 
     /// Queues a fault: each call that matches uses one up.
     pub fn fault(&self, method: &str, part: &str, fault: BigQueryFault) {
-        self.shared.faults.lock().unwrap().once((method.to_owned(), part.to_owned()), fault);
+        self.fault_of(method, part, "", fault);
+    }
+
+    /// Queues a fault of a call that sends this among others.
+    pub fn fault_of(&self, method: &str, part: &str, body: &str, fault: BigQueryFault) {
+        let calls = Calls { method: method.into(), part: part.into(), body: body.into() };
+        self.shared.faults.lock().unwrap().once(calls, fault);
     }
 
     /// A fault of all calls that match, on top of which queued ones come.
     pub fn always(&self, method: &str, part: &str, fault: BigQueryFault) {
-        self.shared.faults.lock().unwrap().always((method.to_owned(), part.to_owned()), fault);
+        let calls = Calls { method: method.into(), part: part.into(), body: String::new() };
+        self.shared.faults.lock().unwrap().always(calls, fault);
     }
 
     /// Forgets all faults.
@@ -100,9 +125,8 @@ impl BigQueryProxy {
 async fn serve(shared: Arc<Shared>, mut connection: Connection) -> io::Result<()> {
     while let Some(request) = connection.request().await? {
         let _in_flight = shared.log.enter(&request);
-        let faults =
-            shared.faults.lock().unwrap().take(|(method, part)| request.matches(method, part));
         let body = connection.body(&request).await?;
+        let faults = shared.faults.lock().unwrap().take(|calls| calls.matches(&request, &body));
         let job = shared.sent_job(&request, &body);
         let mut call = Call { shared: &shared, request: &request, body, job };
         let mut instead = call.of_a_failed_job();
@@ -213,6 +237,18 @@ impl Call<'_> {
         Some(answer)
     }
 
+    /// How many of the first bytes that this call brings have arrived already. Google's servers
+    /// pass over them (<https://cloud.google.com/storage/docs/performing-resumable-uploads>);
+    /// the one behind this proxy would take them for what comes next.
+    fn known(&self, upload: &str) -> usize {
+        let jobs = self.shared.jobs.lock().unwrap();
+        let arrived = jobs.arrived.get(upload).copied().unwrap_or_default();
+        let range = self.request.header("content-range").unwrap_or_default();
+        let first = range.trim_start_matches("bytes ").split('-').next().unwrap_or_default();
+        let first = first.parse().unwrap_or(arrived);
+        arrived.saturating_sub(first).min(self.body.len())
+    }
+
     /// Makes the call and merges a patch into what is answered.
     async fn forward(&self, patch: Option<Value>) -> Answer {
         let Self { shared, request, body, .. } = self;
@@ -221,14 +257,19 @@ impl Call<'_> {
             headers.remove(name);
         }
         headers.insert("accept-encoding", "identity".parse().expect("it is a value"));
+        let upload = request.param("upload_id").unwrap_or_default();
+        let body = body.slice(self.known(&upload)..);
         let method = Method::try_from(request.method.as_str()).expect("it is a method");
         let target = format!("{}{}", shared.upstream, request.target);
-        let call = shared.client.request(method, target).headers(headers).body(body.clone());
+        let call = shared.client.request(method, target).headers(headers).body(body);
         let response = match call.send().await {
             Ok(response) => response,
             Err(error) => return Answer::new(502, format!("nothing behind the proxy: {error}\n")),
         };
         let mut answer = Answer::new(response.status().as_u16(), "");
+        if let Some(bytes) = last_byte(&response) {
+            shared.jobs.lock().unwrap().arrived.insert(upload, bytes + 1);
+        }
         for name in ["content-type", "location", "range", "x-guploader-uploadid"] {
             let Some(value) = response.headers().get(name).and_then(|it| it.to_str().ok()) else {
                 continue;
@@ -248,6 +289,12 @@ impl Call<'_> {
         }
         answer
     }
+}
+
+/// Of `Range: bytes=0-99`, 99.
+fn last_byte(response: &reqwest::Response) -> Option<usize> {
+    let range = response.headers().get("range")?.to_str().ok()?;
+    range.rsplit_once('-')?.1.parse().ok()
 }
 
 fn json_answer(status: u16, body: &Value) -> Answer {

@@ -15,34 +15,58 @@ https://cloud.google.com/bigquery/docs/reference/rest/v2/Job#JobConfigurationLoa
   there is made with them.
 - A field that the table has keeps its type.
 - `table$partition` can be the source of a copy, can be deleted, and tables.get counts its rows.
-- A job id is taken by the first of two that come at once, and jobs that come at once all find
-  their files.
+
+And what Google's takes in its stride:
+
+- Calls and jobs that write are done one after the other: that server's store refuses some that
+  come at once, and shows tables half made.
+- A view that is patched answers by its new query.
+- What there is, is looked up by name, not in a list of everything that all tests made; jobs are
+  kept in memory, and the answers of the last queries alone.
 
 Partitions are by a column of the table, or `__NULL__`; everything else is refused rather than
 guessed at. Run it as `server.py --host ... --port ...`; the options are local-bigquery's.
 """
 
+import collections
 import datetime
+import functools
+import re
+import sys
 import threading
 
-from local_bigquery.catalog import metadata, names, tables
-from local_bigquery.engine import database
+# DuckDB looks all over for a pandas that is not there, at every statement.
+sys.modules["pandas"] = None
+
+import duckdb
+
+from local_bigquery.catalog import datasets, metadata, names, tables
+from local_bigquery.engine import database, types
 from local_bigquery.engine.database import quote
-from local_bigquery.errors import BigQueryError
-from local_bigquery.jobs import copy, load as load_job, runner
+from local_bigquery.errors import BigQueryError, not_found
+from local_bigquery.jobs import copy, load as load_job, runner, store
+from local_bigquery.jobs.query import translate_view
 from local_bigquery.models import Table
 
 FORMATS = {"YEAR": "%Y", "MONTH": "%Y%m", "DAY": "%Y%m%d", "HOUR": "%Y%m%d%H"}
 STANDARD = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
 
-plain_write, plain_columns, plain_delete, plain_load = (
-    tables.write,
-    tables.columns,
-    tables.delete,
-    tables.load,
-)
-plain_source, plain_paths, plain_submit = copy._source, load_job.paths, runner.submit
-submitting, finding = threading.Lock(), threading.Lock()
+plain_write, plain_delete, plain_load = tables.write, tables.delete, tables.load
+plain_update, plain_columns = tables.update, tables.columns
+plain_source, plain_query = copy._source, runner._query
+plain_objects = database.objects
+READS = re.compile(r"^\s*(SELECT|WITH)\b", re.IGNORECASE)
+alone = threading.RLock()
+jobs, answers = {}, collections.deque()
+
+
+def one_at_a_time(function):
+    @functools.wraps(function)
+    def held(*args, **more):
+        with alone:
+            return function(*args, **more)
+
+    return held
 
 
 def split(project, dataset, name):
@@ -154,7 +178,7 @@ def write(
         return plain_write(
             cursor, query, params, reference, config, default, *rest, **more
         )
-    with database.writing("$partitions", *table):
+    with alone:
         kept = stored(table)
         had = plain_columns(*table) if kept else []
         where = rows_of(table, partition, (kept or config).timePartitioning)
@@ -194,8 +218,51 @@ def write(
     return False
 
 
-def columns(project, dataset, name, *rest, **more):
-    return plain_columns(project, dataset, name.partition("$")[0], *rest, **more)
+def columns(project, dataset, name):
+    table, _ = split(project, dataset, name)
+    if dataset == tables.RESULTS:
+        return plain_columns(*table)
+    with database.cursor() as cursor:
+        try:
+            found = cursor.sql(f"SELECT * FROM {tables.name(*table)} LIMIT 0")
+        except duckdb.CatalogException:
+            raise not_found("Table", names.label(*table)) from None
+        return [types.field(*column) for column in zip(found.columns, found.types)]
+
+
+def notes_of(project):
+    return quote(f"__ducklake_metadata_{project}")
+
+
+def is_dataset(project, dataset):
+    if project not in database._attached:
+        return False
+    found = database.fetch(
+        f"SELECT 1 FROM {notes_of(project)}.ducklake_schema "
+        "WHERE schema_name = $1 AND end_snapshot IS NULL",
+        [dataset],
+    )
+    return bool(found)
+
+
+def objects(project, dataset, name=None):
+    if project not in database._attached:
+        return plain_objects(project, dataset, name)
+    kept = notes_of(project)
+    return database.fetch(
+        f"""WITH here AS (SELECT schema_id FROM {kept}.ducklake_schema
+                           WHERE schema_name = $1 AND end_snapshot IS NULL)
+        SELECT table_name, 'TABLE', coalesce(record_count, 0)
+          FROM {kept}.ducklake_table LEFT JOIN {kept}.ducklake_table_stats USING (table_id)
+         WHERE end_snapshot IS NULL AND schema_id IN (FROM here)
+           AND table_name = coalesce($2, table_name)
+        UNION ALL
+        SELECT view_name, 'VIEW', 0 FROM {kept}.ducklake_view
+         WHERE end_snapshot IS NULL AND schema_id IN (FROM here)
+           AND view_name = coalesce($2, view_name)
+         ORDER BY 1""",
+        [dataset, name],
+    )
 
 
 def load(project, dataset, name):
@@ -220,7 +287,7 @@ def delete(project, dataset, name):
     if not partition:
         return plain_delete(*table)
     where = rows_of(table, partition, plain_load(*table).timePartitioning)
-    with database.writing("$partitions", *table):
+    with alone:
         database.execute(f"DELETE FROM {tables.name(*table)} WHERE {where}")
 
 
@@ -232,18 +299,68 @@ def source(reference):
     return f"(SELECT * FROM {tables.name(*table)} WHERE {where})"
 
 
-def submit(*job, **more):
-    with submitting:
-        return plain_submit(*job, **more)
+def update(project, dataset, name, body, *rest):
+    if body.view and body.view.query:
+        query = translate_view(project, dataset, body.view.query)
+        view = tables.name(project, dataset, name)
+        database.execute(f"CREATE OR REPLACE VIEW {view} AS {query}")
+    return plain_update(project, dataset, name, body, *rest)
 
 
-def paths(*uri):
-    with finding:
-        return plain_paths(*uri)
+def save(job):
+    jobs[job.jobReference.projectId, job.jobReference.jobId] = job
+    return job
+
+
+def list_jobs(project, states=None, parent=None, since=None, until=None):
+    def wanted(job):
+        made = int(job.statistics.creationTime)
+        return (
+            job.jobReference.projectId == project
+            and job.statistics.parentJobId == parent
+            and (not states or job.status.state in states)
+            and (since is None or made >= since)
+            and (until is None or made <= until)
+        )
+
+    found = [job for job in list(jobs.values()) if wanted(job)]
+    return sorted(found, key=lambda job: -int(job.statistics.creationTime))
+
+
+def query(job, *rest):
+    if READS.match(job.configuration.query.query or ""):
+        done = plain_query(job, *rest)
+    else:
+        with alone:
+            done = plain_query(job, *rest)
+    answer = job.configuration.query.destinationTable
+    if answer and answer.datasetId == tables.RESULTS:
+        answers.append((answer.projectId, answer.datasetId, answer.tableId))
+        if len(answers) > 50:
+            plain_delete(*answers.popleft())
+    return done
 
 
 tables.write, tables.columns, tables.delete, tables.load = write, columns, delete, load
-copy._source, load_job.paths, runner.submit = source, paths, submit
+tables.update, copy._source, runner._query = update, source, query
+database.objects, datasets.exists = objects, is_dataset
+store.save, store.list_ = save, list_jobs
+store.load = lambda project, id: jobs.get((project, id))
+store.delete = lambda project, id: jobs.pop((project, id), None)
+for module, function in [
+    (datasets, "create"),
+    (datasets, "delete"),
+    (datasets, "get"),
+    (datasets, "update"),
+    (load_job, "paths"),
+    (runner, "submit"),
+    (tables, "create"),
+    (tables, "delete"),
+    (tables, "get"),
+    (tables, "update"),
+    (tables, "write"),
+]:
+    setattr(module, function, one_at_a_time(getattr(module, function)))
 
 if __name__ == "__main__":
     from local_bigquery.cli import main
