@@ -12,6 +12,7 @@ mod support;
 
 mod backfill;
 mod bad_files;
+mod bigquery;
 mod cloud;
 mod kills;
 mod lake_folder;
