@@ -52,7 +52,7 @@ impl Cloud {
 
     /// The objects of the lake, by their key below its prefix.
     pub async fn objects(&self) -> Objects {
-        objects(&self.proxy).await
+        objects(&self.proxy, "lake").await
     }
 
     /// Fails unless the lake holds just what an undisturbed run of these arguments publishes
@@ -65,12 +65,12 @@ impl Cloud {
     }
 }
 
-/// The objects of the lake `gs://lake/trips`, by their key below its prefix, as the JSON API
+/// The objects of the lake `gs://BUCKET/trips`, by their key below its prefix, as the JSON API
 /// has them.
-pub async fn objects(proxy: &GcsProxy) -> Objects {
+pub async fn objects(proxy: &GcsProxy, bucket: &str) -> Objects {
     let url = proxy.url();
     let get = async |path: String| {
-        let answer = reqwest::get(format!("{url}/storage/v1/b/lake/o{path}")).await;
+        let answer = reqwest::get(format!("{url}/storage/v1/b/{bucket}/o{path}")).await;
         answer.unwrap().bytes().await.unwrap()
     };
     let listing: Value = serde_json::from_slice(&get(String::new()).await).unwrap();

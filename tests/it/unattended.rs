@@ -5,12 +5,14 @@ mod killed;
 mod rough;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::Value;
 use tokio_postgres::Client;
 
 use crate::cloud::objects;
 use crate::running::{Objects, assert_same};
+use crate::support::bigquery::{BigQueryServer, Google};
 use crate::support::gcs::GcsProxy;
 use crate::support::generate::{Colour, Dirt, Form, Recipe};
 use crate::support::postgres::{Database, PostgresServer};
@@ -47,25 +49,48 @@ impl Months {
     }
 }
 
-/// A bucket, a database, and the program that fills them from the months' web server.
+/// A bucket, a database, a dataset, and the program that fills them from the months' web server.
 struct Backfill {
     proxy: GcsProxy,
+    bucket: String,
     database: Database,
     client: Client,
+    /// Where it loads into BigQuery too.
+    bigquery: Option<&'static BigQueryServer>,
     taxi: Taxi,
 }
 
+/// The warehouses of a backfill.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum To {
+    Postgres,
+    Both,
+}
+
 impl Backfill {
-    async fn new() -> Self {
-        let proxy = GcsProxy::start().await;
-        proxy.make_bucket("lake").await;
+    async fn new(to: To) -> Self {
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        // Of one name for as long as any: a dataset is named as its bucket.
+        let bucket = format!("backfill_{:03}", MADE.fetch_add(1, Ordering::Relaxed));
+        let google = Google::shared().await;
+        let proxy = GcsProxy::before(0, google.gcs.url()).await.unwrap();
+        proxy.make_bucket(&bucket).await;
         let database = PostgresServer::shared().await.database().await;
         let client = database.client().await;
         let taxi = Taxi::new()
-            .set("TAXI_LAKE", "gs://lake/trips")
+            .set("TAXI_LAKE", format!("gs://{bucket}/trips"))
             .set("STORAGE_EMULATOR_HOST", proxy.url())
-            .set("DATABASE_URL", database.url());
-        Self { proxy, database, client, taxi }
+            .set("DATABASE_URL", database.url())
+            .set("TAXI_PROJECT", BigQueryServer::PROJECT)
+            .set("TAXI_DATASET", &bucket)
+            .set("BIGQUERY_EMULATOR_HOST", google.bigquery.url());
+        let (taxi, bigquery) = match to {
+            To::Postgres => (taxi.set("TAXI_TO_WAREHOUSE", "postgres"), None),
+            To::Both => {
+                (taxi.set("TAXI_TO_WAREHOUSE", "postgres,bigquery"), Some(&google.bigquery))
+            }
+        };
+        Self { proxy, bucket, database, client, bigquery, taxi }
     }
 
     /// The arguments of a backfill of all these months from an address.
@@ -73,7 +98,7 @@ impl Backfill {
         let source = format!("{web}/{{colour}}-{{year}}-{{month}}");
         let zones = months.web.url() + "/zones.csv";
         let args = ["run", "etl-parent-flow", "--colour", "green,yellow", "--from", &months.from];
-        let more = ["--to", &months.to, "--to-warehouse", "postgres", "--jobs", "4"];
+        let more = ["--to", &months.to, "--jobs", "4"];
         let rest = ["--source", &source, "--zones", &zones, "--output", "json"];
         [&args[..], &more, &rest].concat().into_iter().map(str::to_owned).collect()
     }
@@ -82,9 +107,17 @@ impl Backfill {
         self.taxi.run(Self::args(months, web))
     }
 
-    /// What the warehouse holds: a checksum and a count of each partition, the ledger but for
-    /// its times, and the name of everything there is.
-    async fn warehouse(&self) -> Contents {
+    /// What the warehouses hold.
+    async fn warehouses(&self) -> [Contents; 2] {
+        [
+            self.postgres().await,
+            self.bigquery.map(|server| self.dataset(server)).unwrap_or_default(),
+        ]
+    }
+
+    /// A checksum and a count of each partition, the ledger but for its times, and the name of
+    /// everything there is.
+    async fn postgres(&self) -> Contents {
         let mut contents = Contents::new();
         let relations = "SELECT c.relname::text, c.relkind::text FROM pg_class c
                           WHERE c.relnamespace = to_regnamespace('nyc_taxi') AND c.relkind <> 't'
@@ -93,11 +126,12 @@ impl Backfill {
             let (name, kind): (String, String) = (row.get(0), row.get(1));
             let said = match (kind.as_str(), name.as_str()) {
                 ("r", "loads") => {
-                    self.checksum(
-                        "(SELECT table_name, month, rows, source_sha256, schema_digest, \
-                                    rules_digest, lake_object FROM nyc_taxi.loads) AS loads",
-                    )
-                    .await
+                    let ledger = format!(
+                        "(SELECT table_name, month, rows, source_sha256, schema_digest, rules_digest,
+                                 replace(lake_object, '{}', '') FROM nyc_taxi.loads) AS loads",
+                        self.bucket
+                    );
+                    self.checksum(&ledger).await
                 }
                 ("r", name) => self.checksum(&format!("nyc_taxi.\"{name}\"")).await,
                 _ => String::new(),
@@ -105,6 +139,26 @@ impl Backfill {
             contents.insert(format!("{kind} {name}"), said);
         }
         contents
+    }
+
+    /// The same of the dataset. The log behind the ledger tells of kills too: what is compared
+    /// is the ledger.
+    fn dataset(&self, server: &BigQueryServer) -> Contents {
+        let script = r#"
+import hashlib
+answer = {}
+for item in client.list_tables("DATASET"):
+    name, columns = item.table_id, "*"
+    if name == "loads_log":
+        continue
+    if name == "loads":
+        columns = "table_name, month, rows_loaded, source_sha256, schema_digest, rules_digest"
+    lines = sorted(repr(row) for row in rows(f"SELECT {columns} FROM `DATASET.{name}`"))
+    digest = hashlib.md5("\n".join(lines).encode()).hexdigest()
+    answer[f"{item.table_type} {name}"] = f"{len(lines)} {digest}"
+"#;
+        let found = server.read(&script.replace("DATASET", &self.bucket));
+        serde_json::from_value(found).unwrap()
     }
 
     async fn checksum(&self, table: &str) -> String {
@@ -117,8 +171,8 @@ impl Backfill {
 
     /// Fails unless lake and warehouse hold what the other's do, and nothing is left over.
     async fn assert_like(&self, wanted: &Undisturbed) {
-        assert_same(&objects(&self.proxy).await, &wanted.lake);
-        assert_eq!(self.warehouse().await, wanted.warehouse);
+        assert_same(&objects(&self.proxy, &self.bucket).await, &wanted.lake);
+        assert_eq!(self.warehouses().await, wanted.warehouses);
         assert_eq!(self.proxy.uploads(), Vec::<String>::new());
         let left: Vec<_> = self.taxi.files("data/spool");
         assert_eq!(left, Vec::<String>::new(), "in the spool");
@@ -132,19 +186,20 @@ impl Backfill {
 /// What a run that nothing disturbs gives.
 struct Undisturbed {
     lake: Objects,
-    warehouse: Contents,
+    warehouses: [Contents; 2],
 }
 
 impl Undisturbed {
-    async fn of(months: &Months, web: &str) -> Self {
-        let backfill = Backfill::new().await;
+    async fn of(months: &Months, web: &str, to: To) -> Self {
+        let backfill = Backfill::new(to).await;
         let ran = backfill.run(months, web).exits(0);
         let states = states(&ran);
         assert!(
             states.values().all(|state| state == "published" || state == "loaded"),
             "{states:?}"
         );
-        Self { lake: objects(&backfill.proxy).await, warehouse: backfill.warehouse().await }
+        let lake = objects(&backfill.proxy, &backfill.bucket).await;
+        Self { lake, warehouses: backfill.warehouses().await }
     }
 }
 

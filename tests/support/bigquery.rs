@@ -163,8 +163,10 @@ fn run(folder: &Path, port: u16, gcs: &str) -> Child {
         .unwrap()
 }
 
-/// The process that Google's client runs in: to start it takes longer than to ask it.
+/// The process that Google's client runs in: to start it takes longer than to ask it. It ends
+/// when its input does.
 struct Reader {
+    _process: Child,
     stdin: ChildStdin,
     stdout: BufReader<ChildStdout>,
 }
@@ -179,7 +181,7 @@ impl Reader {
             .spawn()
             .unwrap();
         let stdout = BufReader::new(child.stdout.take().expect("it is piped"));
-        Self { stdin: child.stdin.take().expect("it is piped"), stdout }
+        Self { stdin: child.stdin.take().expect("it is piped"), stdout, _process: child }
     }
 
     fn ask(&mut self, script: &str) -> Result<Value, String> {

@@ -86,10 +86,8 @@ impl RoughLine {
         let fates = Arc::<Mutex<BTreeMap<_, _>>>::default();
         let shared = (Arc::clone(&calm), Arc::clone(&fates));
         let server = Server::start(0, move |connection| {
-            let fate = match shared.0.load(Ordering::SeqCst) {
-                true => None,
-                false => Some(Fate::draw(&mut random.lock().unwrap(), speaks)),
-            };
+            let rough = !shared.0.load(Ordering::SeqCst);
+            let fate = rough.then(|| Fate::draw(&mut random.lock().unwrap(), speaks));
             if let Some(fate) = fate {
                 *shared.1.lock().unwrap().entry(fate.name()).or_default() += 1;
             }
