@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What `make soak` runs: the tests whose long form takes too long for every day, and the fuzzers.
 #
-#   scripts/soak.sh            300 kills and the largest months
+#   scripts/soak.sh            300 kills, the largest months, rough lines
 #   scripts/soak.sh 1000       1000 kills
 set -euo pipefail
 
@@ -22,6 +22,12 @@ TAXI_SOAK=1 it memory::
 
 say "31 months of two colours to the lake and on to Postgres; not more than 1 GB (4 GB of disk, some minutes)"
 TAXI_SOAK=1 it backfill::large
+
+say "killing backfills into Postgres and BigQuery: $kills times at each step and at any moment"
+TAXI_SOAK_KILLS=$kills it unattended::killed
+
+say "24 months of two colours over rough lines before every server, twelve times (ten minutes)"
+TAXI_SOAK=1 it unattended::rough
 
 say "fuzzing the parsers, a minute each"
 scripts/fuzz.sh 60
