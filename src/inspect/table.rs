@@ -28,17 +28,20 @@ pub fn verified_table(
     text.push('\n');
     let (mut agree, mut disagree, mut nothing) = (0, 0, 0);
     for month in verified {
+        let nowhere = month.counts.iter().all(|count| count.sums.is_none());
+        if nowhere && month.findings.is_empty() {
+            nothing += 1;
+            continue;
+        }
         let _ = write!(text, "{:14}", month.file().to_string());
         for count in &month.counts {
             let rows = count.sums.as_ref().map(|sums| thousands(sums.rows));
             let _ = write!(text, "  {:>12}", rows.as_deref().unwrap_or("-"));
         }
-        let (tally, word) = if !month.findings.is_empty() {
-            (&mut disagree, "disagrees")
-        } else if month.counts.iter().all(|count| count.sums.is_none()) {
-            (&mut nothing, "nowhere")
-        } else {
+        let (tally, word) = if month.findings.is_empty() {
             (&mut agree, "agrees")
+        } else {
+            (&mut disagree, "disagrees")
         };
         *tally += 1;
         let _ = writeln!(text, "  {word}");
@@ -59,10 +62,14 @@ pub fn verified_table(
             text.push_str(&style.lines(&line, "", "  "));
         }
     }
-    let months = if verified.len() == 1 { "month" } else { "months" };
-    let counts = [(agree, "agree"), (disagree, "disagree"), (nothing, "nowhere")];
-    let counts = counts.iter().filter(|(count, _)| *count > 0);
-    let counts: Vec<String> = counts.map(|(count, word)| format!("{count} {word}")).collect();
-    let _ = write!(text, "{} {months} counted: {}", verified.len(), counts.join(", "));
+    let counted = verified.len() - nothing;
+    let months = if counted == 1 { "month" } else { "months" };
+    let counts = [(agree, "agree"), (disagree, "disagree")].into_iter();
+    let counts = counts.filter(|(count, _)| *count > 0);
+    let counts: Vec<String> = counts.map(|(count, word)| format!(" {count} {word}")).collect();
+    let _ = write!(text, "{counted} {months} counted:{}", counts.join(","));
+    if nothing > 0 {
+        let _ = write!(text, "; {nothing} in no store");
+    }
     text + &mends.listed("To mend what disagrees")
 }

@@ -15,7 +15,6 @@ use tokio::io::AsyncWriteExt;
 use crate::schema;
 use crate::trip::{Provenance, SourceFacts, TripFile};
 
-use super::upload::unique;
 use super::{Lake, LakeError};
 
 /// How much of an object's end is read first: the footer of all but the largest months.
@@ -280,18 +279,13 @@ impl Lake {
 /// A footer, where it can be read.
 type Footer = Result<ParquetMetaData, ParquetError>;
 
-/// A new file in the folder of `like` that nobody else finds.
+/// A new file without a name, in the folder of `like`.
 fn nameless(like: &Path) -> Result<File, LakeError> {
-    if let Some(folder) = like.parent() {
-        let made = std::fs::create_dir_all(folder);
-        made.map_err(|source| LakeError::io("make", folder, source))?;
-    }
-    let path = like.with_extension(unique());
-    let making = |source| LakeError::io("write", &path, source);
-    let new = File::options().read(true).write(true).create_new(true).open(&path);
-    let new = new.map_err(making)?;
-    std::fs::remove_file(&path).map_err(making)?;
-    Ok(new)
+    let folder = like.parent().unwrap_or(Path::new("."));
+    let made = std::fs::create_dir_all(folder);
+    made.map_err(|source| LakeError::io("make", folder, source))?;
+    // Where the system can, it never has a name that a killed run could leave.
+    tempfile::tempfile_in(folder).map_err(|source| LakeError::io("write", folder, source))
 }
 
 /// Whether two schemas have the same columns in the same order.

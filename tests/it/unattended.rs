@@ -55,20 +55,12 @@ struct Backfill {
     bucket: String,
     database: Database,
     client: Client,
-    /// Where it loads into BigQuery too.
-    bigquery: Option<&'static BigQueryServer>,
+    bigquery: &'static BigQueryServer,
     taxi: Taxi,
 }
 
-/// The warehouses of a backfill.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum To {
-    Postgres,
-    Both,
-}
-
 impl Backfill {
-    async fn new(to: To) -> Self {
+    async fn new() -> Self {
         static MADE: AtomicU32 = AtomicU32::new(0);
         // Of one name for as long as any: a dataset is named as its bucket.
         let bucket = format!("backfill_{:03}", MADE.fetch_add(1, Ordering::Relaxed));
@@ -83,13 +75,9 @@ impl Backfill {
             .set("DATABASE_URL", database.url())
             .set("TAXI_PROJECT", BigQueryServer::PROJECT)
             .set("TAXI_DATASET", &bucket)
-            .set("BIGQUERY_EMULATOR_HOST", google.bigquery.url());
-        let (taxi, bigquery) = match to {
-            To::Postgres => (taxi.set("TAXI_TO_WAREHOUSE", "postgres"), None),
-            To::Both => {
-                (taxi.set("TAXI_TO_WAREHOUSE", "postgres,bigquery"), Some(&google.bigquery))
-            }
-        };
+            .set("BIGQUERY_EMULATOR_HOST", google.bigquery.url())
+            .set("TAXI_TO_WAREHOUSE", "postgres,bigquery");
+        let bigquery = &google.bigquery;
         Self { proxy, bucket, database, client, bigquery, taxi }
     }
 
@@ -109,10 +97,7 @@ impl Backfill {
 
     /// What the warehouses hold.
     async fn warehouses(&self) -> [Contents; 2] {
-        [
-            self.postgres().await,
-            self.bigquery.map(|server| self.dataset(server)).unwrap_or_default(),
-        ]
+        [self.postgres().await, self.dataset()]
     }
 
     /// A checksum and a count of each partition, the ledger but for its times, and the name of
@@ -143,7 +128,7 @@ impl Backfill {
 
     /// The same of the dataset. The log behind the ledger tells of kills too: what is compared
     /// is the ledger.
-    fn dataset(&self, server: &BigQueryServer) -> Contents {
+    fn dataset(&self) -> Contents {
         let script = r#"
 import hashlib
 answer = {}
@@ -157,7 +142,7 @@ for item in client.list_tables("DATASET"):
     digest = hashlib.md5("\n".join(lines).encode()).hexdigest()
     answer[f"{item.table_type} {name}"] = f"{len(lines)} {digest}"
 "#;
-        let found = server.read(&script.replace("DATASET", &self.bucket));
+        let found = self.bigquery.read(&script.replace("DATASET", &self.bucket));
         serde_json::from_value(found).unwrap()
     }
 
@@ -190,8 +175,8 @@ struct Undisturbed {
 }
 
 impl Undisturbed {
-    async fn of(months: &Months, web: &str, to: To) -> Self {
-        let backfill = Backfill::new(to).await;
+    async fn of(months: &Months, web: &str) -> Self {
+        let backfill = Backfill::new().await;
         let ran = backfill.run(months, web).exits(0);
         let states = states(&ran);
         assert!(

@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
-use super::{Backfill, Months, To, Undisturbed};
+use super::{Backfill, Months, Undisturbed};
 use crate::running::Running;
 
 /// The steps of a month, as the log names them.
@@ -28,10 +28,10 @@ fn kills(few: usize) -> usize {
 #[tokio::test]
 async fn a_backfill_killed_at_each_step_is_as_if_it_had_never_been() {
     let months = Months::serve(1, 2000).await;
-    let wanted = Undisturbed::of(&months, &months.web.url(), To::Both).await;
+    let wanted = Undisturbed::of(&months, &months.web.url()).await;
     for round in 0..kills(STEPS.len()) {
         let step = STEPS[round % STEPS.len()];
-        let backfill = Backfill::new(To::Both).await;
+        let backfill = Backfill::new().await;
         let command = backfill.taxi.command(Backfill::args(&months, &months.web.url()));
         let mut run = Running::start(command);
         run.until(step);
@@ -44,8 +44,8 @@ async fn a_backfill_killed_at_each_step_is_as_if_it_had_never_been() {
 #[tokio::test]
 async fn a_backfill_killed_again_and_again_still_comes_to_its_end() {
     let months = Months::serve(3, 2000).await;
-    let wanted = Undisturbed::of(&months, &months.web.url(), To::Both).await;
-    let backfill = Backfill::new(To::Both).await;
+    let wanted = Undisturbed::of(&months, &months.web.url()).await;
+    let backfill = Backfill::new().await;
     for _ in 0..kills(12) {
         let random = RandomState::new().build_hasher().finish();
         let command = backfill.taxi.command(Backfill::args(&months, &months.web.url()));
@@ -60,8 +60,8 @@ async fn a_backfill_killed_again_and_again_still_comes_to_its_end() {
 #[tokio::test]
 async fn two_backfills_of_one_range_at_once_both_end_right() {
     let months = Months::serve(3, 2000).await;
-    let wanted = Undisturbed::of(&months, &months.web.url(), To::Both).await;
-    let backfill = Backfill::new(To::Both).await;
+    let wanted = Undisturbed::of(&months, &months.web.url()).await;
+    let backfill = Backfill::new().await;
     let start =
         || Running::start(backfill.taxi.command(Backfill::args(&months, &months.web.url())));
     let (one, other) = (start(), start());

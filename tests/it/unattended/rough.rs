@@ -1,6 +1,6 @@
 //! A rough line before every server.
 
-use super::{Backfill, Months, To, Undisturbed, states};
+use super::{Backfill, Months, Undisturbed, states};
 use crate::support::rough::{RoughLine, Speaks};
 
 /// The port at the end of a URL.
@@ -15,8 +15,8 @@ async fn a_backfill_over_rough_lines_ends_right_or_names_what_failed_and_a_rerun
     let months = Months::serve(months, 1500).await;
     for round in 0..rounds {
         let web = RoughLine::before(port(&months.web.url()), Speaks::Http, round).await;
-        let wanted = Undisturbed::of(&months, &web.url(), To::Both).await;
-        let mut backfill = Backfill::new(To::Both).await;
+        let wanted = Undisturbed::of(&months, &web.url()).await;
+        let mut backfill = Backfill::new().await;
         let lake = RoughLine::before(port(&backfill.proxy.url()), Speaks::Http, 100 + round).await;
         let postgres = RoughLine::before(backfill.database.port, Speaks::Bytes, 200 + round).await;
         let database =
