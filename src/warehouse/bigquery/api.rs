@@ -131,8 +131,7 @@ impl Api {
     ) -> Result<Response, BigQueryError> {
         let token = self.tokens.token().await?;
         let sent = request.bearer_auth(token).send().await;
-        // An address holds the id of an upload, which is as good as a key.
-        sent.map_err(|source| BigQueryError::Unreachable { step, source: source.without_url() })
+        sent.map_err(|source| BigQueryError::unreachable(step, source))
     }
 
     /// Asks for JSON, with a body of JSON where there is one.
@@ -180,8 +179,7 @@ pub(super) async fn read<T: DeserializeOwned>(
     response: Response,
 ) -> Result<T, BigQueryError> {
     let body = response.bytes().await;
-    let body =
-        body.map_err(|source| BigQueryError::Unreachable { step, source: source.without_url() })?;
+    let body = body.map_err(|source| BigQueryError::unreachable(step, source))?;
     serde_json::from_slice(&body)
         .map_err(|error| BigQueryError::Garbled { step, what: error.to_string() })
 }

@@ -42,8 +42,10 @@ pub enum BigQueryError {
         retry_after: Option<Duration>,
     },
     /// BigQuery cannot be reached, or the answer did not arrive.
-    #[error("BigQuery cannot be reached, {step}: {}", innermost(source))]
+    #[error("BigQuery{} cannot be reached, {step}: {}", at(host.as_deref()), innermost(source))]
     Unreachable {
+        /// Its host and port, where they are known.
+        host: Option<String>,
         /// What was being done.
         step: &'static str,
         /// The error of the connection.
@@ -188,6 +190,15 @@ fn advice(status: u16, faults: &Faults) -> &'static str {
     }
 }
 
+/// Where it is, and for an emulator what says so.
+fn at(host: Option<&str>) -> String {
+    match host {
+        Some(host) if host.ends_with(".googleapis.com") => format!(" at {host}"),
+        Some(host) => format!(" at {host}, which BIGQUERY_EMULATOR_HOST names,"),
+        None => String::new(),
+    }
+}
+
 fn innermost(source: &reqwest::Error) -> String {
     let mut inner: &dyn std::error::Error = source;
     while let Some(next) = inner.source() {
@@ -213,11 +224,19 @@ impl BigQueryError {
             BQError::RequestError(error) if error.is_decode() => {
                 Self::Garbled { step, what: "it is no JSON of BigQuery".to_owned() }
             }
-            BQError::RequestError(source) => {
-                Self::Unreachable { step, source: source.without_url() }
-            }
+            BQError::RequestError(source) => Self::unreachable(step, source),
             error => Self::Client(error.to_string()),
         }
+    }
+
+    /// The error of a connection. Only its host is told: an address holds the id of an upload,
+    /// which is as good as a key.
+    pub(super) fn unreachable(step: &'static str, source: reqwest::Error) -> Self {
+        let host = source.url().and_then(|url| {
+            let host = url.host_str()?;
+            Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
+        });
+        Self::Unreachable { host, step, source: source.without_url() }
     }
 
     /// Whether what was asked for is not there.
@@ -289,6 +308,16 @@ mod tests {
         ] {
             assert_eq!(error.retry(), retry, "{error:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_reached_is_named_and_its_path_is_not() {
+        let sent = reqwest::get("http://127.0.0.1:1/upload?upload_id=secret").await;
+        let error = BigQueryError::unreachable("sending the file", sent.unwrap_err()).to_string();
+        let named =
+            "BigQuery at 127.0.0.1:1, which BIGQUERY_EMULATOR_HOST names, cannot be reached";
+        assert!(error.starts_with(&format!("{named}, sending the file: ")), "{error}");
+        assert!(!error.contains("secret"), "{error}");
     }
 
     #[test]

@@ -93,7 +93,9 @@ async fn what_can_pass_is_tried_again_and_then_said() {
     for fault in faults {
         let (error, sent) = said(&warehouse, &fault);
         assert_eq!(sent, 2, "{error}");
-        text += &(error + "\n");
+        let url = warehouse.bigquery.url().to_owned();
+        let host = url.trim_start_matches("http://");
+        text += &(error.replace(host, "EMULATOR") + "\n");
     }
     insta::assert_snapshot!(text, @r"
     BigQuery, starting the job: Exceeded rate limits: too many table update operations for this table (rateLimitExceeded)
@@ -101,7 +103,7 @@ async fn what_can_pass_is_tried_again_and_then_said() {
     BigQuery, starting the job: An internal error occurred and the request could not be completed (internalError)
     BigQuery, starting the job: Error encountered during execution. Retrying may solve the problem (backendError)
     BigQuery, starting the job: it answers with status 503
-    BigQuery cannot be reached, starting the job: Connection reset by peer (os error 104)
+    BigQuery at EMULATOR, which BIGQUERY_EMULATOR_HOST names, cannot be reached, starting the job: Connection reset by peer (os error 104)
     ");
     assert_eq!(warehouse.load(&[]).exits(0).state(), "loaded");
 }
@@ -230,5 +232,5 @@ async fn a_server_that_is_not_there_is_said() {
     let mut command = warehouse.taxi.command(warehouse.args("green", "2020-01", "2020-01", &[]));
     command.env("BIGQUERY_EMULATOR_HOST", nowhere);
     let ran: crate::taxi::Ran = command.output().unwrap().into();
-    insta::assert_snapshot!(warehouse.error(ran), @"BigQuery cannot be reached, looking for the dataset: Connection refused (os error 111)");
+    insta::assert_snapshot!(warehouse.error(ran), @"BigQuery at 127.0.0.1:9, which BIGQUERY_EMULATOR_HOST names, cannot be reached, looking for the dataset: Connection refused (os error 111)");
 }
