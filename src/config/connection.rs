@@ -290,6 +290,10 @@ impl File {
         if names.contains(&name) || BlockName::of(name).is_some() {
             return Ok(());
         }
+        // Not shown: a password may be in it.
+        if kind == ConnectionKind::Postgres && (name.contains("://") || name.contains('=')) {
+            return Err(SettingsError::AddressForName { by: Box::new(by.clone()) });
+        }
         Err(self.no_connection(kind, name, by, suggestion(name, names)))
     }
 

@@ -128,6 +128,15 @@ pub enum SettingsError {
         /// What may be meant.
         meant: String,
     },
+    /// The address of a database where a name is wanted.
+    #[error(
+        "{by}: this is an address, and the name of one of [postgres] in taxi.toml is wanted. An \
+         address goes to DATABASE_URL, or to the setting database_url"
+    )]
+    AddressForName {
+        /// What says it.
+        by: Box<Origin>,
+    },
     /// A secret is not to be had.
     #[error("{setting}, from {origin}: {source}")]
     Secret {

@@ -13,6 +13,7 @@ use crate::clean::{Changeable, Level, RuleError};
 use super::connection::{BigQueryConnection, LakeConnection, PostgresConnection};
 use super::keys::{keys, suggestion};
 use super::notify::NotifySettings;
+use super::wrong::sentence;
 use super::{Options, SettingsError};
 
 /// The file of settings looked for in the current folder.
@@ -167,20 +168,29 @@ impl Reader<'_> {
         more: &[&'static str],
     ) -> Result<Table<T>, SettingsError> {
         let known = keys::<T>();
-        let mut lines = BTreeMap::new();
-        for key in part.get_ref().keys() {
+        let (mut lines, mut places) = (BTreeMap::new(), Vec::new());
+        for (key, value) in part.get_ref() {
             let name = key.get_ref().as_ref();
             if !known.contains(&name) {
+                if more.contains(&name) {
+                    let what = format!("'{name}' is to be a table of its own");
+                    return Err(self.fault(&key.span(), what));
+                }
                 let meant = suggestion(name, known.iter().chain(more).copied());
                 let what = format!("there is no setting '{name}' here{meant}");
                 return Err(self.fault(&key.span(), what));
             }
             lines.insert(name.to_owned(), self.line(&key.span()));
+            places.push((name.to_owned(), value.span()));
         }
         let value = T::deserialize(toml::Deserializer::from(part));
-        let value = value.map_err(|error| match error.span() {
-            Some(_) => self.refused(&error),
-            None => self.at(line, error.message().to_owned()),
+        let value = value.map_err(|error| {
+            let Some(at) = error.span() else {
+                return self.at(line, sentence(None, error.message()));
+            };
+            let within = |place: &Range<usize>| place.start <= at.start && at.end <= place.end;
+            let key = places.iter().find(|(_, place)| within(place)).map(|(key, _)| key.as_str());
+            self.fault(&at, sentence(key, error.message()))
         })?;
         Ok(Table { value, line, lines })
     }

@@ -17,6 +17,7 @@ mod parent;
 mod secret;
 mod settings;
 mod tools;
+mod wrong;
 
 pub use blocks::{BlockError, BlockName, Blocks};
 pub use connection::{Connection, ConnectionKind};

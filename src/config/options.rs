@@ -52,7 +52,7 @@ pub struct Options {
     pub keep_runs: Option<usize>,
 
     /// The key file of a Google service account [default: the application default credentials]
-    #[arg(long, value_name = "FILE", env = "TAXI_CREDENTIALS")]
+    #[arg(long, value_name = "FILE", env = "TAXI_CREDENTIALS", hide_env_values = true)]
     pub credentials: Option<Credentials>,
 
     /// Do a month again even if nothing has changed
@@ -111,7 +111,7 @@ pub struct Options {
     pub connections_per_host: Option<usize>,
 
     /// The Postgres of taxi.toml to load into
-    #[arg(long, value_name = "NAME", env = "TAXI_POSTGRES")]
+    #[arg(long, value_name = "NAME", env = "TAXI_POSTGRES", hide_env_values = true)]
     pub postgres: Option<String>,
 
     /// The Postgres to load into: postgres://user:password@host/database [default: PGHOST and its

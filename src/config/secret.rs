@@ -104,18 +104,23 @@ impl From<&str> for Reference {
 pub struct Credentials(pub Reference);
 
 impl Credentials {
-    /// A text is the file's name.
+    /// A text is the file's name, or the JSON that such a file holds.
     pub(super) fn of(reference: Reference) -> Self {
         match reference {
-            Reference::Text(path) => Self(Reference::File(path.0.into())),
+            Reference::Text(text) if !text.0.trim_start().starts_with('{') => {
+                Self(Reference::File(text.0.into()))
+            }
             kept => Self(kept),
         }
     }
 }
 
 impl From<OsString> for Credentials {
-    fn from(path: OsString) -> Self {
-        Self(Reference::File(path.into()))
+    fn from(given: OsString) -> Self {
+        match given.into_string() {
+            Ok(text) => Self::of(Reference::from(text)),
+            Err(path) => Self(Reference::File(path.into())),
+        }
     }
 }
 
@@ -162,8 +167,8 @@ impl<'de> Deserialize<'de> for Reference {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Reference, A::Error> {
                 let wanted = || A::Error::custom(format!("write {WANTED}"));
                 let found = match map.next_key::<String>()?.as_deref() {
-                    Some("env") => Reference::Env(map.next_value()?),
-                    Some("file") => Reference::File(map.next_value()?),
+                    Some("env") => Reference::Env(map.next_value().map_err(|_| wanted())?),
+                    Some("file") => Reference::File(map.next_value().map_err(|_| wanted())?),
                     _ => return Err(wanted()),
                 };
                 match map.next_key::<String>()? {

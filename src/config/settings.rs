@@ -2,7 +2,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::json;
-use url::Url;
+use url::{Position, Url};
 
 use crate::clean::Rules;
 use crate::flow::{Limits, Policy, RunReport};
@@ -153,16 +153,21 @@ impl Settings {
     pub fn secrets(&self) -> Vec<String> {
         let database = self.database.iter().filter_map(|database| database.url().ok());
         let database = database.flat_map(|url| {
+            let target = Target::resolve(Some(url.reveal())).ok();
+            let password = target.and_then(|target| target.password());
+            // As it is written, which may be in percents.
             let parsed = Url::parse(url.reveal()).ok();
-            let password = parsed.as_ref().and_then(Url::password).map(str::to_owned);
-            let query = parsed.into_iter().flat_map(|url| {
-                let pairs = url.query_pairs().filter(|(name, _)| name == "password");
-                pairs.map(|(_, password)| password.into_owned()).collect::<Vec<_>>()
-            });
-            query.chain(password).chain([url.reveal().to_owned()]).collect::<Vec<_>>()
+            let written = parsed.as_ref().and_then(Url::password).map(str::to_owned);
+            [Some(url.reveal().to_owned()), password, written].into_iter().flatten()
         });
         let webhook = self.notify.webhook.iter().filter_map(|webhook| webhook.resolve().ok());
-        database.chain(webhook.map(|webhook| webhook.reveal().to_owned())).collect()
+        let webhook = webhook.flat_map(|webhook| {
+            let parsed = Url::parse(webhook.reveal().trim()).ok();
+            // What is after the host lets everybody post.
+            let path = parsed.map(|url| url[Position::BeforePath..].to_owned());
+            [Some(webhook.reveal().trim().to_owned()), path].into_iter().flatten()
+        });
+        database.chain(webhook).collect()
     }
 
     /// Tells who is to be told how a run ended.
@@ -651,6 +656,33 @@ unknown_code = 'reject'
     }
 
     #[test]
+    fn a_key_may_be_given_where_its_file_is_named_and_is_not_shown() {
+        let key = r#"{"private_key": "hush"}"#;
+        let asked = Asked::of("lake = 'gs://bucket'");
+        let asked = asked.env(|o| o.credentials = Some(OsString::from(key).into()));
+        insta::assert_snapshot!(asked.says(&["credentials"]), @r#"credentials "********" <- TAXI_CREDENTIALS"#);
+        let settings = asked.resolve().unwrap();
+        assert_eq!(settings.gcs.credentials, Some(ServiceAccount::Key(key.to_owned())));
+        assert!(!format!("{settings:?}").contains("hush"));
+    }
+
+    #[test]
+    fn what_is_to_be_hidden_is_known_however_it_is_written() {
+        let webhook = "[notify]\nwebhook = 'https://hooks.example/services/T0/hush'\n";
+        for url in [
+            "postgres://me:p%40ss@h/d",
+            "host=h user=me password=p@ss",
+            "postgres://h/d?password=p%40ss",
+        ] {
+            let asked = Asked::of(&format!("database_url = '{url}'\n{webhook}"));
+            let secrets = asked.resolve().unwrap().secrets();
+            for secret in ["p@ss", "/services/T0/hush"] {
+                assert!(secrets.iter().any(|known| known == secret), "{url}: {secret}");
+            }
+        }
+    }
+
+    #[test]
     fn what_the_file_should_not_say_is_named_with_its_line_and_what_was_meant() {
         let wrong = [
             "jobs = 2\nlakess = 'x'",
@@ -669,11 +701,16 @@ unknown_code = 'reject'
             "[notify]\nweb_hook = 'x'",
             "[notify]\non = 'sometimes'",
             "jobs = 'many'",
+            "rules = 'off'",
+            "[postgres.a]\nport = 'hush'",
+            "credentials = { env = 31415 }",
+            "to_warehouse = 'postgres'",
             "jobs = \n",
             "retry_delay = 'soon'",
             "to_warehouse = ['postgress']",
             "lake = 'prd'\n[lakes.prod]\naddress = 'x'",
             "postgres = 'locl'",
+            "postgres = 'postgres://me:hush@host/db'",
             "[profiles.a]\npostgres = 'locl'\n[postgres.local]\nhost = 'h'",
         ];
         let said = wrong.map(|toml| Asked::of(toml).resolve().map(|_| ()).unwrap_err());
@@ -684,7 +721,7 @@ unknown_code = 'reject'
             taxi.toml, line 2, is not understood: there is no setting 'lakess' here: did you mean 'lakes'?
             taxi.toml, line 1, is not understood: there is no setting 'to_warehouses' here: did you mean 'to_warehouse'?
             taxi.toml, line 2, is not understood: there is no setting 'addres' here: did you mean 'address'?
-            taxi.toml, line 1, is not understood: missing field `address`
+            taxi.toml, line 1, is not understood: 'address' is missing
             taxi.toml, line 2, is not understood: 'a' is to be a table of its own: [lakes.a]
             taxi.toml, line 2, is not understood: 's3://b' is no lake: name a folder, or a bucket as gs://bucket/prefix
             taxi.toml, line 3, is not understood: there is no setting 'pasword' here: did you mean 'password'?
@@ -695,13 +732,18 @@ unknown_code = 'reject'
             taxi.toml, line 3, is not understood: the rule 'no_pickup' always rejects: such a record is no trip of its file. What can be changed is dropoff_before_pickup, distance_impossible, negative_fare, duration_over_24h, unknown_code, unknown_location, passenger_count_over_9
             taxi.toml, line 2, is not understood: the level of a rule is reject, flag or off
             taxi.toml, line 2, is not understood: there is no setting 'web_hook' here: did you mean 'webhook'?
-            taxi.toml, line 2, is not understood: unknown variant `sometimes`, expected `failure` or `always`
-            taxi.toml, line 1, is not understood: invalid type: string "many", expected usize
+            taxi.toml, line 2, is not understood: 'on' cannot be 'sometimes': choose from 'failure', 'always'
+            taxi.toml, line 1, is not understood: 'jobs' is to be a whole number, 0 or more
+            taxi.toml, line 1, is not understood: 'rules' is to be a table of its own
+            taxi.toml, line 2, is not understood: 'port' is to be a whole number from 0 to 65535
+            taxi.toml, line 1, is not understood: write a text in quotes, { env = "NAME" } or { file = "PATH" }
+            taxi.toml, line 1, is not understood: 'to_warehouse' is to be a list in brackets
             taxi.toml, line 1, is not understood: string values must be quoted, expected literal string
             taxi.toml, line 1, is not understood: write it as 500ms, 30s or 2m
-            taxi.toml, line 1, is not understood: unknown variant `postgress`, expected `postgres` or `bigquery`
+            taxi.toml, line 1, is not understood: 'to_warehouse' cannot be 'postgress': choose from 'postgres', 'bigquery'
             taxi.toml, line 1: there is no [lakes.prd] in taxi.toml: did you mean 'prod'? A new folder is ./prd
             taxi.toml, line 1: there is no [postgres.locl] in taxi.toml: there are none
+            taxi.toml, line 1: this is an address, and the name of one of [postgres] in taxi.toml is wanted. An address goes to DATABASE_URL, or to the setting database_url
             taxi.toml, line 2 (profile a): there is no [postgres.locl] in taxi.toml: did you mean 'local'?
             "#);
         let asked = Asked::of(TOML).flag("profile", |o| o.profile = Some("clod".to_owned()));

@@ -149,7 +149,7 @@ fn a_fault_in_the_settings_is_told_without_the_line_it_is_in() {
     std::fs::write(taxi.folder().join("taxi.toml"), settings).unwrap();
     let ran = taxi.run(["run", "etl-web-to-gcs"]).exits(2);
     insta::assert_snapshot!(ran.stderr, @r#"
-        error: taxi.toml, line 2, is not understood: invalid type: sequence, expected a text in quotes, { env = "NAME" } or { file = "PATH" }
+        error: taxi.toml, line 2, is not understood: 'database_url' is to be a text in quotes, { env = "NAME" } or { file = "PATH" }
         "#);
 }
 

@@ -195,6 +195,12 @@ impl Target {
         format!("{host}:{port}/{}", self.config.get_dbname().unwrap_or_default())
     }
 
+    /// Its password, wherever that comes from: to be hidden.
+    pub fn password(&self) -> Option<String> {
+        let password = self.config.get_password()?;
+        Some(String::from_utf8_lossy(password).into_owned())
+    }
+
     pub(super) async fn connect(&self) -> Result<Session, ConnectError> {
         let refused = |source| ConnectError::Refused { place: self.place(), source };
         if let Some((verify, roots)) = &self.tls {
