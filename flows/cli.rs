@@ -95,7 +95,7 @@ enum Command {
     /// Bring the deployments of a file to a Prefect server
     #[command(after_help = examples::DEPLOY)]
     Deploy(DeployArgs),
-    /// What a Prefect worker asks for
+    /// Flow runs of a Prefect server: ask for them month by month, run one
     #[command(after_help = examples::FLOW_RUN)]
     FlowRun {
         #[command(subcommand)]
@@ -268,6 +268,7 @@ impl Cli {
             (Command::Run { flow }, Some((_, matches))) => flow.prefer_flags(matches),
             (Command::Status(args), _) => args.asked.prefer_flags(matches),
             (Command::Verify(args), _) => args.asked.prefer_flags(matches),
+            (Command::FlowRun { what }, Some((_, matches))) => what.prefer_flags(matches),
             _ => {}
         }
         cli

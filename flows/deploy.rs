@@ -102,14 +102,19 @@ pub(crate) async fn deploy_file(args: DeployArgs) -> Result<Exit, Error> {
     Ok(Exit::Done)
 }
 
-/// What the server would not or could not do is no wrong usage.
 fn failed(error: DeployError) -> Error {
-    match &error {
-        DeployError::Prefect(PrefectError::Refused { .. }) => Failed(error.to_string()).into(),
-        DeployError::Prefect(trouble) if trouble.retry() != Retry::Never => {
-            Failed(error.to_string()).into()
-        }
-        _ => error.into(),
+    match error {
+        DeployError::Prefect(trouble) => of_server(trouble),
+        wrong => wrong.into(),
+    }
+}
+
+/// What the server would not or could not do is no wrong usage.
+pub(crate) fn of_server(error: PrefectError) -> Error {
+    if matches!(error, PrefectError::Refused { .. }) || error.retry() != Retry::Never {
+        Failed(error.to_string()).into()
+    } else {
+        error.into()
     }
 }
 

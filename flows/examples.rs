@@ -79,7 +79,20 @@ Examples:
 
 pub(crate) const FLOW_RUN: &str = "\
 Examples:
-  PREFECT_API_URL=http://localhost:4200/api taxi flow-run execute ID";
+  taxi flow-run create etl-parent-flow/green-backfill --from 2019-01 --to 2020-12
+  PREFECT_API_URL=http://localhost:4200/api taxi flow-run execute --id ID";
+
+pub(crate) const FLOW_RUN_CREATE: &str = "\
+Each month is a flow run of its own, so that many workers share them. What is asked for once more
+under the same --tag is not asked for twice, whatever became of it.
+
+Examples:
+  taxi flow-run create etl-parent-flow/green-backfill --from 2019-01 --to 2020-12 --dry-run
+  taxi flow-run create etl-parent-flow/green-backfill --colour yellow,green --from 2019-01 \\
+    --to 2020-12 --to-warehouse postgres
+  taxi flow-run create ingest-data/local --year 2020 --tag second-go
+
+Exit codes: 0 they are there, 1 the server failed, 2 wrong usage";
 
 pub(crate) const STATUS: &str = "\
 Examples:

@@ -1,9 +1,10 @@
 //! `taxi flow-run execute`: what a Prefect worker starts to run a flow run of a deployment.
+//! `taxi flow-run create`: the flow runs of a backfill.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use clap::{Args, Subcommand};
+use clap::{ArgMatches, Args, Subcommand};
 use nyc_taxi_etl::config::{Options, Settings, Tools};
 use nyc_taxi_etl::flow::{Journal, Listener, Run};
 use nyc_taxi_etl::prefect::report::{Execution, Outcome, Terms};
@@ -11,15 +12,19 @@ use nyc_taxi_etl::prefect::{Api, Id, PrefectError, ServerBlocks};
 use nyc_taxi_etl::trip::Month;
 use tokio_util::sync::CancellationToken;
 
+use crate::create_runs::{CreateArgs, create};
 use crate::examples;
 use crate::flow::Flow;
 use crate::terminal::{Error, Exit, Failed, cancelled_by_signal, warn};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum FlowRunArgs {
+    /// Ask for a backfill of a deployment: a flow run for each month and colour
+    #[command(after_help = examples::FLOW_RUN_CREATE)]
+    Create(Box<CreateArgs>),
     /// Run a flow run of a Prefect server and report it there: what a worker starts
     #[command(after_help = examples::FLOW_RUN_EXECUTE)]
-    Execute(ExecuteArgs),
+    Execute(Box<ExecuteArgs>),
 }
 
 #[derive(Debug, Args)]
@@ -41,6 +46,11 @@ pub(crate) struct ExecuteArgs {
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = humantime::parse_duration, env = "TAXI_DELIVER_FOR")]
     deliver_for: Duration,
 
+    /// How many seconds between two signs of life: by them an automation tells a run that goes on
+    /// from one whose machine is gone
+    #[arg(long, value_name = "SECONDS", default_value_t = 180, value_parser = clap::value_parser!(u64).range(1..), env = "PREFECT_FLOWS_HEARTBEAT_FREQUENCY")]
+    heartbeat: u64,
+
     #[command(flatten)]
     options: Options,
 }
@@ -54,7 +64,15 @@ const SECRETS: [&str; 3] = ["PREFECT_API_KEY", "PREFECT_API_AUTH_STRING", "PGPAS
 impl FlowRunArgs {
     pub(crate) async fn run(self, listener: Arc<dyn Listener>) -> Result<Exit, Error> {
         match self {
-            Self::Execute(args) => Box::pin(execute(args, listener)).await,
+            Self::Create(args) => create(*args).await,
+            Self::Execute(args) => Box::pin(execute(*args, listener)).await,
+        }
+    }
+
+    /// Heeds what comes from the command line before what comes from the environment.
+    pub(crate) fn prefer_flags(&mut self, matches: &ArgMatches) {
+        if let Self::Create(args) = self {
+            args.prefer_flags(matches);
         }
     }
 }
@@ -66,6 +84,7 @@ async fn execute(args: ExecuteArgs, listener: Arc<dyn Listener>) -> Result<Exit,
         retry_delay: args.flow_retry_delay,
         deliver_for: args.deliver_for,
         ask_every: ASK_EVERY,
+        heartbeat: Duration::from_secs(args.heartbeat),
     };
     let (api, id) = (Api::find()?, Id::from(args.id));
     let mut execution = tokio::select! {

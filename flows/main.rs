@@ -4,6 +4,7 @@ mod asked;
 mod cli;
 mod config;
 mod connections;
+mod create_runs;
 mod deploy;
 mod drop;
 mod dry_run;

@@ -2,6 +2,7 @@
 //!
 //! The API was measured on Prefect server 3.8.8 (`/openapi.json` on a running server).
 
+mod backfill;
 mod blocks;
 mod change;
 mod client;
@@ -14,6 +15,7 @@ mod profile;
 pub mod report;
 mod runs;
 
+pub use backfill::{Deployed, MonthRun};
 pub use blocks::ServerBlocks;
 pub use change::{Action, Change, Step};
 pub use client::{Api, Id};

@@ -2,6 +2,7 @@
 
 mod blocks;
 mod client;
+mod create;
 mod deploy;
 mod deployed;
 mod execute;

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::flow::{Limits, Listener, Policy, Run, RunReport, State, row_sum};
 
 use super::super::{Answer, Api, FlowRun, Id, NewState, PrefectError, StateType, Verdict};
+use super::heartbeat::Heartbeat;
 use super::propose::propose;
 use super::tables;
 use super::watch::{Watch, Watched, Why};
@@ -40,6 +41,8 @@ pub struct Terms {
     pub deliver_for: Duration,
     /// How often the server is asked whether the run is to stop.
     pub ask_every: Duration,
+    /// How often the server is told that the run is alive.
+    pub heartbeat: Duration,
 }
 
 /// How a flow run ended.
@@ -146,12 +149,16 @@ impl Execution {
         let mut listeners = listeners.to_vec();
         listeners.push(Arc::<Reporter>::clone(&reporter));
         let mut again = false;
+        let mut heartbeat = None;
         loop {
             let (attempt, lease) = match self.claim(again, stop).await? {
                 Claim::Mine { attempt, lease } => (attempt, lease),
                 Claim::NotMine(why) => return Ok(Outcome::NotRun(why)),
             };
             reporter.begin(attempt);
+            heartbeat.get_or_insert_with(|| {
+                Heartbeat::start(&self.api, &self.run, self.terms.heartbeat)
+            });
             // A child, so that a signal after the server's word is the first and not the second.
             let told = stop.child_token();
             let watched = Watched { run: self.run.id.clone(), attempt, lease };

@@ -8,6 +8,7 @@
 mod book;
 mod courier;
 mod execution;
+mod heartbeat;
 mod line;
 mod propose;
 mod queue;

@@ -15,11 +15,11 @@ const READY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deployments.yaml");
 const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/sample");
 
 /// The program, told of the server.
-fn taxi(server: &PrefectServer) -> Taxi {
+pub fn taxi(server: &PrefectServer) -> Taxi {
     server.access().into_iter().fold(Taxi::new(), |taxi, (name, value)| taxi.set(&name, value))
 }
 
-fn deploy(taxi: &Taxi, file: &Path, more: &[&str]) -> Ran {
+pub fn deploy(taxi: &Taxi, file: &Path, more: &[&str]) -> Ran {
     let file = file.to_str().unwrap();
     taxi.run([&["deploy", "--file", file, "--output", "json"], more].concat())
 }
@@ -42,7 +42,7 @@ fn steps(ran: &Ran) -> String {
 }
 
 /// A file of deployments in the program's folder.
-fn file(taxi: &Taxi, deployments: &str) -> PathBuf {
+pub fn file(taxi: &Taxi, deployments: &str) -> PathBuf {
     let path = taxi.folder().join("deployments.yaml");
     std::fs::write(&path, format!("deployments:\n{deployments}")).unwrap();
     path
