@@ -6,3 +6,4 @@ mod create;
 mod deploy;
 mod deployed;
 mod execute;
+mod machines;

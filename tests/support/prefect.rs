@@ -47,6 +47,17 @@ pub struct Worker {
     log: PathBuf,
 }
 
+/// Where a worker runs.
+#[derive(Clone, Default)]
+pub struct Place {
+    /// What is put before its command: `ip netns exec NAME`.
+    pub within: Vec<String>,
+    /// What its environment has in place of that of this machine, or beside it.
+    pub env: Vec<(String, String)>,
+    /// How many runs it has at once.
+    pub limit: Option<usize>,
+}
+
 /// How a command of Prefect's own ended and what it said.
 pub struct Said {
     pub ok: bool,
@@ -85,6 +96,11 @@ impl PrefectServer {
             server.schedules().await;
         }
         server
+    }
+
+    /// The port it listens on.
+    pub const fn port(&self) -> u16 {
+        self.port
     }
 
     /// The address of its API.
@@ -224,18 +240,25 @@ impl PrefectServer {
     /// Starts a worker of a pool and waits until the server knows it. `path` is put before the
     /// PATH of what it runs.
     pub async fn worker(&self, pool: &str, path: Option<&Path>) -> Worker {
+        let mut place = Place::default();
+        if let Some(path) = path {
+            let others = std::env::var("PATH").unwrap_or_default();
+            place.env.push(("PATH".to_owned(), format!("{}:{others}", path.display())));
+        }
+        self.worker_at(pool, &place).await
+    }
+
+    /// Starts a worker of a pool somewhere and waits until the server knows it.
+    pub async fn worker_at(&self, pool: &str, place: &Place) -> Worker {
         static STARTED: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
         let number = STARTED.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let name = format!("worker-{number}");
         let log = self.folder.join(format!("{name}.log"));
         let mut command = kept(None, &log);
-        command.arg(BINARY).envs(self.environment());
+        command.args(&place.within).arg(BINARY).envs(self.environment());
         command.args(["worker", "start", "--pool", pool, "--name", &name]);
-        command.env("PREFECT_WORKER_QUERY_SECONDS", "1");
-        if let Some(path) = path {
-            let others = std::env::var("PATH").unwrap_or_default();
-            command.env("PATH", format!("{}:{others}", path.display()));
-        }
+        command.args(place.limit.iter().flat_map(|n| ["--limit".to_owned(), n.to_string()]));
+        command.env("PREFECT_WORKER_QUERY_SECONDS", "1").envs(place.env.iter().cloned());
         let worker = Worker { process: Kept(command.spawn().unwrap()), log };
         let began = Instant::now();
         let known = format!("work_pools/{pool}/workers/filter");
