@@ -72,7 +72,7 @@ pub enum LakeError {
         source: object_store::Error,
     },
     /// A local file.
-    #[error("cannot {doing} {}: {source}{}", path.display(), out_of_room(source, "--lake"))]
+    #[error("cannot {doing} {}: {source}{}", path.display(), out_of_room(source, option))]
     Io {
         /// `read`, `write`, `make` or `remove`.
         doing: &'static str,
@@ -80,6 +80,8 @@ pub enum LakeError {
         path: PathBuf,
         /// What the system says.
         source: io::Error,
+        /// The option that names another place.
+        option: &'static str,
     },
     /// An object that is no readable Parquet file.
     #[error("{address} cannot be read ({source}): bring the month anew with --force")]
@@ -114,7 +116,12 @@ pub enum LakeError {
 
 impl LakeError {
     pub(super) fn io(doing: &'static str, path: &Path, source: io::Error) -> Self {
-        Self::Io { doing, path: path.to_owned(), source }
+        Self::Io { doing, path: path.to_owned(), source, option: "--lake" }
+    }
+
+    /// The same of a file in the spool.
+    pub(super) fn spool(doing: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io { doing, path: path.to_owned(), source, option: "--spool" }
     }
 
     pub(super) fn store(address: String, source: object_store::Error) -> Self {

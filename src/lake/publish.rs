@@ -54,7 +54,7 @@ impl Notes {
         let whole = self.0.with_extension("new");
         std::fs::write(&whole, text)
             .and_then(|()| std::fs::rename(&whole, &self.0))
-            .map_err(|source| LakeError::io("write", &self.0, source))
+            .map_err(|source| LakeError::spool("write", &self.0, source))
     }
 }
 

@@ -263,7 +263,7 @@ impl Lake {
                 Err(source) => return Err(failed(source)),
             };
             let etag = result.meta.e_tag.clone();
-            let writing = |source| LakeError::io("write", to, source);
+            let writing = |source| LakeError::spool("write", to, source);
             let mut file = tokio::fs::File::from_std(open().map_err(writing)?);
             let mut stream = result.into_stream();
             while let Some(bytes) = stream.next().await {
@@ -283,9 +283,9 @@ type Footer = Result<ParquetMetaData, ParquetError>;
 fn nameless(like: &Path) -> Result<File, LakeError> {
     let folder = like.parent().unwrap_or(Path::new("."));
     let made = std::fs::create_dir_all(folder);
-    made.map_err(|source| LakeError::io("make", folder, source))?;
+    made.map_err(|source| LakeError::spool("make", folder, source))?;
     // Where the system can, it never has a name that a killed run could leave.
-    tempfile::tempfile_in(folder).map_err(|source| LakeError::io("write", folder, source))
+    tempfile::tempfile_in(folder).map_err(|source| LakeError::spool("write", folder, source))
 }
 
 /// Whether two schemas have the same columns in the same order.

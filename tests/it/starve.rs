@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::running::{LARGE, assert_same, objects};
+use crate::support::gcs::GcsProxy;
 use crate::support::generate::{Colour, Recipe};
 use crate::support::web::{Fault, Web};
 use crate::taxi::{Ran, Taxi, month_args};
@@ -124,4 +125,19 @@ fn a_spool_that_cannot_be_is_named_with_its_flag() {
         assert!(ran.stderr.contains(words), "{}", ran.stderr);
         assert!(ran.first()["error"].to_string().contains(words));
     }
+}
+
+#[tokio::test]
+async fn a_full_spool_by_way_of_which_a_bucket_is_read_is_named() {
+    let proxy = GcsProxy::start().await;
+    proxy.make_bucket("lake").await;
+    let taxi = Taxi::new().set("TAXI_LAKE", "gs://lake").set("STORAGE_EMULATOR_HOST", proxy.url());
+    let files = taxi.folder().join("files");
+    std::fs::create_dir(&files).unwrap();
+    let month = Recipe::new(Colour::Green, 2020, 1).rows(20_000);
+    month.write(&files.join("green_tripdata_2020-01.csv"));
+    taxi.run(month_args("green", "2020-01", "./files")).exits(0);
+    let verify = ["verify", "--colour", "green"].map(str::to_owned);
+    let ran = run_with_room(&taxi, 100, "data/spool", &verify).exits(1);
+    assert!(ran.stdout.contains("--spool") && !ran.stdout.contains("--lake"), "{}", ran.stdout);
 }
