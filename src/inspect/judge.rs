@@ -151,7 +151,7 @@ pub fn warehouse(
     let rows = holding.rows.or(Some(loaded.counts.rows_kept));
     if let Some(found) = holding.rows.filter(|rows| *rows != loaded.counts.rows_kept) {
         let why = format!("it has {found} rows, the ledger {}", loaded.counts.rows_kept);
-        return Cell::disagreeing(why, true).with_rows(rows);
+        return Cell::disagreeing(why, false).with_rows(rows);
     }
     let current = is_current(loaded);
     let cell = match lake {
@@ -341,34 +341,34 @@ mod tests {
         same, partition there
           whatever the lake => loaded
         same, partition with 5 rows
-          whatever the lake => disagreeing: it has 5 rows, the ledger 9, by force
+          whatever the lake => disagreeing: it has 5 rows, the ledger 9
         same but old rules, partition gone
           whatever the lake => disagreeing: the ledger has the month, its partition is gone
         same but old rules, partition there
           whatever the lake => stale: it was cleaned by another schema or by other rules
         same but old rules, partition with 5 rows
-          whatever the lake => disagreeing: it has 5 rows, the ledger 9, by force
+          whatever the lake => disagreeing: it has 5 rows, the ledger 9
         other bytes, partition gone
           whatever the lake => disagreeing: the ledger has the month, its partition is gone
         other bytes, partition there
           unknown, missing, beyond, faulty => loaded
           there => disagreeing: the lake has another edition of the month
         other bytes, partition with 5 rows
-          whatever the lake => disagreeing: it has 5 rows, the ledger 9, by force
+          whatever the lake => disagreeing: it has 5 rows, the ledger 9
         other bytes, old rules, partition gone
           whatever the lake => disagreeing: the ledger has the month, its partition is gone
         other bytes, old rules, partition there
           unknown, missing, beyond, faulty => stale: it was cleaned by another schema or by other rules
           there => disagreeing: the lake has another edition of the month
         other bytes, old rules, partition with 5 rows
-          whatever the lake => disagreeing: it has 5 rows, the ledger 9, by force
+          whatever the lake => disagreeing: it has 5 rows, the ledger 9
         other rows, partition gone
           whatever the lake => disagreeing: the ledger has the month, its partition is gone
         other rows, partition there
           unknown, missing, beyond, faulty => loaded
           there => disagreeing: 8 rows were loaded, the lake has 9
         other rows, partition with 5 rows
-          whatever the lake => disagreeing: it has 5 rows, the ledger 8, by force
+          whatever the lake => disagreeing: it has 5 rows, the ledger 8
         ");
     }
 

@@ -65,8 +65,7 @@ async fn three_stores_are_held_against_one_another_and_mended() {
 
     To mend what is not right:
       taxi run etl-gcs-to-postgres --colour green --from 2020-05 --to 2020-05
-      taxi run etl-gcs-to-bq --colour green --from 2020-04 --to 2020-05
-      taxi run etl-gcs-to-bq --colour green --from 2020-02 --to 2020-02 --force
+      taxi run etl-gcs-to-bq --colour green --from 2020-02 --to 2020-05
     ");
     let found = stores.verify(&[], 1);
     insta::assert_snapshot!(found.stdout, @r"
@@ -86,8 +85,8 @@ async fn three_stores_are_held_against_one_another_and_mended() {
 
     To mend what disagrees:
       taxi run etl-gcs-to-postgres --colour green --from 2020-05 --to 2020-05
-      taxi run etl-gcs-to-bq --colour green --from 2020-04 --to 2020-05
-      taxi run etl-gcs-to-bq --colour green --from 2020-02 --to 2020-03 --force
+      taxi run etl-gcs-to-bq --colour green --from 2020-02 --to 2020-05
+      taxi run etl-gcs-to-bq --colour green --from 2020-03 --to 2020-03 --force
     ");
     stores.mend(&stores.verify(&["--output", "json"], 1));
     stores.verify(&[], 0);
