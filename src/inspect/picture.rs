@@ -118,7 +118,8 @@ impl Survey {
                 let place = store.place.as_deref().unwrap_or_default();
                 let title = format!("{colour} trips, {} {place}", store.store);
                 text.push_str(&style.lines(title.trim_end(), "", "  "));
-                if let Some(error) = &store.error {
+                let told = store.months.keys().any(|file| file.colour == colour);
+                if let Some(error) = store.error.as_ref().filter(|_| !told) {
                     text.push_str(&style.lines(&format!("cannot be asked: {error}"), "  ", "  "));
                     text.push('\n');
                     continue;

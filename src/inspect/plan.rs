@@ -95,7 +95,7 @@ impl Plan {
                     (Store::Lake, Way::FromLake | Way::Straight) => continue,
                     (Store::Warehouse(kind), Way::Straight) => {
                         let said = facts.warehouses.iter().find(|(other, _)| *other == kind);
-                        let found = said.and_then(|(_, said)| said.as_ref().ok()?.get(&file));
+                        let found = said.and_then(|(_, said)| said.months.get(&file));
                         let current = |month: &_| tools.is_current(month);
                         let judged = judge::warehouse(LakeSide::Unknown, found, current);
                         cell(store, file, |_| bring(&judged, force))

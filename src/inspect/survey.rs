@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use futures_util::future::join_all;
 use serde::{Serialize, Serializer};
@@ -13,8 +14,45 @@ use super::judge::{self, Cell, LakeSide};
 use super::source::SourceCell;
 use super::{Mends, Store, Stores};
 
-/// What a store said, by month; why it could not be asked.
-type Said<T> = Result<BTreeMap<TripFile, T>, String>;
+/// What a store said.
+#[derive(Debug)]
+pub(super) struct Said<T> {
+    /// By month, of the colours that it could be asked about.
+    pub(super) months: BTreeMap<TripFile, T>,
+    /// Why it could not be asked, by colour: a table of others spoils no other table.
+    unasked: BTreeMap<Colour, String>,
+}
+
+impl<T> Said<T> {
+    /// Asks about colours, all at once.
+    async fn ask<E: Display>(
+        colours: &[Colour],
+        ask: impl AsyncFn(Colour) -> Result<Vec<T>, E>,
+        file: impl Fn(&T) -> TripFile,
+    ) -> Self {
+        let answers = join_all(colours.iter().map(|&colour| ask(colour))).await;
+        let mut said = Self { months: BTreeMap::new(), unasked: BTreeMap::new() };
+        for (&colour, answer) in colours.iter().zip(answers) {
+            match answer {
+                Ok(months) => said.months.extend(months.into_iter().map(|it| (file(&it), it))),
+                Err(error) => drop(said.unasked.insert(colour, error.to_string())),
+            }
+        }
+        said
+    }
+
+    /// Whether it could be asked about a colour.
+    pub(super) fn tells_of(&self, colour: Colour) -> bool {
+        !self.unasked.contains_key(&colour)
+    }
+
+    /// Why it could not be asked about all.
+    fn error(&self) -> Option<String> {
+        let mut errors: Vec<&str> = self.unasked.values().map(String::as_str).collect();
+        errors.dedup();
+        (!errors.is_empty()).then(|| errors.join("; "))
+    }
+}
 
 /// What the stores say that they have.
 #[derive(Debug)]
@@ -26,27 +64,16 @@ pub struct Facts {
 impl Facts {
     /// Asks all stores at once about some colours.
     pub async fn gather(stores: &Stores<'_>, colours: &[Colour]) -> Self {
-        let lake = async {
-            let lists = colours.iter().map(|colour| stores.tools.lake().list(*colour));
-            let mut months = BTreeMap::new();
-            for list in join_all(lists).await {
-                let list = list.map_err(|error| error.to_string())?;
-                months.extend(list.into_iter().map(|month| (month.file, month)));
-            }
-            Ok(months)
-        };
+        let lake =
+            Said::ask(colours, |colour| stores.tools.lake().list(colour), |month| month.file);
         let warehouses = stores.warehouses.iter().map(async |(kind, warehouse)| {
-            let said = async {
-                let warehouse = warehouse.as_ref().map_err(ToString::to_string)?;
-                let mut months = BTreeMap::new();
-                for &colour in colours {
-                    let list = warehouse.holdings(colour).await;
-                    let list = list.map_err(|error| error.to_string())?;
-                    months.extend(list.into_iter().map(|month| (month.file, month)));
+            let ask = async |colour| match warehouse {
+                Ok(warehouse) => {
+                    warehouse.holdings(colour).await.map_err(|error| error.to_string())
                 }
-                Ok(months)
+                Err(error) => Err(error.to_string()),
             };
-            (*kind, said.await)
+            (*kind, Said::ask(colours, ask, |month| month.file).await)
         });
         let (lake, warehouses) = tokio::join!(lake, join_all(warehouses));
         Self { lake, warehouses }
@@ -54,9 +81,8 @@ impl Facts {
 
     /// Every month from the first that any store has of a colour to the last.
     pub fn range(&self) -> Vec<TripFile> {
-        let lake = self.lake.iter().flat_map(BTreeMap::keys);
-        let warehouses = self.warehouses.iter().flat_map(|(_, said)| said);
-        let warehouses = warehouses.flat_map(BTreeMap::keys);
+        let lake = self.lake.months.keys();
+        let warehouses = self.warehouses.iter().flat_map(|(_, said)| said.months.keys());
         let mut ends: BTreeMap<Colour, (Month, Month)> = BTreeMap::new();
         for file in lake.chain(warehouses) {
             let (first, last) = ends.entry(file.colour).or_insert((file.month, file.month));
@@ -78,13 +104,13 @@ impl Facts {
 
     /// A month of the lake that is to be trusted.
     pub(super) fn in_lake(&self, file: TripFile) -> Option<&Provenance> {
-        self.lake.as_ref().ok()?.get(&file)?.said.as_ref().ok()
+        self.lake.months.get(&file)?.said.as_ref().ok()
     }
 }
 
 /// What a warehouse's ledger says of a month.
 pub(super) fn ledger_of(said: &Said<Holding>, file: TripFile) -> Option<&Provenance> {
-    said.as_ref().ok()?.get(&file)?.ledger.as_ref()
+    said.months.get(&file)?.ledger.as_ref()
 }
 
 /// A store with its months judged.
@@ -97,7 +123,7 @@ pub struct StoreSurvey {
     /// Its months.
     #[serde(serialize_with = "as_list")]
     pub months: BTreeMap<TripFile, Cell>,
-    /// Why it could not be asked.
+    /// Why it could not be asked, be it about one colour.
     pub error: Option<String>,
 }
 
@@ -153,22 +179,20 @@ impl Survey {
                 let said = found.map(|listed| &listed.said);
                 judge::lake(said, may_come(file), current)
             }),
-            error: facts.lake.as_ref().err().cloned(),
+            error: facts.lake.error(),
         };
-        let side = |file| match &facts.lake {
-            Err(_) => LakeSide::Unknown,
-            Ok(months) => match months.get(&file).map(|month| &month.said) {
-                None => LakeSide::Missing { may_come: may_come(file) },
-                Some(Err(_)) => LakeSide::Faulty,
-                Some(Ok(month)) => LakeSide::Has(month),
-            },
+        let side = |file: TripFile| match facts.lake.months.get(&file).map(|month| &month.said) {
+            _ if !facts.lake.tells_of(file.colour) => LakeSide::Unknown,
+            None => LakeSide::Missing { may_come: may_come(file) },
+            Some(Err(_)) => LakeSide::Faulty,
+            Some(Ok(month)) => LakeSide::Has(month),
         };
         let warehouses = stores.warehouses.iter().zip(&facts.warehouses);
         let warehouses = warehouses.map(|((kind, warehouse), (_, said))| StoreSurvey {
             store: Store::Warehouse(*kind),
             place: warehouse.as_ref().ok().map(super::Warehouse::address),
             months: cells(&files, said, |file, found| judge::warehouse(side(file), found, current)),
-            error: said.as_ref().err().cloned(),
+            error: said.error(),
         });
         let all = std::iter::once(lake).chain(warehouses).collect();
         Self { files, stores: all, source }
@@ -217,8 +241,6 @@ fn cells<T>(
     said: &Said<T>,
     judge: impl Fn(TripFile, Option<&T>) -> Cell,
 ) -> BTreeMap<TripFile, Cell> {
-    match said {
-        Ok(months) => files.iter().map(|&file| (file, judge(file, months.get(&file)))).collect(),
-        Err(_) => BTreeMap::new(),
-    }
+    let files = files.iter().filter(|file| said.tells_of(file.colour));
+    files.map(|&file| (file, judge(file, said.months.get(&file)))).collect()
 }

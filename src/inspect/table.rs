@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::flow::thousands;
 
 use super::picture::Style;
-use super::{Mends, Survey, Verified};
+use super::{Mends, Store, Survey, Verified};
 
 /// The months with the rows that each store counts, what disagrees, and what mends it.
 pub fn verified_table(
@@ -15,12 +15,9 @@ pub fn verified_table(
     style: Style,
 ) -> String {
     let mut text = String::new();
-    let stores: Vec<&str> = survey
-        .stores
-        .iter()
-        .filter(|store| store.error.is_none())
-        .map(|store| store.store.as_str())
-        .collect();
+    let counts = || verified.iter().flat_map(|month| &month.counts);
+    let stores = survey.stores.iter().map(|store| store.store);
+    let stores: Vec<Store> = stores.filter(|it| counts().any(|count| count.store == *it)).collect();
     let _ = write!(text, "{:14}", "month");
     for store in &stores {
         let _ = write!(text, "  {store:>12}");
@@ -34,8 +31,9 @@ pub fn verified_table(
             continue;
         }
         let _ = write!(text, "{:14}", month.file().to_string());
-        for count in &month.counts {
-            let rows = count.sums.as_ref().map(|sums| thousands(sums.rows));
+        for store in &stores {
+            let count = month.counts.iter().find(|count| count.store == *store);
+            let rows = count.and_then(|it| it.sums.as_ref()).map(|sums| thousands(sums.rows));
             let _ = write!(text, "  {:>12}", rows.as_deref().unwrap_or("-"));
         }
         let (tally, word) = if month.findings.is_empty() {

@@ -120,17 +120,17 @@ async fn month(
     }
     let mut counts = Vec::new();
     let mut known: Vec<(Store, Provenance, Sums)> = Vec::new();
-    if facts.lake.is_ok() {
+    if facts.lake.tells_of(file.colour) {
         let counted = lake(run, stores, facts, file, &mut findings).await;
         counts.push(Count { store: Store::Lake, sums: counted.as_ref().map(|it| it.sums.clone()) });
         known.extend(counted.map(|it| (Store::Lake, it.provenance, it.sums)));
     }
     for ((kind, warehouse), (_, said)) in stores.warehouses.iter().zip(&facts.warehouses) {
-        let (Ok(warehouse), Ok(months)) = (warehouse, said) else {
+        let Some(warehouse) = warehouse.as_ref().ok().filter(|_| said.tells_of(file.colour)) else {
             continue;
         };
         let store = Store::Warehouse(*kind);
-        let there = months.get(&file).is_some_and(|holding| holding.there);
+        let there = said.months.get(&file).is_some_and(|holding| holding.there);
         let counting = run.task(count_task(store), file, async |progress: Progress| {
             warehouse.sums(file, &progress).await
         });

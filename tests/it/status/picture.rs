@@ -4,6 +4,7 @@ use crate::support::gcs::GcsProxy;
 use crate::taxi::Taxi;
 
 use super::Stores;
+use crate::support::generate::{Colour, Recipe};
 
 /// Cuts a file off after so many bytes.
 fn cut(path: &std::path::Path, keep: u64) {
@@ -158,6 +159,42 @@ async fn a_table_of_others_is_refused_and_said_to_be_so() {
         .await;
     let error = stores.status(&["--output", "json"], 1).json()["stores"][1]["error"].clone();
     assert!(error.as_str().unwrap().contains("is not ours"), "{error}");
+
+    // The table of another colour is another table.
+    let yellow = Recipe::new(Colour::Yellow, 2020, 1);
+    yellow.write(&stores.taxi.folder().join("files/yellow_tripdata_2020-01.csv"));
+    let args = ["run", "etl-parent-flow", "--colour", "yellow", "--year", "2020", "--months", "1"];
+    stores.taxi.run(args).exits(0);
+    let asked = ["--colour", "green,yellow"];
+    let shown = stores.taxi.run(["status"].iter().chain(&asked)).exits(1).stdout;
+    insta::assert_snapshot!(stores.plain(&shown), @r"
+    yellow trips, lake data
+            Jan  Feb  Mar  Apr  May  Jun  Jul  Aug  Sep  Oct  Nov  Dec
+      2020   o
+      1 month: 1 in the lake
+
+    yellow trips, postgres 127.0.0.1:PORT/DATABASE nyc_taxi
+            Jan  Feb  Mar  Apr  May  Jun  Jul  Aug  Sep  Oct  Nov  Dec
+      2020   #
+      1 month: 1 loaded
+
+    green trips, lake data
+            Jan  Feb  Mar  Apr  May  Jun  Jul  Aug  Sep  Oct  Nov  Dec
+      2020   o
+      1 month: 1 in the lake
+
+    green trips, postgres 127.0.0.1:PORT/DATABASE nyc_taxi
+      cannot be asked: nyc_taxi.green_trips is there already and is not ours (it is
+      a plain table, not partitioned by month): it was left as it is. Load into
+      another place with --schema or --table, or rename it
+
+    # loaded   o in the lake
+    ");
+    let counted = stores.taxi.run(["verify"].iter().chain(&asked)).exits(1).stdout;
+    for line in ["yellow 2020-01         1,000         1,000  agrees", "postgres cannot be asked:"]
+    {
+        assert!(counted.contains(line), "{counted}");
+    }
 }
 
 #[test]
