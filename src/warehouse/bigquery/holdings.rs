@@ -9,7 +9,7 @@ use crate::trip::{Colour, Provenance, TripFile};
 use crate::warehouse::Holding;
 
 use super::jobs::{JobIds, Jobs};
-use super::ledger::{LOADS, LOG, NewEntry};
+use super::ledger::{Action, LOADS, LOG, NewEntry};
 use super::names::{in_month, partition};
 use super::query::{Row, field};
 use super::{BigQueryError, Warehouse};
@@ -32,20 +32,21 @@ impl Warehouse {
             jobs.partitions(&table, None)
         )?;
         let mut ledger: BTreeMap<_, Option<Provenance>> =
-            entries.into_iter().map(|entry| (entry.month, entry.loaded)).collect();
+            entries.iter().map(|entry| (entry.month, entry.loaded().cloned())).collect();
         ledger.retain(|month, loaded| loaded.is_some() || rows.contains_key(month));
         let months: BTreeSet<_> = ledger.keys().chain(rows.keys()).copied().collect();
-        let holding = |month| Holding {
-            file: TripFile::new(colour, month),
-            ledger: ledger.remove(&month).flatten(),
-            there: rows.contains_key(&month),
-            rows: rows.get(&month).copied(),
+        let holding = |month| {
+            let ledger = ledger.remove(&month).flatten();
+            // A month without a single trip has no partition.
+            let empty = ledger.as_ref().filter(|month| month.counts.rows_kept == 0).map(|_| 0);
+            let rows = rows.get(&month).copied().or(empty);
+            Holding { file: TripFile::new(colour, month), ledger, there: rows.is_some(), rows }
         };
         Ok(months.into_iter().map(holding).collect())
     }
 
     /// Counts a month and sums it up: reads a few columns of its partition. None where its
-    /// partition is not there.
+    /// table is not there.
     pub async fn sums(
         &self,
         file: TripFile,
@@ -65,9 +66,6 @@ impl Warehouse {
         let Some(there) = jobs.api.table(&self.dataset, &table).await? else {
             return Ok(None);
         };
-        if !jobs.partitions(&table, Some(file.month)).await?.contains_key(&file.month) {
-            return Ok(None);
-        }
         // A column that the table does not have yet comes to nothing.
         let there = there.schema.fields.unwrap_or_default();
         let columns = summed(file.colour).into_iter().map(|column| column.name);
@@ -127,9 +125,9 @@ impl Warehouse {
             jobs.api.delete(&self.dataset, &partition).await?;
             dropped.push(self.dataset.shown(&partition));
         }
-        let Some((entry, month)) =
-            latest.as_ref().and_then(|entry| Some((entry, entry.loaded.as_ref()?)))
-        else {
+        let latest = latest.as_ref().filter(|entry| entry.action != Some(Action::Dropped));
+        let latest = latest.and_then(|entry| Some((entry, entry.provenance.as_ref()?)));
+        let Some((entry, month)) = latest else {
             return Ok(dropped);
         };
         let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_millis() as i64;
@@ -141,7 +139,7 @@ impl Warehouse {
             at: now.max(entry.at + 1),
             month,
             lake_object: None,
-            dropped: true,
+            action: Action::Dropped,
         };
         jobs.append(row).await?;
         dropped.push(format!("its row in {}", self.dataset.shown(LOADS)));

@@ -43,19 +43,52 @@ const COLUMNS: [(&str, FieldType, &str); 15] = [
     ("program", FieldType::String, "The program and its version"),
     ("job", FieldType::String, "The id of the job that loaded it"),
     ("provenance", FieldType::String, "All that the month says of itself, as JSON"),
-    ("action", FieldType::String, "loaded or dropped"),
+    ("action", FieldType::String, "begun, loaded or dropped"),
 ];
+
+/// What is done to a month.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Action {
+    /// What is there is about to be replaced: from now on nobody knows what its partition has,
+    /// until a row says that it is loaded.
+    Begun,
+    /// It is loaded.
+    Loaded,
+    /// It is taken out.
+    Dropped,
+}
+
+impl Action {
+    const ALL: [Self; 3] = [Self::Begun, Self::Loaded, Self::Dropped];
+
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Begun => "begun",
+            Self::Loaded => "loaded",
+            Self::Dropped => "dropped",
+        }
+    }
+}
 
 /// What was done to a month last.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
     pub(super) month: Month,
-    /// The id of the job that loaded it, or of the row that says it was dropped.
+    /// The id of the job that loaded it, or of the row that says something else.
     pub(super) job: String,
     /// When, in milliseconds since 1970.
     pub(super) at: i64,
-    /// What was loaded; none where the month was dropped, or a later program wrote the row.
-    pub(super) loaded: Option<Provenance>,
+    /// What was done; none where a later program did it.
+    pub(super) action: Option<Action>,
+    /// What the month was; none where a later program wrote the row.
+    pub(super) provenance: Option<Provenance>,
+}
+
+impl Entry {
+    /// What is loaded, where that is known.
+    pub(super) fn loaded(&self) -> Option<&Provenance> {
+        self.provenance.as_ref().filter(|_| self.action == Some(Action::Loaded))
+    }
 }
 
 /// A row to append.
@@ -67,7 +100,7 @@ pub(super) struct NewEntry<'a> {
     pub(super) at: i64,
     pub(super) month: &'a Provenance,
     pub(super) lake_object: Option<&'a str>,
-    pub(super) dropped: bool,
+    pub(super) action: Action,
 }
 
 #[derive(Serialize)]
@@ -108,7 +141,10 @@ impl NewEntry<'_> {
             table_name: self.table,
             colour: file.colour.as_str(),
             month: format!("{}-01", file.month),
-            rows_loaded: if self.dropped { 0 } else { month.counts.rows_kept },
+            rows_loaded: match self.action {
+                Action::Loaded => month.counts.rows_kept,
+                Action::Begun | Action::Dropped => 0,
+            },
             source: &month.source.address,
             etag: month.source.etag.as_deref(),
             source_sha256: month.source.sha256.to_string(),
@@ -119,7 +155,7 @@ impl NewEntry<'_> {
             program: Provenance::PROGRAM,
             job: self.job,
             provenance: serde_json::to_string(month)?,
-            action: if self.dropped { "dropped" } else { "loaded" },
+            action: self.action.as_str(),
         })?;
         line.push(b'\n');
         Ok(line)
@@ -184,13 +220,14 @@ impl Jobs {
         );
         let rows = self.query(step, sql).await?;
         let entry = |row: super::query::Row| {
-            let loaded = field::<String>(step, &row, 3)? == "loaded";
-            let provenance = row.get(4).and_then(Option::as_deref).filter(|_| loaded);
+            let action: String = field(step, &row, 3)?;
+            let provenance = row.get(4).and_then(Option::as_deref);
             Ok(Entry {
                 month: field(step, &row, 0)?,
                 job: field(step, &row, 1)?,
                 at: field(step, &row, 2)?,
-                loaded: provenance.and_then(|json| serde_json::from_str(json).ok()),
+                action: Action::ALL.into_iter().find(|known| known.as_str() == action),
+                provenance: provenance.and_then(|json| serde_json::from_str(json).ok()),
             })
         };
         rows.into_iter().map(entry).collect()
@@ -267,7 +304,7 @@ mod tests {
             at: 1_577_836_800_123,
             month: &month,
             lake_object: Some("gs://b/k"),
-            dropped: false,
+            action: Action::Loaded,
         };
         let line: serde_json::Map<String, serde_json::Value> =
             serde_json::from_slice(&new.line().unwrap()).unwrap();

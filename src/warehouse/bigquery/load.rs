@@ -14,7 +14,7 @@ use crate::warehouse::Loaded;
 
 use super::api::Api;
 use super::jobs::{Finished, JobIds, Jobs, LoadJob, Media};
-use super::ledger::{Entry, NewEntry};
+use super::ledger::{Action, Entry, NewEntry};
 use super::location::beside;
 use super::names::{Dataset, check_table, in_month, partition, partition_id, trips};
 use super::query::field;
@@ -143,17 +143,11 @@ impl Warehouse {
         })
     }
 
-    /// What the ledger says of a month, where the table agrees: the job that loaded it, and what
-    /// it was.
-    async fn known(&self, file: TripFile) -> Result<Option<(String, Provenance)>, BigQueryError> {
+    /// Whether a month is what the ledger says that was loaded, and the table agrees.
+    async fn holds(&self, file: TripFile, loaded: &Provenance) -> Result<bool, BigQueryError> {
         let (jobs, table) = (self.ready().await?, self.table_of(file.colour));
-        let Some(Entry { job, loaded: Some(month), .. }) = jobs.latest(&table, file.month).await?
-        else {
-            return Ok(None);
-        };
         let rows = jobs.partitions(&table, Some(file.month)).await?;
-        let rows = rows.get(&file.month).copied().unwrap_or_default();
-        Ok((month.counts.rows_kept == rows).then_some((job, month)))
+        Ok(loaded.counts.rows_kept == rows.get(&file.month).copied().unwrap_or_default())
     }
 
     /// Loads a month in place of what the table has of it. `proof` says at the end that the
@@ -187,14 +181,31 @@ impl Warehouse {
         let Load { file, month, object, force } = load;
         let (jobs, name) = (self.ready().await?, self.table_of(file.colour));
         let table = jobs.api.trips(&self.dataset, &name, file.colour).await?;
-        if let Some((job, known)) = self.known(file).await?
-            && !force
-            && known.same_rows(month)
+        let latest = jobs.latest(&name, file.month).await?;
+        if let Some(entry) = &latest
+            && let Some(known) = entry.loaded().filter(|known| !force && known.same_rows(month))
+            && self.holds(file, known).await?
         {
             // Where it was this run, the answer that said so was lost.
             let rows = known.counts.rows_kept;
-            let ours = jobs.has_begun(&job);
+            let ours = jobs.has_begun(&entry.job);
             return Ok(if ours { Loaded::Replaced(rows) } else { Loaded::Unchanged });
+        }
+        let row = NewEntry {
+            file,
+            table: &name,
+            job: "",
+            at: 0,
+            month,
+            lake_object: Some(object.address),
+            action: Action::Loaded,
+        };
+        if let Some(Entry { job, at, .. }) = latest.filter(|row| row.action == Some(Action::Loaded))
+        {
+            // A run that is killed between its job and its row must not leave the row of what was
+            // there before: a load of that version would find it unchanged.
+            let (job, at) = (JobIds::after(&job, "replaced").attempt(1), at.saturating_add(1));
+            jobs.append(NewEntry { job: &job, at, action: Action::Begun, ..row }).await?;
         }
 
         let job = self.job(&table, &name, load);
@@ -214,16 +225,7 @@ impl Warehouse {
         if written != kept || counted != kept {
             return Err(BigQueryError::Unbalanced { file, kept, written, counted }.into());
         }
-        let row = NewEntry {
-            file,
-            table: &name,
-            job: &finished.id,
-            at: finished.ended,
-            month,
-            lake_object: Some(object.address),
-            dropped: false,
-        };
-        jobs.append(row).await?;
+        jobs.append(NewEntry { job: &finished.id, at: finished.ended, ..row }).await?;
         Ok(Loaded::Replaced(counted))
     }
 

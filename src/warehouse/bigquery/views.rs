@@ -9,7 +9,7 @@ use crate::trip::Colour;
 
 use super::BigQueryError;
 use super::jobs::Jobs;
-use super::ledger::{self, LOG};
+use super::ledger::{self, Action, LOG};
 use super::names::{Dataset, literal, trips};
 use super::tables::{MADE_BY, has_label, labels, sql_type};
 
@@ -35,7 +35,10 @@ pub(super) fn loads(dataset: &Dataset) -> String {
     let (columns, log) = (ledger::shown(), dataset.quoted(LOG));
     format!(
         "SELECT {columns} FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY table_name, month \
-         ORDER BY loaded_at DESC) AS place FROM {log}) WHERE place = 1 AND action = 'loaded'"
+         ORDER BY loaded_at DESC) AS place FROM {log} WHERE action <> '{begun}') \
+         WHERE place = 1 AND action = '{loaded}'",
+        begun = Action::Begun.as_str(),
+        loaded = Action::Loaded.as_str(),
     )
 }
 

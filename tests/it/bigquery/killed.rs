@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::running::until;
 use crate::support::bigquery::BigQueryFault;
 
-use super::Warehouse;
+use super::{Warehouse, january};
 
 const MONTH: &str = "green_trips$202001";
 const LOOKS: &str = "/jobs/taxi_green_2020-01";
@@ -63,6 +63,31 @@ async fn a_run_killed_before_the_ledger_knows_writes_it_in_the_next() {
     run.kill();
     assert_eq!(warehouse.partitions("green_trips"), "202001 1000\n");
     warehouse.assert_goes_on(1);
+}
+
+#[tokio::test]
+async fn what_a_killed_run_loaded_is_not_taken_for_what_it_replaced() {
+    let warehouse = Warehouse::new().await;
+    warehouse.january(1000);
+    warehouse.load(&[]).exits(0);
+    let sum = "SELECT CAST(SUM(total_amount * 100) AS INT64) FROM {}.green_trips";
+    let first = warehouse.value(sum);
+
+    // As many trips, and others.
+    warehouse.publish(&january(1000).seed(7));
+    let row = r#""action":"loaded""#;
+    warehouse.bigquery.fault_of("PUT", "upload_id=", row, BigQueryFault::Stall);
+    warehouse.bigquery.clear_log();
+    let run = warehouse.begin(&[]);
+    until("the ledger's second row", || warehouse.bigquery.count("PUT", "upload_id=") == 2);
+    run.kill();
+    assert_ne!(warehouse.value(sum), first);
+    assert_eq!(warehouse.count("loads"), 1);
+
+    warehouse.january(1000);
+    assert_eq!(warehouse.load(&[]).exits(0).state(), "loaded");
+    assert_eq!(warehouse.value(sum), first);
+    assert_eq!(warehouse.load(&[]).exits(0).state(), "unchanged");
 }
 
 #[tokio::test]

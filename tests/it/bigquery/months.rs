@@ -18,7 +18,8 @@ async fn the_same_month_again_and_again_is_there_once() {
     }
     assert_eq!(warehouse.partitions("green_trips"), "202001 2000\n");
     assert_eq!(warehouse.jobs("green_trips").len(), 3);
-    assert_eq!((warehouse.count("loads_log"), warehouse.count("loads")), (3, 1));
+    // Each that replaces another says so before.
+    assert_eq!((warehouse.count("loads_log"), warehouse.count("loads")), (5, 1));
 }
 
 #[tokio::test]
@@ -76,6 +77,20 @@ async fn a_partition_deleted_by_hand_is_loaded_again() {
     warehouse.execute("DROP TABLE {}.green_trips");
     assert_eq!(warehouse.load(&[]).exits(0).state(), "loaded");
     assert_eq!(warehouse.partitions("green_trips"), "202001 1000\n");
+}
+
+#[tokio::test]
+async fn a_month_without_a_single_trip_is_there_and_agrees() {
+    let warehouse = Warehouse::new().await;
+    warehouse.january(0);
+    let states = [warehouse.load(&[]), warehouse.load(&[])].map(|ran| ran.exits(0).state());
+    assert_eq!(states, ["loaded", "unchanged"]);
+    for (command, says) in [("status", "1 loaded"), ("verify", "1 agree")] {
+        let more = ["--project", "local", "--dataset", &warehouse.dataset];
+        let args = [command, "--colour", "green", "--to-warehouse", "bigquery"];
+        let ran = warehouse.taxi.run(args.iter().chain(&more)).exits(0);
+        assert!(ran.stdout.contains(says), "{}", ran.stdout);
+    }
 }
 
 #[tokio::test]
