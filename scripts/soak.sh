@@ -29,5 +29,12 @@ TAXI_SOAK_KILLS=$kills it unattended::killed
 say "24 months of two colours over rough lines before every server, twelve times (ten minutes)"
 TAXI_SOAK=1 it unattended::rough
 
+if [ "$(id -u)" = 0 ] && command -v ip >/dev/null; then
+    say "24 months on one machine and on two, each in a network namespace; one dies (about six minutes)"
+    TAXI_SOAK=1 it prefect::machines
+else
+    say "two machines in network namespaces take root and iproute2: left out"
+fi
+
 say "fuzzing the parsers, a minute each"
 scripts/fuzz.sh 60

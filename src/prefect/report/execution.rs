@@ -13,9 +13,9 @@ use crate::flow::{Limits, Listener, Policy, Run, RunReport, State, row_sum};
 use super::super::{Answer, Api, FlowRun, Id, NewState, PrefectError, StateType, Verdict};
 use super::heartbeat::Heartbeat;
 use super::propose::propose;
-use super::tables;
 use super::watch::{Watch, Watched, Why};
 use super::{Mask, Reporter};
+use super::{left, tables};
 
 /// How long the record is waited for where the run was told to stop: who tells a program to
 /// stop kills it soon after.
@@ -155,6 +155,12 @@ impl Execution {
                 Claim::Mine { attempt, lease } => (attempt, lease),
                 Claim::NotMine(why) => return Ok(Outcome::NotRun(why)),
             };
+            if attempt > 1
+                && !again
+                && let Err(error) = left::close(&self.api, &self.run.id).await
+            {
+                tracing::warn!("what an earlier try left open stays so in the record: {error}");
+            }
             reporter.begin(attempt);
             heartbeat.get_or_insert_with(|| {
                 Heartbeat::start(&self.api, &self.run, self.terms.heartbeat)

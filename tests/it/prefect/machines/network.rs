@@ -76,6 +76,8 @@ impl Network {
 impl Drop for Network {
     fn drop(&mut self) {
         for name in &self.machines {
+            // A namespace outlives its name as long as a connection ends in it; its cable need not.
+            let _ = Command::new("ip").args(["link", "del", &format!("{name}a")]).status();
             let _ = Command::new("ip").args(["netns", "del", name]).status();
         }
         for disk in &self.disks {
