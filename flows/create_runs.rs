@@ -44,7 +44,7 @@ impl CreateArgs {
     }
 
     /// What the run of a month is asked for.
-    fn parameters(&self, file: &TripFile) -> Value {
+    fn parameters(&self, file: TripFile) -> Value {
         let mut parameters = json!({ "colour": file.colour, "from": file.month, "to": file.month });
         if !self.parameters.to_warehouse.is_empty() {
             parameters["to_warehouse"] = json!(self.parameters.to_warehouse);
@@ -58,7 +58,7 @@ pub(crate) async fn create(args: CreateArgs) -> Result<Exit, Error> {
     let flow = args.deployment.split('/').next().unwrap_or_default();
     let mut months = Vec::new();
     for file in args.parameters.months.files(Month::current())? {
-        let parameters = args.parameters(&file);
+        let parameters = args.parameters(file);
         Flow::named(flow, parameters.clone())?;
         months.push((file, parameters));
     }

@@ -4,6 +4,7 @@
 //! The short form has two workers beside one another, each with its own folders. With
 //! `TAXI_SOAK` set each is in a network namespace of its own with a disk of its own; that takes
 //! root and iproute2.
+#![allow(clippy::print_stderr, reason = "the times are for who runs it")]
 
 mod network;
 
@@ -41,7 +42,7 @@ struct Fleet {
     path: PathBuf,
     limit: usize,
     months: usize,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 /// A deployment with its own pool, lake and warehouse, and the runs of a backfill of it.
@@ -78,13 +79,14 @@ impl Fleet {
             let port = |url: String| url.rsplit(':').next().unwrap().parse::<u16>().unwrap();
             let ports = [server.port(), own.port, port(gcs.url()), port(web.url())];
             let mut network = Network::of(disks.len(), &ports).await;
-            disks.iter().for_each(|disk| network.disk(disk));
+            for disk in &disks {
+                network.disk(disk);
+            }
             Some(network)
         } else {
             None
         };
-        let _folder = folder;
-        Self { server, postgres, gcs, web, network, disks, path, limit, months, _folder }
+        Self { server, postgres, gcs, web, network, disks, path, limit, months, folder }
     }
 
     /// An address as the machines reach it.
@@ -227,7 +229,7 @@ impl Fleet {
     /// A backfill on two machines of which one dies in the midst of its runs.
     async fn of_which_one_dies(&self, name: &str) {
         let mut backfill = self.deployed(name).await;
-        self.call_silent_runs_crashed().await;
+        self.call_silent_runs_crashed();
         let mut dies = self.worker(&backfill, 0).await;
         let lives = self.worker(&backfill, 1).await;
         self.ask(&mut backfill);
@@ -300,7 +302,7 @@ impl Fleet {
     }
 
     /// The automation of docs/schedules.md, with less patience.
-    async fn call_silent_runs_crashed(&self) {
+    fn call_silent_runs_crashed(&self) {
         let states = ["heartbeat", "Completed", "Failed", "Cancelled", "Crashed"];
         let automation = json!({
             "name": "Silent runs have crashed",
@@ -320,7 +322,7 @@ impl Fleet {
                 "message": "Its machine has fallen silent",
             }],
         });
-        let path = self.path.join("crashed.json");
+        let path = self.folder.path().join("crashed.json");
         std::fs::write(&path, automation.to_string()).unwrap();
         let path = path.to_str().unwrap();
         self.server.prefect(&["automation", "create", "--from-file", path]).went_well();
