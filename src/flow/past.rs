@@ -135,12 +135,12 @@ impl PastRun {
     pub fn named(folder: &Path, name: &str) -> Result<Self, PastRunError> {
         let files = list(folder)?;
         let unknown = || PastRunError::Unknown { name: name.to_owned(), folder: folder.to_owned() };
-        let found: Vec<_> = match name {
-            "last" => files.last().into_iter().collect(),
-            _ => {
-                files.iter().filter(|path| !name.is_empty() && id(path).starts_with(name)).collect()
-            }
-        };
+        if name == "last" {
+            // A run that is killed as it begins leaves a file that tells nothing.
+            return Self::all(folder)?.into_iter().next().ok_or_else(unknown);
+        }
+        let named = |path: &&PathBuf| !name.is_empty() && id(path).starts_with(name);
+        let found: Vec<_> = files.iter().filter(named).collect();
         let path = match &found[..] {
             [] => return Err(unknown()),
             [path] => path,
@@ -158,9 +158,9 @@ impl PastRun {
     fn read(path: &Path) -> io::Result<Option<Self>> {
         let living = is_locked(path);
         let mut run: Option<Reading> = None;
-        for line in BufReader::new(std::fs::File::open(path)?).lines() {
-            // A line of a later program, or half a line.
-            let Ok(line) = serde_json::from_str::<Line>(&line?) else {
+        for line in BufReader::new(std::fs::File::open(path)?).split(b'\n') {
+            // A line of a later program, or half a line, be it cut within a letter.
+            let Ok(line) = serde_json::from_slice::<Line>(&line?) else {
                 continue;
             };
             match (line.told, &mut run) {

@@ -76,6 +76,12 @@ async fn the_journal_of_a_killed_run_tells_how_far_it_came() {
     let running = backfill.taxi.run(["runs", "--output", "json"]).json();
     assert_eq!(running[0]["ending"], "running");
     run.kill();
+    // The disk was full within a letter; another run was killed as it began.
+    let runs = backfill.taxi.folder().join("runs");
+    let journal = runs.join(&backfill.taxi.files("runs")[0]);
+    let told = [std::fs::read(&journal).unwrap(), b"{\"at\":\"\xc3".to_vec()].concat();
+    std::fs::write(&journal, told).unwrap();
+    std::fs::write(runs.join("99991231T235959-0000.jsonl"), "").unwrap();
     let killed = backfill.taxi.run(["runs", "show", "last", "--output", "json"]).json();
     assert_eq!(killed["ending"], "killed");
     let month = |at: usize, key: &str| killed["months"][at][key].clone();
