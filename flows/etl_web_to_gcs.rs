@@ -35,7 +35,12 @@ pub(crate) async fn month(
             held.clear();
             return Ok(reported(tools, file, State::Unchanged, &before));
         }
-        (Outcome::NotPublished | Outcome::Unchanged, _) => {
+        // The source does not have it, or not any more: what the lake has of it stays.
+        (Outcome::NotPublished, Some(before)) => {
+            held.clear();
+            return Ok(reported(tools, file, State::NotPublished, &before));
+        }
+        (Outcome::NotPublished | Outcome::Unchanged, None) => {
             held.clear();
             return Ok(MonthReport::new(file, State::NotPublished));
         }

@@ -93,3 +93,16 @@ async fn a_month_that_is_not_published_yet_goes_nowhere() {
     backfill.made.remove(&2);
     backfill.assert_whole().await;
 }
+
+#[tokio::test]
+async fn a_month_that_the_source_has_no_more_goes_on_from_the_lake() {
+    let backfill = Backfill::of(2, 100).await;
+    backfill.run(&[]).exits(0);
+    backfill.web.remove(&path(2));
+    let client = backfill.database.client().await;
+    client.batch_execute("DROP TABLE nyc_taxi.green_trips_2020_02").await.unwrap();
+    let ran = backfill.run(&[]).exits(0);
+    assert_eq!(states(&ran), ["unchanged", "not_published"]);
+    assert_eq!(loads(&ran), ["unchanged", "loaded"]);
+    backfill.assert_whole().await;
+}
