@@ -91,12 +91,14 @@ impl Mends {
 /// What a month needs, and whether by force.
 fn needs(cells: &[(Store, &Cell)]) -> Vec<(Place, bool)> {
     use State::{Disagreeing, InLake, NotInLake, Stale};
-    let lake = cells.iter().find(|(store, cell)| {
-        *store == Store::Lake && matches!(cell.state, Stale | Disagreeing | NotInLake)
-    });
+    let lake = cells.iter().find(|(store, _)| *store == Store::Lake);
+    // Where the lake could not be asked, who knows whether it has what a warehouse has not.
+    let known = lake.is_some();
+    let lake = lake.filter(|(_, cell)| matches!(cell.state, Stale | Disagreeing | NotInLake));
     let warehouses = cells.iter().filter_map(|(store, cell)| match store {
         Store::Warehouse(kind) => {
-            let wrong = matches!(cell.state, InLake | Stale | Disagreeing | NotInLake);
+            let wrong = matches!(cell.state, InLake | Stale | Disagreeing)
+                || cell.state == NotInLake && known;
             wrong.then_some((*kind, cell.force))
         }
         Store::Lake => None,
@@ -188,5 +190,10 @@ mod tests {
     fn where_all_is_right_there_is_nothing_to_run() {
         let right = [(Store::Lake, State::InLake, false), (POSTGRES, State::Loaded, false)];
         assert_eq!(mends(&[("2020-01", &right)]), "");
+    }
+
+    #[test]
+    fn what_a_lake_that_cannot_be_asked_may_not_have_is_for_no_command() {
+        assert_eq!(mends(&[("2020-01", &[(POSTGRES, State::NotInLake, false)])]), "");
     }
 }

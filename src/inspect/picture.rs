@@ -118,8 +118,7 @@ impl Survey {
                 let place = store.place.as_deref().unwrap_or_default();
                 let title = format!("{colour} trips, {} {place}", store.store);
                 text.push_str(&style.lines(title.trim_end(), "", "  "));
-                let told = store.months.keys().any(|file| file.colour == colour);
-                if let Some(error) = store.error.as_ref().filter(|_| !told) {
+                if let Some(error) = store.unasked.get(&colour) {
                     text.push_str(&style.lines(&format!("cannot be asked: {error}"), "  ", "  "));
                     text.push('\n');
                     continue;
@@ -277,10 +276,11 @@ mod tests {
         };
         let months = files.iter().enumerate().map(|(at, &file)| (file, states(at))).collect();
         let lake = files.iter().map(|&file| (file, cell(State::InLake, None))).collect();
-        let store = |store, months, error| StoreSurvey {
+        let store = |store, months, error: Option<String>| StoreSurvey {
             store,
             place: Some("somewhere".to_owned()),
             months,
+            unasked: error.iter().map(|error| (Colour::Green, error.clone())).collect(),
             error,
         };
         let stores = vec![

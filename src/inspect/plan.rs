@@ -150,9 +150,9 @@ fn cell(
     file: TripFile,
     judge: impl FnOnce(&Cell) -> (Act, String),
 ) -> (Act, String) {
-    match (store.months.get(&file), &store.error) {
-        (Some(cell), _) => judge(cell),
-        (None, error) => (Act::Unknown, error.clone().unwrap_or_default()),
+    match store.months.get(&file) {
+        Some(cell) => judge(cell),
+        None => (Act::Unknown, store.unasked.get(&file.colour).cloned().unwrap_or_default()),
     }
 }
 

@@ -45,13 +45,6 @@ impl<T> Said<T> {
     pub(super) fn tells_of(&self, colour: Colour) -> bool {
         !self.unasked.contains_key(&colour)
     }
-
-    /// Why it could not be asked about all.
-    fn error(&self) -> Option<String> {
-        let mut errors: Vec<&str> = self.unasked.values().map(String::as_str).collect();
-        errors.dedup();
-        (!errors.is_empty()).then(|| errors.join("; "))
-    }
 }
 
 /// What the stores say that they have.
@@ -125,6 +118,9 @@ pub struct StoreSurvey {
     pub months: BTreeMap<TripFile, Cell>,
     /// Why it could not be asked, be it about one colour.
     pub error: Option<String>,
+    /// The same by colour.
+    #[serde(skip)]
+    pub unasked: BTreeMap<Colour, String>,
 }
 
 fn as_list<S: Serializer>(
@@ -179,7 +175,8 @@ impl Survey {
                 let said = found.map(|listed| &listed.said);
                 judge::lake(said, may_come(file), current)
             }),
-            error: facts.lake.error(),
+            error: facts.lake.unasked.values().next().cloned(),
+            unasked: facts.lake.unasked.clone(),
         };
         let side = |file: TripFile| match facts.lake.months.get(&file).map(|month| &month.said) {
             _ if !facts.lake.tells_of(file.colour) => LakeSide::Unknown,
@@ -192,7 +189,8 @@ impl Survey {
             store: Store::Warehouse(*kind),
             place: warehouse.as_ref().ok().map(super::Warehouse::address),
             months: cells(&files, said, |file, found| judge::warehouse(side(file), found, current)),
-            error: said.error(),
+            error: said.unasked.values().next().cloned(),
+            unasked: said.unasked.clone(),
         });
         let all = std::iter::once(lake).chain(warehouses).collect();
         Self { files, stores: all, source }
