@@ -93,7 +93,7 @@ async fn what_can_pass_is_tried_again_and_then_said() {
     for fault in faults {
         let (error, sent) = said(&warehouse, &fault);
         assert_eq!(sent, 2, "{error}");
-        let url = warehouse.bigquery.url().to_owned();
+        let url = warehouse.bigquery.url();
         let host = url.trim_start_matches("http://");
         text += &(error.replace(host, "EMULATOR") + "\n");
     }
