@@ -441,7 +441,7 @@ impl Picker {
                 self.connection = Some(Layer::connection(connected.options, connected.origin));
                 (Some(connected.to), origin)
             }
-            (None, Some((url, origin))) => (Some(Database::from(url)), origin),
+            (None, Some((url, origin))) => (Some(Database::from(url).with_block(blocks)?), origin),
             (None, None) => (None, Origin::Default),
         };
         let (shown, origin) = match (&database, Target::variable()) {
@@ -782,6 +782,9 @@ unknown_code = 'reject'
         assert_eq!(settings.gcs.credentials, Some(ServiceAccount::Key("{}".to_owned())));
         assert_eq!(settings.database.as_ref().unwrap().place(), "blocks:5432/db");
         assert_eq!(settings.schema, "s");
+        let asked = Asked::of("database_url = 'prefect:sqlalchemy-connector/c'");
+        let settings = Settings::resolve_with(&asked.options, &Server).await.unwrap();
+        assert_eq!(settings.database.as_ref().unwrap().place(), "blocks:5432/db");
         let asked = Asked::of("lake = 'prefect:s3-bucket/b'");
         let error = Settings::resolve_with(&asked.options, &Server).await.unwrap_err();
         insta::assert_snapshot!(error, @"prefect:s3-bucket/b cannot be read: there is no such block");
