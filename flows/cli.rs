@@ -107,19 +107,19 @@ enum Command {
 enum FlowArgs {
     /// Fetch months, clean them, publish them to the lake
     #[command(after_help = examples::ETL_WEB_TO_GCS)]
-    EtlWebToGcs(MonthsArgs),
+    EtlWebToGcs(MonthsArgs<Parameters>),
     /// Load months from the lake into BigQuery
     #[command(after_help = examples::ETL_GCS_TO_BQ)]
-    EtlGcsToBq(MonthsArgs),
+    EtlGcsToBq(MonthsArgs<Parameters>),
     /// Load months from the lake into Postgres
     #[command(after_help = examples::ETL_GCS_TO_POSTGRES)]
-    EtlGcsToPostgres(MonthsArgs),
+    EtlGcsToPostgres(MonthsArgs<Parameters>),
     /// Fetch months, clean them, load them into Postgres, without a lake
     #[command(after_help = examples::INGEST_DATA)]
-    IngestData(MonthsArgs),
+    IngestData(MonthsArgs<Parameters>),
     /// Bring months to the lake and on to the warehouses
     #[command(after_help = examples::ETL_PARENT_FLOW)]
-    EtlParentFlow(ParentArgs),
+    EtlParentFlow(MonthsArgs<ParentParameters>),
     /// Fetch the lookup of the taxi zones, publish it to the lake
     #[command(after_help = examples::ETL_ZONES)]
     EtlZones(ZonesArgs),
@@ -215,25 +215,9 @@ pub(crate) struct Printed {
 }
 
 #[derive(Debug, Args)]
-struct MonthsArgs {
+struct MonthsArgs<P: Args> {
     #[command(flatten)]
-    parameters: Parameters,
-    /// Say what would be done and why, and do nothing: lake and warehouses are asked, the source
-    /// is not
-    #[arg(long, display_order = 50)]
-    dry_run: bool,
-    #[command(flatten)]
-    printed: Printed,
-    #[command(flatten)]
-    progress: Told,
-    #[command(flatten)]
-    options: Options,
-}
-
-#[derive(Debug, Args)]
-struct ParentArgs {
-    #[command(flatten)]
-    parameters: ParentParameters,
+    parameters: P,
     /// Say what would be done and why, and do nothing: lake and warehouses are asked, the source
     /// is not
     #[arg(long, display_order = 50)]
