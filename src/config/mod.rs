@@ -3,6 +3,7 @@
 
 mod bigquery;
 mod blocks;
+mod composed;
 mod connection;
 mod database;
 mod error;
