@@ -335,7 +335,14 @@ fn detail(text: &[u8]) -> String {
 fn sentence(found: &Value) -> String {
     match found {
         Value::String(text) => text.clone(),
-        Value::Array(errors) => errors.iter().map(sentence).collect::<Vec<_>>().join("; "),
+        Value::Array(errors) => {
+            // Of a value that may be of several kinds the server tells what it lacks of each:
+            // what is wrong with the value itself says more.
+            let own = |error: &&Value| error["type"] == "value_error";
+            let own: Vec<&Value> = errors.iter().filter(own).collect();
+            let told = if own.is_empty() { errors.iter().collect() } else { own };
+            told.into_iter().map(sentence).collect::<Vec<_>>().join("; ")
+        }
         Value::Object(error) => match (error.get("loc"), error.get("msg")) {
             (Some(Value::Array(path)), Some(Value::String(what))) => {
                 let path: Vec<String> = path
@@ -343,7 +350,7 @@ fn sentence(found: &Value) -> String {
                     .filter(|part| *part != "body")
                     .map(|part| part.as_str().map_or_else(|| part.to_string(), str::to_owned))
                     .collect();
-                format!("{}: {what}", path.join("."))
+                format!("{}: {}", path.join("."), what.trim_start_matches("Value error, "))
             }
             _ => found.to_string(),
         },
@@ -365,6 +372,14 @@ mod tests {
                     "exception_detail": [{"type": "x", "loc": ["body", "schedules", 0], "msg": "no"}]}"#
             ),
             "schedules.0: no"
+        );
+        assert_eq!(
+            said(
+                r#"{"exception_detail": [
+                    {"type": "missing", "loc": ["body", "interval"], "msg": "Field required"},
+                    {"type": "value_error", "loc": ["body", "cron"], "msg": "Value error, no zone"}]}"#
+            ),
+            "cron: no zone"
         );
         assert_eq!(said("<html>"), "<html>");
         assert!(said(&"é".repeat(1000)).len() < 700);

@@ -390,7 +390,13 @@ fn sentence(error: &YamlError) -> String {
             let text = error.to_string();
             // The place is told already.
             let text = text.split(" at line ").next().unwrap_or_default();
-            text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
+            let text = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+            match (text, text.strip_prefix("missing field ")) {
+                (_, Some(name)) => format!("{} is missing", name.replace('`', "'")),
+                ("expected sequence start", _) => "a list is wanted here: [one, two]".to_owned(),
+                ("expected mapping start", _) => "keys and values are wanted here".to_owned(),
+                _ => text.to_owned(),
+            }
         }
     }
 }
@@ -423,6 +429,7 @@ mod tests {
                 "{HEAD}    schedules:\n      - {{cron: 0 6 5 * *, slug: a}}\n      - {{interval: 60, slug: a}}\n"
             ),
             format!("{HEAD}    schedules:\n      - {{cron: 0 6 5 * *, anchor_date: 2020-01-01}}\n"),
+            format!("{HEAD}    tags: nyc\n"),
             format!("{HEAD}    concurrency_limit: 0\n"),
             format!("{HEAD}    concurrency_limit: {{limit: 1, collision_strategy: CANCEL}}\n"),
             HEAD.replace("name: p", "name: p, type: proces"),
@@ -431,7 +438,7 @@ mod tests {
             "deployments: [\n".to_owned(),
         ];
         insta::assert_snapshot!(said.map(|text| wrong(&text)).join("\n"), @"
-        deployments.yaml, line 3: missing field `work_pool`
+        deployments.yaml, line 3: 'work_pool' is missing
         deployments.yaml, line 1: there is no key 'deploymens': did you mean 'deployments'?
         deployments.yaml, line 5: there is no key 'xyz': there are name, flow, description, version, tags, parameters, schedules, concurrency_limit, work_pool
         deployments.yaml, line 5: there is no key 'paramaters': did you mean 'parameters'?
@@ -443,6 +450,7 @@ mod tests {
         deployments.yaml, line 6: an interval is a number of seconds: write 6h as 21600
         deployments.yaml, line 7: two schedules have the slug 'a'
         deployments.yaml, line 6: anchor_date belongs to an interval
+        deployments.yaml, line 5: a list is wanted here: [one, two]
         deployments.yaml, line 2: concurrency_limit counts from 1
         deployments.yaml, line 5: concurrency_limit is a number, or limit with collision_strategy: ENQUEUE or CANCEL_NEW
         deployments.yaml, line 4: there is no 'proces': did you mean 'process'?
