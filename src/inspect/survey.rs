@@ -163,6 +163,12 @@ impl Survey {
         source: Option<Vec<SourceCell>>,
     ) -> Self {
         let tools = stores.tools;
+        // That a table of one colour holds no other is no trouble where no other is asked for.
+        let unasked = |unasked: &BTreeMap<Colour, String>| -> BTreeMap<Colour, String> {
+            let of = |colour| files.is_empty() || files.iter().any(|file| file.colour == colour);
+            let of_these = unasked.iter().filter(|(colour, _)| of(**colour));
+            of_these.map(|(colour, error)| (*colour, error.clone())).collect()
+        };
         let may_come = |file| {
             let asked = source.iter().flatten().find(|cell| cell.file() == file);
             asked.and_then(SourceCell::is_there).unwrap_or_else(|| may_have(tools, file))
@@ -175,8 +181,8 @@ impl Survey {
                 let said = found.map(|listed| &listed.said);
                 judge::lake(said, may_come(file), current)
             }),
-            error: facts.lake.unasked.values().next().cloned(),
-            unasked: facts.lake.unasked.clone(),
+            error: None,
+            unasked: unasked(&facts.lake.unasked),
         };
         let side = |file: TripFile| match facts.lake.months.get(&file).map(|month| &month.said) {
             _ if !facts.lake.tells_of(file.colour) => LakeSide::Unknown,
@@ -189,10 +195,14 @@ impl Survey {
             store: Store::Warehouse(*kind),
             place: warehouse.as_ref().ok().map(super::Warehouse::address),
             months: cells(&files, said, |file, found| judge::warehouse(side(file), found, current)),
-            error: said.unasked.values().next().cloned(),
-            unasked: said.unasked.clone(),
+            error: None,
+            unasked: unasked(&said.unasked),
         });
-        let all = std::iter::once(lake).chain(warehouses).collect();
+        let all = std::iter::once(lake).chain(warehouses).map(|store| {
+            let error = store.unasked.values().next().cloned();
+            StoreSurvey { error, ..store }
+        });
+        let all = all.collect();
         Self { files, stores: all, source }
     }
 
