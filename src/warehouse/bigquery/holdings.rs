@@ -22,7 +22,8 @@ impl Warehouse {
             return Ok(Vec::new());
         };
         let table = self.table_of(colour);
-        let (entries, rows) = tokio::try_join!(
+        let (_, entries, rows) = tokio::try_join!(
+            jobs.api.found_trips(&self.dataset, &table, colour),
             async {
                 match jobs.api.table(&self.dataset, LOG).await? {
                     Some(_) => jobs.entries(&table, None).await,
@@ -63,7 +64,7 @@ impl Warehouse {
         let Some(jobs) = self.found().await? else {
             return Ok(None);
         };
-        let Some(there) = jobs.api.table(&self.dataset, &table).await? else {
+        let Some(there) = jobs.api.found_trips(&self.dataset, &table, file.colour).await? else {
             return Ok(None);
         };
         // A column that the table does not have yet comes to nothing.
@@ -114,10 +115,9 @@ impl Warehouse {
         let Some(jobs) = self.found().await? else {
             return Ok(dropped);
         };
-        if jobs.api.table(&self.dataset, &table).await?.is_none() {
+        if jobs.api.found_trips(&self.dataset, &table, file.colour).await?.is_none() {
             return Ok(dropped);
         }
-        jobs.api.trips(&self.dataset, &table, file.colour).await?;
         jobs.make_ledger().await?;
         let latest = jobs.latest(&table, file.month).await?;
         if jobs.partitions(&table, Some(file.month)).await?.contains_key(&file.month) {

@@ -180,6 +180,12 @@ fn refusal(shown: &str, table: &Table, colour: Colour) -> Option<BigQueryError> 
     }
 }
 
+/// A table, unless it is none of ours for this colour.
+fn ours(dataset: &Dataset, table: Table, colour: Colour) -> Result<Table, BigQueryError> {
+    let shown = dataset.shown(&table.table_reference.table_id);
+    refusal(&shown, &table, colour).map_or(Ok(table), Err)
+}
+
 impl Api {
     /// The location of the dataset; none where there is no such dataset.
     pub(super) async fn find_dataset(
@@ -243,14 +249,24 @@ impl Api {
         name: &str,
         colour: Colour,
     ) -> Result<Table, BigQueryError> {
-        let table = match self.table(dataset, name).await? {
-            Some(table) => table,
-            None => self.make(of_colour(dataset, name, colour)).await?,
-        };
-        match refusal(&dataset.shown(name), &table, colour) {
-            Some(error) => Err(error),
-            None => Ok(table),
+        match self.found_trips(dataset, name, colour).await? {
+            Some(table) => Ok(table),
+            None => {
+                let made = self.make(of_colour(dataset, name, colour)).await?;
+                ours(dataset, made, colour)
+            }
         }
+    }
+
+    /// The table of a colour; none where there is none.
+    pub(super) async fn found_trips(
+        &self,
+        dataset: &Dataset,
+        name: &str,
+        colour: Colour,
+    ) -> Result<Option<Table>, BigQueryError> {
+        let found = self.table(dataset, name).await?;
+        found.map(|table| ours(dataset, table, colour)).transpose()
     }
 
     /// A table; none where there is none.

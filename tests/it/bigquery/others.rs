@@ -88,6 +88,14 @@ async fn a_table_of_one_colour_takes_no_month_of_another() {
     let ran = warehouse.run("yellow", "2020-01", "2020-01", &["--table", "taxis"]);
     insta::assert_snapshot!(warehouse.error(ran), @"local.DATASET.taxis is there already and is not ours (it holds green trips): it was left as it is. Load into another place with --table or --dataset, or rename it");
     assert_eq!(warehouse.count("taxis"), 100);
+    let more = ["--project", "local", "--dataset", &warehouse.dataset, "--table", "taxis"];
+    let status = |colour: &str, code| {
+        let args = ["status", "--to-warehouse", "bigquery", "--output", "json", "--colour", colour];
+        let json = warehouse.taxi.run(args.iter().chain(&more)).exits(code).json();
+        json["stores"][1].clone()
+    };
+    assert!(status("yellow", 1)["error"].as_str().unwrap().contains("it holds green trips"));
+    assert_eq!(status("green", 0)["months"][0]["state"], "loaded");
     let both = warehouse.run("yellow,green", "2020-01", "2020-01", &["--table", "both"]).exits(1);
     let failed = super::states(&both).iter().filter(|state| *state == "failed").count();
     assert_eq!(failed, 1, "{}", both.stdout);
