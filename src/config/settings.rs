@@ -25,7 +25,7 @@ use super::{Blocks, NewColumn, NotifyOn, NotifySettings, Options, SettingsError}
 
 /// The concurrency limits of tasks. Cleaning takes all cores and most of the memory that a run
 /// may have, so one month is cleaned while others are fetched and loaded.
-const AT_ONCE: [(&str, usize); 3] = [("clean", 1), ("ingest", 1), ("write-postgres", 2)];
+const AT_ONCE: [(&str, usize); 2] = [("clean", 1), ("ingest", 1)];
 
 /// The settings in force: flags, then the environment, then a connection, a profile and the rest
 /// of `taxi.toml`, then these defaults.
