@@ -81,8 +81,7 @@ impl Asked {
 
     /// The warehouses asked for beside the lake; those of the settings where none is.
     pub(crate) fn warehouses<'a>(&'a self, settings: &'a Settings) -> &'a [WarehouseKind] {
-        let asked = &self.parameters.to_warehouse;
-        if asked.is_empty() { &settings.to_warehouse } else { asked }
+        settings.warehouses(&self.parameters.to_warehouse)
     }
 }
 

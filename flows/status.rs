@@ -27,8 +27,7 @@ pub(crate) async fn status(args: StatusArgs) -> Result<Exit, Error> {
     // Nobody listens: what could not be asked is part of the picture.
     let run = Run::new(Vec::new(), cancelled_by_signal(), settings.policy, settings.limits);
     let tools = Tools::new(settings)?;
-    let stores =
-        Stores::open(&tools, tools.settings().warehouses(args.asked.warehouses(tools.settings())));
+    let stores = Stores::open(&tools, args.asked.warehouses(tools.settings()));
     let interrupted = run.progress();
     let survey = async {
         let (facts, files) = args.asked.gather(&stores).await?;

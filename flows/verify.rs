@@ -20,8 +20,7 @@ pub(crate) struct VerifyArgs {
 /// Counts months afresh in all stores and compares.
 pub(crate) async fn verify(args: VerifyArgs, listener: Arc<dyn Listener>) -> Result<Exit, Error> {
     let (run, tools) = start(&args.asked.options, listener).await?;
-    let stores =
-        Stores::open(&tools, tools.settings().warehouses(args.asked.warehouses(tools.settings())));
+    let stores = Stores::open(&tools, args.asked.warehouses(tools.settings()));
     let (facts, files) = args.asked.gather(&stores).await?;
     let survey = Survey::judge(&stores, &facts, files, None);
     let verified = count(&run, &stores, &facts, &survey).await;
