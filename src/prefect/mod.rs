@@ -27,5 +27,5 @@ pub use pools::{Launch, PoolKind};
 pub use profile::{Access, Auth};
 pub use runs::{
     Answer, AnswerDetails, Artifact, FlowRun, LogLine, NewFlowRun, NewState, NewTaskRun,
-    RetryPolicy, State, StateDetails, StateType, TaskInput, TaskRun, Verdict,
+    RetryPolicy, State, StateDetails, StateType, TaskRun, Verdict,
 };

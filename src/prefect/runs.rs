@@ -77,9 +77,6 @@ pub struct NewState {
     /// What is said with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// When it came to be; none for now.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub timestamp: Option<DateTime<Utc>>,
     /// What belongs to it.
     pub state_details: StateDetails,
 }
@@ -89,7 +86,7 @@ impl NewState {
     pub fn new(kind: StateType) -> Self {
         let state_details =
             StateDetails { transition_id: Some(Id::random()), ..StateDetails::default() };
-        Self { kind, name: None, message: None, timestamp: None, state_details }
+        Self { kind, name: None, message: None, state_details }
     }
 
     /// With these words.
@@ -103,13 +100,6 @@ impl NewState {
     #[must_use]
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
-        self
-    }
-
-    /// Having come to be then.
-    #[must_use]
-    pub const fn at(mut self, time: DateTime<Utc>) -> Self {
-        self.timestamp = Some(time);
         self
     }
 }
@@ -235,22 +225,6 @@ pub struct TaskRun {
     pub state: Option<State>,
 }
 
-/// What a task run needs of another: an edge in the graph.
-#[derive(Debug, Clone, Serialize)]
-pub struct TaskInput {
-    /// Always `task_run` here.
-    pub input_type: &'static str,
-    /// The other task run.
-    pub id: Id,
-}
-
-impl TaskInput {
-    /// An edge from this task run.
-    pub const fn from_task(id: Id) -> Self {
-        Self { input_type: "task_run", id }
-    }
-}
-
 /// A task run to be made. Of the same flow run, task key and dynamic key there is only one.
 #[derive(Debug, Clone, Serialize)]
 pub struct NewTaskRun {
@@ -265,8 +239,6 @@ pub struct NewTaskRun {
     pub task_key: String,
     /// Which run of the task in this flow run.
     pub dynamic_key: String,
-    /// What it needs of others.
-    pub task_inputs: std::collections::BTreeMap<String, Vec<TaskInput>>,
     /// Its tags.
     pub tags: Vec<String>,
     /// How often it may be tried again.

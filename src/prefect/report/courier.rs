@@ -218,7 +218,6 @@ impl Courier {
             flow_run_id: self.run.clone(),
             task_key: MONTH.to_owned(),
             dynamic_key: format!("{attempt}-{file}"),
-            task_inputs: std::collections::BTreeMap::new(),
             tags: Vec::new(),
             empirical_policy: RetryPolicy::default(),
             state: NewState::new(StateType::Pending),
