@@ -47,6 +47,20 @@ pub static LARGE: LazyLock<Trips> = LazyLock::new(|| Trips {
 /// Rules by which a month has another quarantine.
 pub const OTHER_RULES: &[&str] = &["--reject", "negative_fare"];
 
+/// Months in which every column of every colour has values: two of yellow, one of green, one of
+/// fhv, two of fhvhv, of 3,000 rows each.
+pub fn every_colour() -> impl Iterator<Item = Recipe> {
+    let months = [
+        Recipe::new(Colour::Yellow, 2009, 1),
+        Recipe::new(Colour::Yellow, 2019, 3).meterless_percent(20).dirt(Dirt::Refund, 20),
+        Recipe::new(Colour::Green, 2020, 1).meterless_percent(30).dirt(Dirt::UnknownLocation, 8),
+        Recipe::new(Colour::Fhv, 2020, 1).newer_edition().dirt(Dirt::Year3019Dropoff, 5),
+        Recipe::new(Colour::Fhvhv, 2021, 7),
+        Recipe::new(Colour::Fhvhv, 2021, 8).form(Form::Parquet),
+    ];
+    months.into_iter().enumerate().map(|(seed, recipe)| recipe.rows(3000).seed(seed as u64))
+}
+
 /// The bytes of a month with rows to set aside.
 pub fn dirty(recipe: Recipe) -> Bytes {
     let recipe = recipe

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::support::generate::{Colour, Dirt, Form, Made, Recipe, Total};
+use crate::running::every_colour;
+use crate::support::generate::{Colour, Dirt, Made, Recipe, Total};
 
 use super::{Warehouse, january};
 
@@ -55,16 +56,7 @@ pub(super) async fn check(warehouse: &Warehouse, table: &str, made: &Made) {
 #[tokio::test]
 async fn every_column_of_every_colour_has_the_nulls_and_the_sum_it_was_made_with() {
     let warehouse = Warehouse::new().await;
-    let months = [
-        Recipe::new(Colour::Yellow, 2009, 1),
-        Recipe::new(Colour::Yellow, 2019, 3).meterless_percent(20).dirt(Dirt::Refund, 20),
-        Recipe::new(Colour::Green, 2020, 1).meterless_percent(30).dirt(Dirt::UnknownLocation, 8),
-        Recipe::new(Colour::Fhv, 2020, 1).newer_edition().dirt(Dirt::Year3019Dropoff, 5),
-        Recipe::new(Colour::Fhvhv, 2021, 7),
-        Recipe::new(Colour::Fhvhv, 2021, 8).form(Form::Parquet),
-    ];
-    for (seed, recipe) in months.into_iter().enumerate() {
-        let recipe = recipe.rows(3000).seed(seed as u64);
+    for recipe in every_colour() {
         let (colour, month) = (recipe.colour.to_string(), recipe.month.to_string());
         let made = warehouse.publish(&recipe);
         let ran = warehouse.run(&colour, &month, &month, &[]).exits(0);
