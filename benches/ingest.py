@@ -12,10 +12,10 @@ import argparse
 import sys
 import tempfile
 from pathlib import Path
-from typing import Dict, List
+from typing import List
 
 from main_job import BENCHES, DATA, make_month, served
-from postgres import MONTHS, PSQL, SUMS, Job, Run, ask, measure, settings, table
+from postgres import MONTHS, PSQL, Job, compare, measure
 from postgres import served as postgres
 
 sys.dont_write_bytecode = True
@@ -31,25 +31,10 @@ def main() -> int:
     jobs = [job for job in jobs if job.tool in args.only]
     for rows in {job.size for job in jobs}:
         make_month(args.support, rows, "csv.gz", MONTH)
-    runs: Dict[Job, List[Run]] = {job: [] for job in jobs}
-    found: Dict[int, str] = {}
-    agreed = True
     with tempfile.TemporaryDirectory(prefix="taxi-bench-") as folder, served(args.support, DATA) as web, postgres() as url:
-        for turn in range(args.runs):
-            for job in jobs:
-                run = measure(job, command(args.taxi, job, web, url), url, Path(folder))
-                runs[job].append(run)
-                print(f"  round {turn + 1}: {job.tool}, rows: {job.size:,}, {run.seconds:.2f} s", file=sys.stderr)
-                sums = ask(url, f"SELECT {SUMS} FROM {job.schema}.yellow_trips")
-                if found.setdefault(job.size, sums) != sums:
-                    agreed = False
-                    print(f"DISAGREEMENT: {job.tool} {sums}, {jobs[0].tool} {found[job.size]}")
-                ask(url, f"DROP SCHEMA {job.schema} CASCADE")
-        print(f"yellow {MONTH} as csv.gz, rounds: {args.runs}; Postgres: {settings(url)}")
-    for rows, sums in found.items():
-        print(f"rows: {rows:,}, rows and sums: {sums}")
-    print(table(runs, "rows"))
-    return 0 if agreed else 1
+        title = f"yellow {MONTH} as csv.gz"
+        run_once = lambda job: measure(job, command(args.taxi, job, web, url), url, Path(folder))
+        return compare(jobs, args.runs, "rows", title, url, run_once)
 
 
 def arguments() -> argparse.Namespace:

@@ -15,7 +15,7 @@ import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Dict, Iterator, List, NamedTuple
+from typing import Callable, Dict, Iterator, List, NamedTuple
 
 import duckdb
 from main_job import BENCHES, DATA, make_month, peak_memory
@@ -55,25 +55,31 @@ def main() -> int:
     """Runs the benchmark and prints its table; 1 when the tools disagree."""
     args = arguments()
     jobs = [job for job in JOBS if job.tool in args.only]
+    with tempfile.TemporaryDirectory(prefix="taxi-bench-") as folder, served() as url:
+        lake = fill_lake(args, Path(folder))
+        title = f"yellow, {args.rows:,} rows a month"
+        return compare(jobs, args.runs, "months", title, url, lambda job: run_once(args.taxi, job, url, lake))
+
+
+def compare(jobs: List[Job], rounds: int, unit: str, title: str, url: str, run_once: Callable[[Job], Run]) -> int:
+    """Runs the jobs in turn and prints their table; 1 when their rows or sums differ."""
     runs: Dict[Job, List[Run]] = {job: [] for job in jobs}
     found: Dict[int, str] = {}
     agreed = True
-    with tempfile.TemporaryDirectory(prefix="taxi-bench-") as folder, served() as url:
-        lake = fill_lake(args, Path(folder))
-        for turn in range(args.runs):
-            for job in jobs:
-                run = run_once(args.taxi, job, url, lake)
-                runs[job].append(run)
-                print(f"  round {turn + 1}: {job.tool}, months: {job.size}, {run.seconds:.2f} s", file=sys.stderr)
-                sums = ask(url, f"SELECT {SUMS} FROM {job.schema}.yellow_trips")
-                if found.setdefault(job.size, sums) != sums:
-                    agreed = False
-                    print(f"DISAGREEMENT: {job.tool} {sums}, {jobs[0].tool} {found[job.size]}")
-                ask(url, f"DROP SCHEMA {job.schema} CASCADE")
-        print(f"yellow, {args.rows:,} rows a month, rounds: {args.runs}; Postgres: {settings(url)}")
-    for months, sums in found.items():
-        print(f"months: {months}, rows and sums: {sums}")
-    print(table(runs, "months"))
+    for turn in range(rounds):
+        for job in jobs:
+            run = run_once(job)
+            runs[job].append(run)
+            print(f"  round {turn + 1}: {job.tool}, {unit}: {job.size:,}, {run.seconds:.2f} s", file=sys.stderr)
+            sums = ask(url, f"SELECT {SUMS} FROM {job.schema}.yellow_trips")
+            if found.setdefault(job.size, sums) != sums:
+                agreed = False
+                print(f"DISAGREEMENT: {job.tool} {sums}, {jobs[0].tool} {found[job.size]}")
+            ask(url, f"DROP SCHEMA {job.schema} CASCADE")
+    print(f"{title}, rounds: {rounds}; Postgres: {settings(url)}")
+    for size, sums in found.items():
+        print(f"{unit}: {size:,}, rows and sums: {sums}")
+    print(table(runs, unit))
     return 0 if agreed else 1
 
 
