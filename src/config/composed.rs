@@ -190,7 +190,7 @@ impl Picker {
         let (shown, origin) = match (&database, Target::variable()) {
             (Some(database), _) => (Some(database.place()), origin),
             (None, Some(name)) => {
-                let place = Target::resolve(None).map(|target| target.place());
+                let place = Target::resolve(None, &[]).map(|target| target.place());
                 (place.ok(), Origin::Environment { name: name.to_owned() })
             }
             (None, None) => (None, origin),

@@ -1,6 +1,4 @@
-use url::form_urlencoded::byte_serialize;
-
-use crate::warehouse::postgres::Target;
+use crate::warehouse::postgres::{ConnectError, Target};
 
 use super::SettingsError;
 use super::blocks::{BlockName, ReadBlocks};
@@ -38,20 +36,24 @@ impl From<&PostgresConnection> for Database {
 }
 
 impl Database {
-    /// Its URL.
-    pub fn url(&self) -> Result<Secret, SecretError> {
-        let mut url = match &self.url {
-            Some(url) => url.resolve()?.reveal().to_owned(),
-            None => "postgres://".to_owned(),
-        };
+    /// The database, its secrets looked up; asks nobody yet.
+    pub fn target(&self) -> Result<Target, ConnectError> {
+        let secret = |error: SecretError| ConnectError::Secret(error.to_string());
+        let text = self.url.as_ref().map(Reference::resolve).transpose().map_err(secret)?;
+        let mut parts = Vec::new();
         for (name, part) in &self.parts {
-            let value = part.resolve()?;
-            // The driver knows %20 and no plus sign.
-            let value: String = byte_serialize(value.reveal().as_bytes()).collect();
-            let mark = if url.contains('?') { '&' } else { '?' };
-            url = format!("{url}{mark}{name}={}", value.replace('+', "%20"));
+            parts.push((*name, part.resolve().map_err(secret)?));
         }
-        Ok(url.into())
+        let parts: Vec<_> = parts.iter().map(|(name, part)| (*name, part.reveal())).collect();
+        Target::resolve(text.as_ref().map(Secret::reveal), &parts)
+    }
+
+    /// What must not be shown of it: its URL, and its passwords as they are and as they are
+    /// written.
+    pub(super) fn secrets(&self) -> Vec<String> {
+        let url = self.url.iter().filter_map(|url| Some(url.resolve().ok()?.reveal().to_owned()));
+        let passwords = self.target().map(|target| target.secrets().to_vec());
+        url.chain(passwords.unwrap_or_default()).collect()
     }
 
     /// The block that its URL refers to, if it does.
@@ -76,11 +78,9 @@ impl Database {
         if let Some(block) = self.block() {
             return block.to_string();
         }
-        match self.url() {
-            Ok(url) => match Target::resolve(Some(url.reveal())) {
-                Ok(target) => target.place(),
-                Err(error) => format!("({error})"),
-            },
+        match self.target() {
+            Ok(target) => target.place(),
+            Err(ConnectError::Secret(error)) => format!("({error})"),
             Err(error) => format!("({error})"),
         }
     }

@@ -44,7 +44,10 @@ impl Layer {
             rules.iter().map(move |rule| (rule.clone(), level, key))
         });
         let rules = rules.map(|(rule, level, key)| (rule, level, origin(key))).collect();
-        Self { options: options.clone(), rules, origin: Box::new(origin) }
+        let mut options = options.clone();
+        // As DATABASE_URL="" has it: that is not said.
+        options.database_url = options.database_url.filter(|url| !url.is_empty());
+        Self { options, rules, origin: Box::new(origin) }
     }
 
     /// Where a setting of this layer comes from.

@@ -44,6 +44,11 @@ pub enum Reference {
 }
 
 impl Reference {
+    /// Whether it is a text of nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        matches!(self, Self::Text(text) if text.0.trim().is_empty())
+    }
+
     /// The secret. A file's last line break is not part of it.
     pub fn resolve(&self) -> Result<Secret, SecretError> {
         match self {

@@ -11,7 +11,7 @@ use crate::lake::{GcsSettings, LakeAddress};
 use crate::notify::{NotifyError, Webhook};
 use crate::source::{HttpSettings, Source};
 use crate::warehouse::WarehouseKind;
-use crate::warehouse::postgres::{ConnectError, PostgresError, Target, Warehouse};
+use crate::warehouse::postgres::{PostgresError, Target, Warehouse};
 
 use super::blocks::ReadBlocks;
 use super::connection::{ConnectionKind, dataset};
@@ -20,7 +20,6 @@ use super::file::File;
 use super::keys::suggestion;
 use super::layers::{Layer, Picker};
 use super::origin::{Effective, Origin};
-use super::secret::Secret;
 use super::{Blocks, NewColumn, NotifyOn, NotifySettings, Options, SettingsError};
 
 /// The concurrency limits of tasks. Cleaning takes all cores and most of the memory that a run
@@ -119,9 +118,10 @@ impl Settings {
 
     /// The Postgres that is loaded into; asks nobody yet.
     pub fn postgres(&self) -> Result<Warehouse, PostgresError> {
-        let url = self.database.as_ref().map(Database::url).transpose();
-        let url = url.map_err(|error| ConnectError::Secret(error.to_string()))?;
-        let target = Target::resolve(url.as_ref().map(Secret::reveal))?;
+        let target = match &self.database {
+            Some(database) => database.target()?,
+            None => Target::resolve(None, &[])?,
+        };
         Warehouse::new(target, self.schema.clone(), self.table.clone())
     }
 
@@ -151,15 +151,11 @@ impl Settings {
 
     /// What must not be shown, wherever it may turn up.
     pub fn secrets(&self) -> Vec<String> {
-        let database = self.database.iter().filter_map(|database| database.url().ok());
-        let database = database.flat_map(|url| {
-            let target = Target::resolve(Some(url.reveal())).ok();
-            let password = target.and_then(|target| target.password());
-            // As it is written, which may be in percents.
-            let parsed = Url::parse(url.reveal()).ok();
-            let written = parsed.as_ref().and_then(Url::password).map(str::to_owned);
-            [Some(url.reveal().to_owned()), password, written].into_iter().flatten()
-        });
+        let database = self.database.iter().flat_map(Database::secrets);
+        // The password of the environment, or of a file, for the database that those name.
+        let named = || Target::resolve(None, &[]).map(|target| target.secrets().to_vec());
+        let named = if self.database.is_none() { named().unwrap_or_default() } else { Vec::new() };
+        let database = database.chain(named);
         let webhook = self.notify.webhook.iter().filter_map(|webhook| webhook.resolve().ok());
         let webhook = webhook.flat_map(|webhook| {
             let parsed = Url::parse(webhook.reveal().trim()).ok();

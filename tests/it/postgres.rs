@@ -3,11 +3,16 @@
 mod connections;
 mod ingest;
 mod killed;
+mod libpq;
 mod months;
+mod neighbours;
 mod others;
+mod poolers;
 mod readers;
+mod session;
 mod troubles;
 mod values;
+mod waits;
 
 use std::fmt::Write as _;
 use std::process::Child;

@@ -1,5 +1,6 @@
 //! The real Postgres that `make services` installs: a server that dies with this process,
-//! and a database for each test.
+//! and a database for each test. Beside it the server of the system's packages, hot standbys
+//! and pgbouncer.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ const BINARY: &str = concat!(
 const STARTING: Duration = Duration::from_secs(30);
 
 static SHARED: OnceCell<PostgresServer> = OnceCell::const_new();
+static DEBIAN: OnceCell<PostgresServer> = OnceCell::const_new();
 
 /// A server with an empty cluster in a temporary folder. It ends on drop, and when this
 /// process ends in whatever way.
@@ -25,6 +27,17 @@ pub struct PostgresServer {
     folder: PathBuf,
     port: u16,
     shell: Child,
+    kind: Kind,
+}
+
+/// What a server is, for the script that starts it.
+#[derive(Clone)]
+enum Kind {
+    Own,
+    /// With the programs of a folder.
+    Of(PathBuf),
+    /// A hot standby of the server on a port.
+    Standby(u16),
 }
 
 /// A database of a server.
@@ -43,12 +56,39 @@ impl PostgresServer {
     /// Starts one on a free port and waits until it answers.
     pub async fn start() -> Self {
         assert!(Path::new(BINARY).exists(), "{BINARY} is missing: run 'make services'");
-        let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-        let port = free.expect("127.0.0.1 has a free port").port();
+        Self::start_as(Kind::Own).await
+    }
+
+    /// The one server of the system's packages that the tests of this process share.
+    pub async fn debian() -> &'static Self {
+        DEBIAN
+            .get_or_init(async || {
+                let bin = installed("debian-postgres").parent().unwrap().to_owned();
+                Self::start_as(Kind::Of(bin)).await
+            })
+            .await
+    }
+
+    /// Starts a hot standby of it.
+    pub async fn standby(&self) -> Self {
+        Self::start_as(Kind::Standby(self.port)).await
+    }
+
+    async fn start_as(kind: Kind) -> Self {
+        let port = free_port();
         let folder = tempfile::Builder::new().prefix("taxi-postgres-").tempdir().unwrap().keep();
-        let mut server = Self { shell: run(&folder, port), folder, port };
+        let mut server = Self { shell: run(&folder, port, &kind), folder, port, kind };
         server.ready().await;
         server
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The folder of its Unix socket.
+    pub fn socket(&self) -> &Path {
+        &self.folder
     }
 
     /// Starts it once more after `stop` or `kill`, on the same port and data.
@@ -58,7 +98,7 @@ impl PostgresServer {
         self.shell.stdin.take();
         self.shell.wait().unwrap();
         std::fs::remove_file(&again).unwrap();
-        self.shell = run(&self.folder, self.port);
+        self.shell = run(&self.folder, self.port, &self.kind);
         self.ready().await;
     }
 
@@ -133,17 +173,88 @@ pub fn kill(signal: &str, process: &str) {
 
 /// The shell runs the server until its standard input ends, and then clears its folder, unless
 /// the server is to start again.
-fn run(folder: &Path, port: u16) -> Child {
-    let script = r#"trap '' INT TERM; "$1" run "$2" "$3"; [[ -e $2/again ]] || rm -rf "$2""#;
-    Command::new("bash")
-        .args(["-c", script, "bash", SCRIPT])
+fn run(folder: &Path, port: u16, kind: &Kind) -> Child {
+    let port = port.to_string();
+    match kind {
+        Kind::Own => shell(folder, &["run"], &[&port], None),
+        Kind::Of(bin) => shell(folder, &["run"], &[&port], Some(bin)),
+        Kind::Standby(primary) => shell(folder, &["standby"], &[&port, &primary.to_string()], None),
+    }
+}
+
+fn shell(folder: &Path, what: &[&str], more: &[&str], bin: Option<&Path>) -> Child {
+    let script =
+        r#"trap '' INT TERM; folder=$1; shift; "$@"; [[ -e $folder/again ]] || rm -rf "$folder""#;
+    let mut command = Command::new("bash");
+    if let Some(bin) = bin {
+        command.env("BIN", bin);
+    }
+    command
+        .args(["-c", script, "bash"])
         .arg(folder)
-        .arg(port.to_string())
+        .arg(SCRIPT)
+        .args(what)
+        .arg(folder)
+        .args(more)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .unwrap()
+}
+
+fn free_port() -> u16 {
+    let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    free.expect("127.0.0.1 has a free port").port()
+}
+
+/// A program that `make services` installs with the system's packages.
+fn installed(name: &str) -> PathBuf {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/services.sh");
+    let found = Command::new(script).args(["path", name]).output().unwrap();
+    assert!(found.status.success(), "{name} is missing: run 'make services'");
+    String::from_utf8(found.stdout).unwrap().trim_end().into()
+}
+
+/// A pgbouncer before a server. It ends on drop, and when this process ends.
+pub struct PgBouncer {
+    port: u16,
+    shell: Child,
+}
+
+impl PgBouncer {
+    /// Starts one that trusts everybody, with lines of its own in its settings.
+    pub async fn start(server: u16, settings: &str) -> Self {
+        installed("pgbouncer");
+        let port = free_port();
+        let folder = tempfile::Builder::new().prefix("taxi-bouncer-").tempdir().unwrap().keep();
+        let ini = format!(
+            "[databases]\n* = host=127.0.0.1 port={server}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
+             listen_port = {port}\nunix_socket_dir =\nauth_type = trust\nauth_file = users\n{settings}\n"
+        );
+        std::fs::write(folder.join("pgbouncer.ini"), ini).unwrap();
+        std::fs::write(folder.join("users"), "\"postgres\" \"\"\n").unwrap();
+        let mut shell = shell(&folder, &["bouncer"], &[], None);
+        let began = Instant::now();
+        while let Err(error) = connect(&config(port, "postgres", "postgres")).await {
+            let log = std::fs::read_to_string(folder.join("log")).unwrap_or_default();
+            let ended = shell.try_wait().unwrap().is_some();
+            assert!(!ended && began.elapsed() < STARTING, "pgbouncer: {error}\n{log}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Self { port, shell }
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+impl Drop for PgBouncer {
+    fn drop(&mut self) {
+        self.shell.stdin.take();
+        let _ = self.shell.wait();
+    }
 }
 
 fn config(port: u16, user: &str, database: &str) -> Config {

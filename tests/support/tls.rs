@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ServerConfig, ServerConnection};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -28,14 +29,17 @@ impl TlsProxy {
     /// Starts on a free port, with the certificate `root.pem` and the key `key.pem` of a folder.
     pub async fn start(folder: &Path, server: u16) -> Self {
         let certificate = CertificateDer::from_pem_file(folder.join("root.pem")).unwrap();
-        let key = PrivateKeyDer::from_pem_file(folder.join("key.pem")).unwrap();
+        let key: PrivateKeyDer<'static> =
+            PrivateKeyDer::from_pem_file(folder.join("key.pem")).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let key = provider.key_provider.load_private_key(key).unwrap();
+        let certified = CertifiedKey::new(vec![certificate], key);
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
-            .with_single_cert(vec![certificate], key)
-            .unwrap();
+            // Whatever version of X.509 it is.
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
         let (config, encrypted) = (Arc::new(config), Arc::<AtomicUsize>::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();

@@ -1,26 +1,30 @@
+//! Connections: each host in turn, TLS as asked for, and a session that is ours.
+
 use std::fmt;
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio_postgres::config::{Host, SslMode};
-use tokio_postgres::{Client, Config, NoTls};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
+use tokio_postgres::config::SslMode;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
+use tokio_postgres::{Client, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
-use url::Url;
 
 use crate::flow::{Failure, Retry};
 
 use super::error::{broke, passes};
-use super::tls::{Verify, connector};
-
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
-
-/// A database to load into, as a URL or the environment names it.
-#[derive(Clone)]
-pub struct Target {
-    config: Config,
-    tls: Option<(Verify, Option<PathBuf>)>,
-}
+use super::target::{Encryption, Endpoint, Place, Target, Wanted, shuffled};
+use super::wire::{Heard, Listened, Socket};
+use super::{PostgresError, session};
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -37,23 +41,112 @@ pub enum ConnectError {
         "the database URL is not understood: {0}. Write it as postgres://user:password@host:5432/database"
     )]
     Url(String),
+    /// A parameter with a value that means nothing.
+    #[error("the database URL is not understood: its {name} is not {expected}")]
+    Value {
+        /// The parameter.
+        name: &'static str,
+        /// What it may be.
+        expected: String,
+    },
+    /// A parameter of libpq that asks for what this program cannot do.
+    #[error(
+        "the database URL or the environment sets {0} to something that is not supported here: \
+         leave it out if the connection may do without"
+    )]
+    Unsupported(&'static str),
+    /// A service that is not defined.
+    #[error("the database's service cannot be read: {0}")]
+    Service(String),
     /// A part of it that is kept elsewhere is not to be had.
     #[error("the database cannot be named: {0}")]
     Secret(String),
     /// An `sslmode` that is none.
-    #[error("'{0}' is no sslmode: use disable, prefer, require, or verify-full")]
-    SslMode(String),
+    #[error("unknown sslmode: use disable, allow, prefer, require, verify-ca or verify-full")]
+    SslMode,
+    /// An `sslmode` that would make another parameter pointless.
+    #[error("sslmode {mode} is too weak for {with}: use verify-full (or leave {with} out)")]
+    WeakMode {
+        /// The mode.
+        mode: String,
+        /// The parameter.
+        with: &'static str,
+    },
+    /// `verify-ca` without a root certificate.
+    #[error(
+        "sslmode verify-ca needs a root certificate: name its file with sslrootcert (or \
+         PGSSLROOTCERT), or put it in ~/.postgresql/root.crt"
+    )]
+    NoRoots,
     /// TLS cannot be set up.
     #[error("TLS cannot be set up: {0}")]
     Tls(String),
-    /// The server cannot be reached, or refuses.
-    #[error("cannot connect to Postgres at {place}: {}", reason(source))]
-    Refused {
+    /// No server can be reached, or each refuses.
+    #[error("cannot connect to Postgres at {}", listed(.0))]
+    Refused(Vec<Refusal>),
+    /// Every transaction gets another session of the server.
+    #[error(
+        "{place} is a connection pooler that hands out a server session per transaction, which \
+         loads cannot work with: set pool_mode=session for this database in the pooler (pgbouncer), \
+         or connect to the server itself"
+    )]
+    Pooler {
         /// Host, port and database.
         place: String,
-        /// The driver's error.
-        source: tokio_postgres::Error,
     },
+}
+
+/// One host that cannot be reached, or refuses.
+#[derive(Debug)]
+pub struct Refusal {
+    place: String,
+    why: Why,
+}
+
+/// Why a host is not connected to.
+#[derive(Debug)]
+pub(super) enum Why {
+    Io(io::Error),
+    Driver(tokio_postgres::Error),
+    TimedOut(Duration),
+    NoTls,
+    Session(&'static str),
+}
+
+impl Why {
+    /// Whether a server has answered: who is refused by one does not go on to the next.
+    fn is_refusal(&self) -> bool {
+        matches!(self, Self::Driver(error)
+            if error.code().is_some_and(|code| *code != SqlState::CANNOT_CONNECT_NOW))
+    }
+}
+
+impl Refusal {
+    fn passes(&self) -> bool {
+        match &self.why {
+            Why::Io(error) => error.kind() != io::ErrorKind::InvalidData,
+            Why::Driver(error) => error.code().map_or_else(|| broke(error), passes),
+            Why::TimedOut(_) | Why::Session(_) => true,
+            Why::NoTls => false,
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.place)?;
+        match &self.why {
+            Why::Io(error) => error.fmt(f),
+            Why::Driver(error) => f.write_str(&reason(error)),
+            Why::TimedOut(after) => write!(f, "no answer within {} s", after.as_secs()),
+            Why::NoTls => f.write_str("server does not support TLS"),
+            Why::Session(what) => f.write_str(what),
+        }
+    }
+}
+
+fn listed(refusals: &[Refusal]) -> String {
+    refusals.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 fn reason(source: &tokio_postgres::Error) -> String {
@@ -67,12 +160,17 @@ fn reason(source: &tokio_postgres::Error) -> String {
     inner.to_string()
 }
 
+impl ConnectError {
+    /// The refusal of one host.
+    pub(super) fn refused(place: String, source: tokio_postgres::Error) -> Self {
+        Self::Refused(vec![Refusal { place, why: Why::Driver(source) }])
+    }
+}
+
 impl Failure for ConnectError {
     fn retry(&self) -> Retry {
         match self {
-            Self::Refused { source, .. } if source.code().map_or_else(|| broke(source), passes) => {
-                Retry::Backoff
-            }
+            Self::Refused(refusals) if refusals.iter().any(Refusal::passes) => Retry::Backoff,
             _ => Retry::Never,
         }
     }
@@ -82,137 +180,351 @@ impl Failure for ConnectError {
     }
 }
 
-impl fmt::Debug for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Target").field(&self.place()).finish()
-    }
-}
-
 /// A connection, and what it takes to cancel its statement.
 pub(super) struct Session {
     pub(super) client: Client,
-    tls: Option<MakeRustlsConnect>,
+    pub(super) target: Target,
+    pub(super) heard: Arc<Heard>,
+    /// Where it is, to go there once more.
+    pub(super) endpoint: Endpoint,
+    tls: Option<Arc<ClientConfig>>,
 }
 
 impl Session {
     /// Asks the server to stop what it is doing for this session.
     pub(super) async fn cancel(&self) {
         let token = self.client.cancel_token();
-        let asked = match &self.tls {
-            Some(tls) => token.cancel_query(tls.clone()).await,
-            None => token.cancel_query(NoTls).await,
+        let asked = async {
+            let socket = reach(&self.target, &self.endpoint).await;
+            let mut socket = socket.map_err(|error| error.to_string())?;
+            let cancelled = match &self.tls {
+                Some(config) => match has_tls(&self.target, &mut socket).await {
+                    Ok(true) => {
+                        let tls = Tls::new(config, &self.endpoint.host, None);
+                        token.cancel_query_raw(socket, tls).await
+                    }
+                    Ok(false) => return Err("server does not support TLS".to_owned()),
+                    Err(error) => return Err(error.to_string()),
+                },
+                None => token.cancel_query_raw(socket, NoTls).await,
+            };
+            cancelled.map_err(|error| error.to_string())
         };
-        if let Err(error) = asked {
+        if let Err(error) = asked.await {
             tracing::debug!("cannot cancel the statement: {error}");
+        }
+    }
+
+    /// The server's own words, if the driver says only that the connection is gone; and who
+    /// held what was waited for too long.
+    pub(super) fn explain(&self, error: PostgresError) -> PostgresError {
+        let PostgresError::Query { step, source } = error else { return error };
+        match source.code() {
+            None => match self.heard.last_word() {
+                Some(word) => PostgresError::Ended { step, word },
+                None => PostgresError::Query { step, source },
+            },
+            Some(&SqlState::LOCK_NOT_AVAILABLE) => {
+                PostgresError::Locked { step, held: self.heard.held() }
+            }
+            Some(_) => PostgresError::Query { step, source },
         }
     }
 }
 
-/// The variables that name a database to connect to.
-const NAMING: [&str; 4] = ["PGHOST", "PGDATABASE", "PGUSER", "PGPORT"];
-
 impl Target {
-    /// The variable of the environment, if one, that names a database where no URL does.
-    pub fn variable() -> Option<&'static str> {
-        NAMING
-            .into_iter()
-            .find(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
+    /// A session of ours, on the first host that has one of the kind that is wanted.
+    pub(super) async fn connect(&self) -> Result<Session, ConnectError> {
+        let session = self.dial().await?;
+        session::make_ours(&session).await?;
+        Ok(session)
     }
 
-    /// The database a URL or a string of `key=value` names, else the one that `PGHOST` and its
-    /// kin do; what neither says is as libpq has it.
-    pub fn resolve(url: Option<&str>) -> Result<Self, ConnectError> {
-        Self::resolve_with(url, |name| std::env::var(name).ok().filter(|value| !value.is_empty()))
-    }
-
-    fn resolve_with(
-        url: Option<&str>,
-        env: impl Fn(&str) -> Option<String>,
-    ) -> Result<Self, ConnectError> {
-        let named = NAMING.iter().any(|name| env(name).is_some());
-        let (text, mode, roots) = match url {
-            Some(url) => split(url)?,
-            None if named => (String::new(), None, None),
-            None => return Err(ConnectError::NoTarget),
+    /// A session as the server gives it.
+    pub(super) async fn dial(&self) -> Result<Session, ConnectError> {
+        let tls = self.tls.as_ref().map(super::tls::TlsSettings::config).transpose()?;
+        let kinds: &[Wanted] = match self.wanted {
+            Wanted::PreferStandby => &[Wanted::Standby, Wanted::Any],
+            _ => &[self.wanted],
         };
-        let mut config =
-            Config::from_str(&text).map_err(|error| ConnectError::Url(reason(&error)))?;
-        if config.get_hosts().is_empty() {
-            config.host(env("PGHOST").as_deref().unwrap_or("localhost"));
+        let mut refusals = Vec::new();
+        for &wanted in kinds {
+            refusals.clear();
+            let mut endpoints: Vec<&Endpoint> = self.endpoints.iter().collect();
+            if self.shuffled {
+                endpoints = shuffled(endpoints);
+            }
+            for endpoint in endpoints {
+                match self.dial_one(endpoint, tls.as_ref(), wanted).await {
+                    Ok(session) => return Ok(session),
+                    Err(why) => {
+                        let refused = why.is_refusal();
+                        refusals.push(Refusal { place: self.place_of(endpoint), why });
+                        if refused {
+                            return Err(ConnectError::Refused(refusals));
+                        }
+                    }
+                }
+            }
         }
-        if config.get_ports().is_empty()
-            && let Some(port) = env("PGPORT")
-        {
-            let bad = |_| ConnectError::Url(format!("PGPORT is '{port}', which is no port"));
-            config.port(port.parse().map_err(bad)?);
+        Err(ConnectError::Refused(refusals))
+    }
+
+    /// One host: each of its addresses, until one answers.
+    async fn dial_one(
+        &self,
+        endpoint: &Endpoint,
+        tls: Option<&Arc<ClientConfig>>,
+        wanted: Wanted,
+    ) -> Result<Session, Why> {
+        let mut last = None;
+        for endpoint in self.addresses(endpoint).await? {
+            match self.dial_address(&endpoint, tls).await {
+                Ok(session) => {
+                    let suits = suits(&session, wanted).await;
+                    return suits.map(|()| session);
+                }
+                Err(why) => {
+                    let refused = why.is_refusal();
+                    last = Some(why);
+                    if refused {
+                        break;
+                    }
+                }
+            }
         }
-        if config.get_user().is_none() {
-            let user = env("PGUSER").or_else(|| env("USER")).unwrap_or_else(|| "postgres".into());
-            config.user(&user);
+        let none = || Why::Io(io::Error::new(io::ErrorKind::NotFound, "it has no address"));
+        Err(last.unwrap_or_else(none))
+    }
+
+    /// A host with each of its addresses.
+    async fn addresses(&self, endpoint: &Endpoint) -> Result<Vec<Endpoint>, Why> {
+        let Place::Tcp(host) = &endpoint.at else { return Ok(vec![endpoint.clone()]) };
+        let found = within(self.timeout, async {
+            tokio::net::lookup_host((host.as_str(), endpoint.port)).await.map_err(Why::Io)
+        });
+        let found: Vec<_> = found.await?.collect();
+        let found = if self.shuffled { shuffled(found) } else { found };
+        let at = |address: SocketAddr| Place::Tcp(address.ip().to_string());
+        Ok(found.into_iter().map(|a| Endpoint { at: at(a), ..endpoint.clone() }).collect())
+    }
+
+    /// One address, in each way of encryption that may be tried.
+    async fn dial_address(
+        &self,
+        endpoint: &Endpoint,
+        tls: Option<&Arc<ClientConfig>>,
+    ) -> Result<Session, Why> {
+        let local = matches!(endpoint.at, Place::Socket(_));
+        let ways: &[bool] = match self.encryption {
+            _ if local => &[false],
+            Encryption::Disable => &[false],
+            Encryption::Allow => &[false, true],
+            Encryption::Prefer => &[true, false],
+            Encryption::Require => &[true],
+        };
+        let mut last = None;
+        for &encrypt in ways {
+            let tls = tls.filter(|_| encrypt);
+            match within(self.timeout, self.dial_once(endpoint, tls)).await {
+                Ok(session) => return Ok(session),
+                // What another way of encryption may mend: a rule of the server's that wants it,
+                // a certificate that is not trusted.
+                Err(why) => {
+                    let mends = match &why {
+                        Why::Driver(error) => match error.code() {
+                            Some(code) => *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
+                            None => encrypt && !error.is_closed(),
+                        },
+                        _ => false,
+                    };
+                    // That there is no TLS says less than why there is nothing without it.
+                    last = Some(last.filter(|_| matches!(why, Why::NoTls)).unwrap_or(why));
+                    if !mends {
+                        break;
+                    }
+                }
+            }
         }
-        if config.get_dbname().is_none() {
-            let user = config.get_user().unwrap_or_default().to_owned();
-            config.dbname(env("PGDATABASE").as_deref().unwrap_or(&user));
-        }
-        if config.get_password().is_none()
-            && let Some(password) = env("PGPASSWORD").or_else(|| from_passfile(&config, &env))
-        {
+        Err(last.unwrap_or(Why::NoTls))
+    }
+
+    async fn dial_once(
+        &self,
+        endpoint: &Endpoint,
+        tls: Option<&Arc<ClientConfig>>,
+    ) -> Result<Session, Why> {
+        let heard = Arc::new(Heard::default());
+        let mut config = self.config.clone();
+        if let Some(password) = &endpoint.password {
             config.password(password);
         }
-        config.application_name("taxi").connect_timeout(CONNECT_TIMEOUT);
-        let roots = roots.or_else(|| env("PGSSLROOTCERT")).map(PathBuf::from);
-        let mode = mode.or_else(|| env("PGSSLMODE")).unwrap_or_else(|| "prefer".to_owned());
-        let tls = match mode.as_str() {
-            "disable" => None,
-            "allow" | "prefer" => {
-                config.ssl_mode(SslMode::Prefer);
-                Some((Verify::Nothing, roots))
-            }
-            "require" => {
-                config.ssl_mode(SslMode::Require);
-                Some((Verify::Nothing, roots))
-            }
-            "verify-ca" | "verify-full" => {
-                config.ssl_mode(SslMode::Require);
-                Some((Verify::Full, roots))
-            }
-            other => return Err(ConnectError::SslMode(other.to_owned())),
+        let mut socket = reach(self, endpoint).await.map_err(Why::Io)?;
+        let tls = match tls {
+            Some(tls) if has_tls(self, &mut socket).await.map_err(Why::Io)? => Some(tls),
+            Some(_) if self.encryption != Encryption::Prefer => return Err(Why::NoTls),
+            _ => None,
         };
-        if tls.is_none() {
-            config.ssl_mode(SslMode::Disable);
-        }
-        Ok(Self { config, tls })
-    }
-
-    /// Host, port and database, for people: no user, no password.
-    pub fn place(&self) -> String {
-        let host = match self.config.get_hosts().first() {
-            Some(Host::Tcp(host)) => host.clone(),
-            Some(Host::Unix(path)) => path.display().to_string(),
-            None => "localhost".to_owned(),
-        };
-        let port = self.config.get_ports().first().copied().unwrap_or(5432);
-        format!("{host}:{port}/{}", self.config.get_dbname().unwrap_or_default())
-    }
-
-    /// Its password, wherever that comes from: to be hidden.
-    pub fn password(&self) -> Option<String> {
-        let password = self.config.get_password()?;
-        Some(String::from_utf8_lossy(password).into_owned())
-    }
-
-    pub(super) async fn connect(&self) -> Result<Session, ConnectError> {
-        let refused = |source| ConnectError::Refused { place: self.place(), source };
-        if let Some((verify, roots)) = &self.tls {
-            let tls = connector(*verify, roots.as_deref())?;
-            let (client, connection) = self.config.connect(tls.clone()).await.map_err(refused)?;
+        let client = if let Some(tls) = tls {
+            config.ssl_mode(SslMode::Require);
+            let connector = Tls::new(tls, &endpoint.host, Some(Arc::clone(&heard)));
+            let connected = config.connect_raw(socket, connector).await;
+            let (client, connection) = connected.map_err(Why::Driver)?;
             tokio::spawn(async move { log_end(connection.await) });
-            Ok(Session { client, tls: Some(tls) })
+            client
         } else {
-            let (client, connection) = self.config.connect(NoTls).await.map_err(refused)?;
+            let socket = Listened::new(socket, Arc::clone(&heard));
+            let connected = config.connect_raw(socket, NoTls).await;
+            let (client, connection) = connected.map_err(Why::Driver)?;
             tokio::spawn(async move { log_end(connection.await) });
-            Ok(Session { client, tls: None })
+            client
+        };
+        let (target, endpoint, tls) = (self.clone(), endpoint.clone(), tls.cloned());
+        Ok(Session { client, target, heard, endpoint, tls })
+    }
+}
+
+async fn within<T>(
+    limit: Option<Duration>,
+    work: impl Future<Output = Result<T, Why>>,
+) -> Result<T, Why> {
+    match limit {
+        Some(limit) => {
+            let done = tokio::time::timeout(limit, work).await;
+            done.unwrap_or(Err(Why::TimedOut(limit)))
         }
+        None => work.await,
+    }
+}
+
+/// A socket to an address.
+async fn reach(target: &Target, endpoint: &Endpoint) -> io::Result<Socket> {
+    match &endpoint.at {
+        Place::Socket(folder) => Ok(Socket::Unix(unix(folder, endpoint.port).await?)),
+        Place::Tcp(address) => {
+            let stream = TcpStream::connect((address.as_str(), endpoint.port)).await?;
+            tune(target, &stream)?;
+            Ok(Socket::Tcp(stream))
+        }
+    }
+}
+
+fn tune(target: &Target, stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let socket = SockRef::from(stream);
+    if let Some(alive) = target.keepalive {
+        let mut tries = TcpKeepalive::new();
+        if let Some(idle) = alive.idle {
+            tries = tries.with_time(idle);
+        }
+        if let Some(interval) = alive.interval {
+            tries = tries.with_interval(interval);
+        }
+        if let Some(count) = alive.count {
+            tries = tries.with_retries(count);
+        }
+        socket.set_tcp_keepalive(&tries)?;
+    }
+    #[cfg(target_os = "linux")]
+    if let Some(limit) = target.user_timeout {
+        socket.set_tcp_user_timeout(Some(limit))?;
+    }
+    Ok(())
+}
+
+async fn unix(folder: &str, port: u16) -> io::Result<UnixStream> {
+    let path = format!("{folder}/.s.PGSQL.{port}");
+    match path.strip_prefix('@') {
+        Some(name) => abstract_socket(name),
+        None => UnixStream::connect(&path)
+            .await
+            .map_err(|error| io::Error::new(error.kind(), format!("{error} (the socket {path})"))),
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn abstract_socket(name: &str) -> io::Result<UnixStream> {
+    use std::os::linux::net::SocketAddrExt;
+    let address = std::os::unix::net::SocketAddr::from_abstract_name(name)?;
+    let stream = std::os::unix::net::UnixStream::connect_addr(&address)?;
+    stream.set_nonblocking(true)?;
+    UnixStream::from_std(stream)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn abstract_socket(_: &str) -> io::Result<UnixStream> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "this system has no such sockets"))
+}
+
+/// The code that asks a server for TLS.
+const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
+
+/// Whether TLS may begin on a socket.
+async fn has_tls(target: &Target, socket: &mut Socket) -> io::Result<bool> {
+    if target.direct_tls {
+        return Ok(true);
+    }
+    socket.write_all(&SSL_REQUEST).await?;
+    // One byte and no more: what follows must come from inside TLS.
+    Ok(socket.read_u8().await? == b'S')
+}
+
+/// Makes TLS lines for the driver, listened to.
+struct Tls {
+    config: MakeRustlsConnect,
+    name: String,
+    heard: Option<Arc<Heard>>,
+}
+
+impl Tls {
+    fn new(config: &Arc<ClientConfig>, host: &str, heard: Option<Arc<Heard>>) -> Self {
+        let mut config = ClientConfig::clone(config);
+        let named = ServerName::try_from(host.to_owned()).is_ok();
+        // No certificate bears such a name: where one must, it is refused for that.
+        let name = if named { host.to_owned() } else { "name.invalid".to_owned() };
+        config.enable_sni &= named;
+        Self { config: MakeRustlsConnect::new(config), name, heard }
+    }
+}
+
+type Rustls = <MakeRustlsConnect as MakeTlsConnect<Socket>>::TlsConnect;
+type RustlsStream = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
+
+impl TlsConnect<Socket> for Tls {
+    type Stream = Listened<RustlsStream>;
+    type Error = Box<dyn std::error::Error + Send + Sync>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Stream, Self::Error>> + Send>>;
+
+    fn connect(mut self, socket: Socket) -> Self::Future {
+        Box::pin(async move {
+            let config = &mut self.config;
+            let tls: Rustls = MakeTlsConnect::<Socket>::make_tls_connect(config, &self.name)?;
+            let stream = tls.connect(socket).await?;
+            Ok(Listened::new(stream, self.heard.unwrap_or_default()))
+        })
+    }
+}
+
+/// Whether a session is of the kind that is wanted; decided before anything is set in it.
+async fn suits(session: &Session, wanted: Wanted) -> Result<(), Why> {
+    if wanted == Wanted::Any {
+        return Ok(());
+    }
+    let ask = "SELECT pg_catalog.pg_is_in_recovery(), \
+               pg_catalog.current_setting('default_transaction_read_only')";
+    let rows = session.client.simple_query(ask).await.map_err(Why::Driver)?;
+    let row = rows.iter().find_map(|message| match message {
+        tokio_postgres::SimpleQueryMessage::Row(row) => Some((row.get(0), row.get(1))),
+        _ => None,
+    });
+    let (standby, read_only) = row.unwrap_or_default();
+    let (standby, read_only) = (standby == Some("t"), read_only == Some("on"));
+    match wanted {
+        Wanted::ReadWrite if standby || read_only => Err(Why::Session("session is read-only")),
+        Wanted::ReadOnly if !standby && !read_only => Err(Why::Session("session is not read-only")),
+        Wanted::Primary if standby => Err(Why::Session("server is in hot standby mode")),
+        Wanted::Standby if !standby => Err(Why::Session("server is not in hot standby mode")),
+        _ => Ok(()),
     }
 }
 
@@ -220,141 +532,5 @@ impl Target {
 fn log_end(ended: Result<(), tokio_postgres::Error>) {
     if let Err(error) = ended {
         tracing::debug!("the connection to Postgres ended: {error}");
-    }
-}
-
-/// A URL or string of settings without the two that the driver does not know, and these.
-fn split(url: &str) -> Result<(String, Option<String>, Option<String>), ConnectError> {
-    let (mut mode, mut roots) = (None, None);
-    let mut ours = |name: &str, value: &str| {
-        let kept = match name {
-            "sslmode" => &mut mode,
-            "sslrootcert" => &mut roots,
-            _ => return false,
-        };
-        *kept = Some(value.to_owned());
-        true
-    };
-    let rest = if url.contains("://") {
-        let mut parsed = Url::parse(url).map_err(|error| ConnectError::Url(error.to_string()))?;
-        if !matches!(parsed.scheme(), "postgres" | "postgresql") {
-            return Err(ConnectError::Url(format!("its scheme is '{}'", parsed.scheme())));
-        }
-        // The others stay as they are written: the driver reads %20 and no plus sign.
-        let query = parsed.query().unwrap_or_default().to_owned();
-        let others = query.split('&').filter(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            !pair.is_empty() && !ours(name, value)
-        });
-        let others = others.collect::<Vec<_>>().join("&");
-        parsed.set_query((!others.is_empty()).then_some(others.as_str()));
-        parsed.to_string()
-    } else {
-        let parts = url.split_whitespace().filter(|part| match part.split_once('=') {
-            Some((name, value)) => !ours(name, value.trim_matches('\'')),
-            None => true,
-        });
-        parts.collect::<Vec<_>>().join(" ")
-    };
-    Ok((rest, mode, roots))
-}
-
-/// The password that the password file has for this target
-/// (<https://www.postgresql.org/docs/current/libpq-pgpass.html>).
-fn from_passfile(config: &Config, env: &impl Fn(&str) -> Option<String>) -> Option<String> {
-    let path = env("PGPASSFILE")
-        .map(PathBuf::from)
-        .or_else(|| Some(Path::new(&env("HOME")?).join(".pgpass")))?;
-    let text = std::fs::read_to_string(&path).ok()?;
-    let open =
-        std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&path).ok()?.permissions());
-    if open & 0o077 != 0 {
-        tracing::warn!("{} is not used: others may read it (chmod 600 mends that)", path.display());
-        return None;
-    }
-    let host = match config.get_hosts().first()? {
-        Host::Tcp(host) => host.clone(),
-        Host::Unix(_) => "localhost".to_owned(),
-    };
-    let port = config.get_ports().first().copied().unwrap_or(5432).to_string();
-    let wanted = [host.as_str(), &port, config.get_dbname()?, config.get_user()?];
-    text.lines().filter(|line| !line.starts_with('#')).find_map(|line| {
-        let fields = passfile_fields(line);
-        let [first @ .., password] = fields.as_slice() else {
-            return None;
-        };
-        let fits = first.len() == 4
-            && first.iter().zip(wanted).all(|(field, wanted)| field == "*" || field == wanted);
-        fits.then(|| password.clone())
-    })
-}
-
-/// The fields of a line, `\:` and `\\` undone.
-fn passfile_fields(line: &str) -> Vec<String> {
-    let mut fields = vec![String::new()];
-    let mut characters = line.chars();
-    while let Some(character) = characters.next() {
-        match character {
-            ':' if fields.len() < 5 => fields.push(String::new()),
-            '\\' => fields.last_mut().into_iter().for_each(|field| field.extend(characters.next())),
-            other => fields.last_mut().into_iter().for_each(|field| field.push(other)),
-        }
-    }
-    fields
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn target(url: Option<&str>, env: &[(&str, &str)]) -> Result<Target, String> {
-        let found = |name: &str| env.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
-        Target::resolve_with(url, found).map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn a_url_or_the_environment_names_the_database() {
-        let place = |url, env: &[_]| target(url, env).unwrap().place();
-        assert_eq!(place(Some("postgres://u:p@h:5433/d?sslmode=require"), &[]), "h:5433/d");
-        assert_eq!(place(Some("host=h dbname=d user=u sslmode=disable"), &[]), "h:5432/d");
-        assert_eq!(place(None, &[("PGHOST", "h"), ("PGUSER", "u")]), "h:5432/u");
-        assert_eq!(place(Some("postgres://h"), &[("PGDATABASE", "d")]), "h:5432/d");
-        assert_eq!(place(None, &[("PGDATABASE", "d"), ("PGPORT", "1")]), "localhost:1/d");
-    }
-
-    #[test]
-    fn what_is_not_understood_is_refused_without_the_password() {
-        let secret = "postgres://u:secret@h:x/d";
-        for url in
-            [secret, "mysql://u:secret@h/d", "postgres://u:secret@h/d?sslmode=no", "nonsense"]
-        {
-            let error = target(Some(url), &[]).unwrap_err();
-            assert!(!error.contains("secret"), "{error}");
-        }
-        assert!(target(None, &[]).unwrap_err().contains("DATABASE_URL"));
-    }
-
-    #[test]
-    fn a_target_shows_no_password() {
-        let shown = format!("{:?}", target(Some("postgres://u:secret@h/d"), &[]).unwrap());
-        assert!(!shown.contains("secret"), "{shown}");
-    }
-
-    #[test]
-    fn the_password_file_is_read_as_libpq_reads_it() {
-        use std::os::unix::fs::PermissionsExt;
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("pass");
-        std::fs::write(&path, "# c\nother:*:*:*:no\nh:5432:d:u:a\\:b\\\\c\n*:*:*:*:last\n")
-            .unwrap();
-        let env = [("PGPASSFILE", path.to_str().unwrap())];
-        let password = || {
-            let target = target(Some("postgres://u@h/d"), &env).unwrap();
-            target.config.get_password().map(|bytes| String::from_utf8_lossy(bytes).into_owned())
-        };
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
-        assert_eq!(password().as_deref(), Some("a:b\\c"));
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
-        assert_eq!(password(), None);
     }
 }

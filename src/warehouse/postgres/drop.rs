@@ -9,7 +9,7 @@ use super::ledger::LEDGER;
 use super::load::{lock_table, patiently};
 use super::names::{Names, first_day, literal};
 use super::transaction::execute;
-use super::{PostgresError, Warehouse, foreign};
+use super::{PostgresError, Warehouse, foreign, locks};
 
 impl Warehouse {
     /// Takes a month out: its partition, its rows set aside, its row in the ledger, all at once
@@ -22,14 +22,16 @@ impl Warehouse {
         let mut session = self.target().connect().await?;
         let names = self.names(file);
         let dropped = {
+            let watcher = locks::Watcher::of(&session);
             let work = drop(&mut session, &names, file);
             tokio::select! {
                 dropped = work => Some(dropped),
                 () = progress.cancelled() => None,
+                never = watcher.watch() => match never {},
             }
         };
         match dropped {
-            Some(dropped) => dropped,
+            Some(dropped) => dropped.map_err(|error| session.explain(error)),
             None => {
                 session.cancel().await;
                 Err(PostgresError::Interrupted)
@@ -44,10 +46,8 @@ async fn drop(
     file: TripFile,
 ) -> Result<Vec<String>, PostgresError> {
     foreign::refuse_table(&session.client, names).await?;
-    let begun = session.client.transaction().await;
-    let mut transaction = begun.map_err(PostgresError::at("beginning"))?;
-    let month = literal(&names.qualified(&names.partition));
-    let lock = format!("SELECT pg_advisory_xact_lock(hashtextextended({month}, 0))");
+    let mut transaction = session.begin().await?;
+    let lock = locks::advisory(&names.qualified(&names.partition));
     execute(&transaction, "waiting for a load of the month", &lock).await?;
 
     let has_ledger = has_ledger(&transaction, names).await?;
@@ -79,10 +79,7 @@ async fn drop(
             if has_ledger {
                 foreign::refuse_in_place(attempt, names, file.colour).await?;
             }
-            let drop = format!(
-                "DROP TABLE IF EXISTS {}; SET LOCAL lock_timeout = 0",
-                names.qualified(&names.partition)
-            );
+            let drop = format!("DROP TABLE IF EXISTS {}", names.qualified(&names.partition));
             execute(attempt, "dropping the month", &drop).await
         })
         .await?;

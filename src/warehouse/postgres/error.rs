@@ -4,6 +4,7 @@ use crate::flow::{Failure, Retry};
 use crate::trip::TripFile;
 
 use super::ConnectError;
+use super::wire::LastWord;
 
 /// Why a month could not be loaded into Postgres.
 #[derive(Debug, thiserror::Error)]
@@ -67,17 +68,44 @@ pub enum PostgresError {
     /// Readers held the table the whole time.
     #[error(
         "{table} was in use for {seconds} s, so its months could not be changed: they are as they \
-         were. Is a long query or an open transaction reading it?"
+         were. {}. Is a long query or an open transaction reading it?", who(held.as_deref())
     )]
     Busy {
         /// The table.
         table: String,
         /// How long it was tried.
         seconds: u64,
+        /// What was waited for, and who held it.
+        held: Option<String>,
+    },
+    /// Others held what a step needs for longer than the session waits.
+    #[error(
+        "Postgres, {step}: waited too long, nothing was changed. {}. Try again later; \
+         options=-c lock_timeout=1h in the connection string waits longer than 10 minutes",
+        who(held.as_deref())
+    )]
+    Locked {
+        /// What was being done.
+        step: &'static str,
+        /// What was waited for, and who held it.
+        held: Option<String>,
+    },
+    /// The server ended the session.
+    #[error("Postgres, {step}: {}. The server ended the connection: nothing was changed", word.message)]
+    Ended {
+        /// What was being done.
+        step: &'static str,
+        /// Its last word.
+        word: LastWord,
     },
     /// The run was told to stop.
     #[error("interrupted")]
     Interrupted,
+}
+
+fn who(held: Option<&str>) -> String {
+    let held = held.unwrap_or("a lock that others had");
+    format!("It waited for {held}")
 }
 
 /// What the server says, without the driver's own words.
@@ -100,6 +128,10 @@ fn advice(source: &tokio_postgres::Error) -> &'static str {
         Some(&SqlState::READ_ONLY_SQL_TRANSACTION) => {
             ". The server or the role is read-only: name the primary server"
         }
+        Some(&SqlState::UNTRANSLATABLE_CHARACTER) => {
+            ". The database's encoding has no such letter: load into a database that has them all \
+             (CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0)"
+        }
         None if source.is_closed() => ". The server went away: nothing was loaded",
         _ => "",
     }
@@ -121,8 +153,9 @@ impl Failure for PostgresError {
     fn retry(&self) -> Retry {
         let passing = match self {
             Self::Connect(error) => return error.retry(),
+            Self::Ended { word, .. } => passes(&word.code),
             Self::Query { source, .. } => match source.code() {
-                Some(code) => passes(code),
+                Some(code) => passes(code) || is_race(source, code),
                 // No word of the server.
                 None => broke(source),
             },
@@ -134,6 +167,13 @@ impl Failure for PostgresError {
     fn is_interruption(&self) -> bool {
         matches!(self, Self::Interrupted)
     }
+}
+
+/// Whether another session made the same thing at the same moment: the next try finds it.
+fn is_race(source: &tokio_postgres::Error, code: &SqlState) -> bool {
+    let made = [SqlState::DUPLICATE_TABLE, SqlState::DUPLICATE_SCHEMA, SqlState::DUPLICATE_OBJECT];
+    let in_catalog = || source.as_db_error().and_then(|error| error.schema()) == Some("pg_catalog");
+    made.contains(code) || *code == SqlState::UNIQUE_VIOLATION && in_catalog()
 }
 
 /// Whether an error is that of a broken connection, and not of what was sent over it.
@@ -161,6 +201,8 @@ pub(super) fn passes(code: &SqlState) -> bool {
             SqlState::CRASH_SHUTDOWN,
             SqlState::CANNOT_CONNECT_NOW,
             SqlState::TOO_MANY_CONNECTIONS,
+            SqlState::IDLE_SESSION_TIMEOUT,
+            SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
             SqlState::LOCK_NOT_AVAILABLE,
         ]
         .contains(code)

@@ -11,7 +11,7 @@ use crate::warehouse::Holding;
 
 use super::ledger::{self, LEDGER};
 use super::names::{Names, quoted};
-use super::{PostgresError, Warehouse, foreign};
+use super::{PostgresError, Warehouse, foreign, locks};
 
 impl Warehouse {
     /// What the ledger and the table have of a colour, earliest month first. Makes nothing.
@@ -50,12 +50,14 @@ impl Warehouse {
     ) -> Result<Option<Sums>, PostgresError> {
         let session = self.target().connect().await?;
         let names = self.names(file);
+        let watcher = locks::Watcher::of(&session);
         let counted = tokio::select! {
             counted = count(&session.client, &names, file.colour) => Some(counted),
             () = progress.cancelled() => None,
+            never = watcher.watch() => match never {},
         };
         match counted {
-            Some(counted) => counted,
+            Some(counted) => counted.map_err(|error| session.explain(error)),
             None => {
                 session.cancel().await;
                 Err(PostgresError::Interrupted)

@@ -1,11 +1,12 @@
 //! The ledger: what was loaded, from what, when.
 
 use tokio_postgres::GenericClient;
+use tokio_postgres::types::ToSql;
 
 use crate::trip::{Colour, Month, Provenance};
 
 use super::PostgresError;
-use super::names::{Names, first_day, literal, quoted};
+use super::names::{Names, first_day, quoted};
 
 /// The table of the ledger.
 pub(super) const LEDGER: &str = "loads";
@@ -107,14 +108,17 @@ pub(super) async fn all(
     Ok(months.collect())
 }
 
-/// The statement that writes a month's row.
-pub(super) fn write(names: &Names, month: &Provenance, lake_object: Option<&str>) -> String {
-    let optional = |text: Option<&str>| text.map_or_else(|| "NULL".to_owned(), literal);
-    format!(
+/// Writes a month's row.
+pub(super) async fn write(
+    client: &impl GenericClient,
+    names: &Names,
+    month: &Provenance,
+    lake_object: Option<&str>,
+) -> Result<(), PostgresError> {
+    let sql = format!(
         "INSERT INTO {schema}.{LEDGER} (table_name, colour, month, rows, source, etag, source_sha256,
                 schema_digest, rules_digest, lake_object, loaded_at, program, provenance)
-         VALUES ({table}, {colour}, {day}, {rows}, {source}, {etag}, {sha}, {schema_digest},
-                 {rules_digest}, {lake}, clock_timestamp(), {program}, {json})
+         VALUES ($1, $2, {day}, $3, $4, $5, $6, $7, $8, $9, clock_timestamp(), $10, $11)
          ON CONFLICT (table_name, month) DO UPDATE SET
             colour = excluded.colour, rows = excluded.rows, source = excluded.source,
             etag = excluded.etag, source_sha256 = excluded.source_sha256,
@@ -122,17 +126,21 @@ pub(super) fn write(names: &Names, month: &Provenance, lake_object: Option<&str>
             lake_object = excluded.lake_object, loaded_at = excluded.loaded_at,
             program = excluded.program, provenance = excluded.provenance",
         schema = quoted(&names.schema),
-        table = literal(&names.table),
-        colour = literal(month.colour.as_str()),
         day = first_day(month.month),
-        rows = month.counts.rows_kept,
-        source = literal(&month.source.address),
-        etag = optional(month.source.etag.as_deref()),
-        sha = literal(&month.source.sha256.to_string()),
-        schema_digest = literal(&month.schema_digest.to_string()),
-        rules_digest = literal(&month.rules_digest.to_string()),
-        lake = optional(lake_object),
-        program = literal(&month.program),
-        json = literal(&serde_json::to_string(month).unwrap_or_default()),
-    )
+    );
+    let values: [&(dyn ToSql + Sync); 11] = [
+        &names.table,
+        &month.colour.as_str(),
+        &(month.counts.rows_kept as i64),
+        &month.source.address,
+        &month.source.etag,
+        &month.source.sha256.to_string(),
+        &month.schema_digest.to_string(),
+        &month.rules_digest.to_string(),
+        &lake_object,
+        &month.program,
+        &serde_json::to_string(month).unwrap_or_default(),
+    ];
+    let written = client.execute(&sql, &values).await;
+    written.map(|_| ()).map_err(PostgresError::at("writing the ledger"))
 }

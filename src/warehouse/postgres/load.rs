@@ -2,26 +2,21 @@
 
 use std::time::{Duration, Instant};
 
-use tokio_postgres::{Client, GenericClient, Transaction};
+use tokio_postgres::{GenericClient, Transaction};
 
 use crate::flow::Progress;
 use crate::trip::{Colour, Provenance, TripFile};
 use crate::warehouse::Loaded;
 
 use super::connection::Session;
-use super::names::{
-    LONGEST_NAME, LONGEST_TABLE, Names, columns_declared, first_day, literal, quoted,
-};
+use super::names::{LONGEST_NAME, LONGEST_TABLE, Names, columns_declared, first_day, quoted};
 use super::transaction::{Batches, execute, fill};
-use super::{PostgresError, Target, columns, foreign, index, ledger, quarantine, views};
+use super::{PostgresError, Target, columns, foreign, index, ledger, locks, quarantine, views};
 
 /// How long a swap waits for the readers of the table before it lets them pass and tries anew.
 /// Less than the second after which the server looks for deadlocks: a reader that goes from a
 /// month to the table is never broken off.
 pub(super) const LOCK_TIMEOUT: Duration = Duration::from_millis(900);
-
-/// How long it tries.
-const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A Postgres database, and the schema in it that months are loaded into.
 #[derive(Debug, Clone)]
@@ -94,15 +89,15 @@ impl Warehouse {
     }
 
     /// Makes the schema and the ledger where they are missing.
-    pub(super) async fn make_schema(&self, client: &Client) -> Result<(), PostgresError> {
-        make_schema(client, &self.schema).await
+    pub(super) async fn make_schema(&self, session: &mut Session) -> Result<(), PostgresError> {
+        make_schema(session, &self.schema).await
     }
 
     /// What the ledger says of a month that is loaded.
     pub async fn known(&self, file: TripFile) -> Result<Option<Provenance>, PostgresError> {
         let names = Names::of(file, &self.schema, self.table.as_deref());
-        let session = self.target.connect().await?;
-        prepare(&session.client, &names, file.colour).await?;
+        let mut session = self.target.connect().await?;
+        prepare(&mut session, &names, file.colour).await?;
         ledger::known(&session.client, &names, file.month).await
     }
 
@@ -124,24 +119,29 @@ impl Warehouse {
         let names = Names::of(load.file, &self.schema, self.table.as_deref());
         let mut session = self.target.connect().await.map_err(PostgresError::from)?;
         let replaced = {
+            let watcher = locks::Watcher::of(&session);
             let work = replace(&mut session, &names, load, batches, proof, progress);
             tokio::select! {
                 replaced = work => Some(replaced),
                 () = progress.cancelled() => None,
+                never = watcher.watch() => match never {},
             }
         };
         let Some(replaced) = replaced else {
             session.cancel().await;
             return Err(PostgresError::Interrupted.into());
         };
-        let loaded = replaced?;
+        let loaded = replaced.map_err(|stopped| match stopped {
+            Stopped::ByPostgres(error) => session.explain(error).into(),
+            Stopped::ByProof(error) => error,
+        })?;
         if loaded != Loaded::Unchanged {
             // The month is in: what follows serves those who ask, and may fail without harm.
             let analyze = format!("ANALYZE {}", names.qualified(&names.partition));
             if let Err(error) = session.client.batch_execute(&analyze).await {
                 tracing::warn!("{}: cannot be analysed: {error}", load.file);
             }
-            if let Err(error) = views::make(&mut session.client, &self.schema).await {
+            if let Err(error) = views::make(&mut session, &self.schema).await {
                 tracing::warn!("{}: {error}", load.file);
             }
         }
@@ -149,26 +149,50 @@ impl Warehouse {
     }
 }
 
+/// Why a month is not replaced.
+enum Stopped<E> {
+    ByPostgres(PostgresError),
+    /// What was copied is not what it should have been.
+    ByProof(E),
+}
+
+impl<E> From<PostgresError> for Stopped<E> {
+    fn from(error: PostgresError) -> Self {
+        Self::ByPostgres(error)
+    }
+}
+
 /// Makes the schema and the ledger where they are missing, and refuses a table of others.
-async fn prepare(client: &Client, names: &Names, colour: Colour) -> Result<(), PostgresError> {
-    make_schema(client, &names.schema).await?;
-    foreign::refuse_table(client, names).await?;
-    foreign::refuse_in_place(client, names, colour).await
+async fn prepare(
+    session: &mut Session,
+    names: &Names,
+    colour: Colour,
+) -> Result<(), PostgresError> {
+    make_schema(session, &names.schema).await?;
+    foreign::refuse_table(&session.client, names).await?;
+    foreign::refuse_in_place(&session.client, names, colour).await
 }
 
-async fn make_schema(client: &Client, schema: &str) -> Result<(), PostgresError> {
-    let quiet = "SET client_min_messages = warning";
-    client.batch_execute(quiet).await.map_err(PostgresError::at("setting up"))?;
+async fn make_schema(session: &mut Session, schema: &str) -> Result<(), PostgresError> {
+    if has_ledger(&session.client, schema).await? {
+        return ledger::refuse_foreign(&session.client, schema).await;
+    }
+    let transaction = session.begin().await?;
     // Two loads at once must not both make it.
-    let lock = "SELECT pg_advisory_lock(hashtextextended('nyc_taxi_etl.schema', 0))";
-    let unlock = "SELECT pg_advisory_unlock(hashtextextended('nyc_taxi_etl.schema', 0))";
-    client.batch_execute(lock).await.map_err(PostgresError::at("waiting for the schema"))?;
-    let made = make_missing(client, schema).await;
-    client.batch_execute(unlock).await.map_err(PostgresError::at("leaving the schema"))?;
-    made
+    let lock = locks::advisory("nyc_taxi_etl.schema");
+    execute(&transaction, "waiting for the schema", &lock).await?;
+    make_missing(&transaction, schema).await?;
+    transaction.commit().await.map_err(PostgresError::at("making the schema"))
 }
 
-async fn make_missing(client: &Client, schema: &str) -> Result<(), PostgresError> {
+async fn has_ledger(client: &impl GenericClient, schema: &str) -> Result<bool, PostgresError> {
+    let sql = "SELECT FROM pg_class WHERE oid = to_regclass($1)";
+    let ledger = format!("{}.{}", quoted(schema), quoted(ledger::LEDGER));
+    let found = client.query_opt(sql, &[&ledger]).await;
+    Ok(found.map_err(PostgresError::at("looking at the ledger"))?.is_some())
+}
+
+async fn make_missing(client: &impl GenericClient, schema: &str) -> Result<(), PostgresError> {
     let step = || PostgresError::at("making the schema");
     let there = client
         .query_opt("SELECT FROM pg_namespace WHERE nspname = $1", &[&schema])
@@ -178,11 +202,10 @@ async fn make_missing(client: &Client, schema: &str) -> Result<(), PostgresError
         let sql = format!("CREATE SCHEMA {}", quoted(schema));
         client.batch_execute(&sql).await.map_err(step())?;
     }
-    let sql = "SELECT FROM pg_class WHERE oid = to_regclass($1)";
-    let ledger = format!("{}.{}", quoted(schema), quoted(ledger::LEDGER));
-    match client.query_opt(sql, &[&ledger]).await.map_err(step())? {
-        Some(_) => ledger::refuse_foreign(client, schema).await,
-        None => ledger::make(client, schema).await,
+    if has_ledger(client, schema).await? {
+        ledger::refuse_foreign(client, schema).await
+    } else {
+        ledger::make(client, schema).await
     }
 }
 
@@ -193,19 +216,17 @@ async fn replace<E: From<PostgresError>>(
     batches: Batches,
     proof: impl Future<Output = Result<Proven, E>>,
     progress: &Progress,
-) -> Result<Loaded, E> {
+) -> Result<Loaded, Stopped<E>> {
     let file = load.file;
-    prepare(&session.client, names, file.colour).await?;
+    prepare(session, names, file.colour).await?;
     if agrees(&session.client, names, load).await? {
         return Ok(Loaded::Unchanged);
     }
     let indexes = index::statements(&session.client, names).await?;
     let of_users = columns::of_users(&session.client, names, file.colour).await?;
 
-    let begun = session.client.transaction().await;
-    let mut transaction = begun.map_err(PostgresError::at("beginning"))?;
-    let month = literal(&names.qualified(&names.partition));
-    let lock = format!("SELECT pg_advisory_xact_lock(hashtextextended({month}, 0))");
+    let mut transaction = session.begin().await?;
+    let lock = locks::advisory(&names.qualified(&names.partition));
     execute(&transaction, "waiting for another load of the month", &lock).await?;
     // The other load may have done it all.
     if agrees(&transaction, names, load).await? {
@@ -222,7 +243,7 @@ async fn replace<E: From<PostgresError>>(
     let (table, columns) = (names.qualified(&names.new), columns::list(file.colour));
     let copy = format!("COPY {table} ({columns}) FROM STDIN (FORMAT binary, FREEZE)");
     let loaded = fill(&transaction, &copy, batches, progress).await?;
-    let Proven { provenance, quarantine } = proof.await?;
+    let Proven { provenance, quarantine } = proof.await.map_err(Stopped::ByProof)?;
     let kept = provenance.counts.rows_kept;
     if loaded != kept {
         return Err(PostgresError::Unbalanced { file, loaded, kept }.into());
@@ -233,8 +254,7 @@ async fn replace<E: From<PostgresError>>(
     quarantine::replace(&transaction, names, file.month, quarantine, &provenance).await?;
 
     swap_in(&mut transaction, names, file).await?;
-    let row = ledger::write(names, &provenance, load.lake_object);
-    execute(&transaction, "writing the ledger", &row).await?;
+    ledger::write(&transaction, names, &provenance, load.lake_object).await?;
     transaction.commit().await.map_err(PostgresError::at("committing"))?;
     Ok(Loaded::Replaced(loaded))
 }
@@ -269,23 +289,35 @@ pub(super) async fn patiently(
     step: impl AsyncFn(&Transaction<'_>) -> Result<(), PostgresError>,
 ) -> Result<(), PostgresError> {
     let began = Instant::now();
+    let patience = locks::limit(transaction).await?;
+    let mut told = locks::Told::default();
     let mut pause = Duration::from_millis(50);
     loop {
         let attempt = transaction.savepoint("swap").await;
         let attempt = attempt.map_err(PostgresError::at("swapping the month in"))?;
         match step(&attempt).await {
             Ok(()) => {
-                return attempt.commit().await.map_err(PostgresError::at("swapping the month in"));
+                let done = async {
+                    let limit = format!("SET LOCAL lock_timeout = {}", patience.as_millis());
+                    attempt.batch_execute(&limit).await?;
+                    attempt.commit().await
+                };
+                return done.await.map_err(PostgresError::at("swapping the month in"));
             }
-            Err(error) if error.is_blocked() && began.elapsed() < PATIENCE => {
+            Err(error) if error.is_blocked() && began.elapsed() < patience => {
                 attempt.rollback().await.map_err(PostgresError::at("letting readers pass"))?;
+                if let Some(held) = locks::holders(transaction, names).await? {
+                    told.tell(&held);
+                }
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(Duration::from_secs(5));
             }
             Err(error) if error.is_blocked() => {
+                attempt.rollback().await.map_err(PostgresError::at("letting readers pass"))?;
                 return Err(PostgresError::Busy {
                     table: format!("{}.{}", names.schema, names.table),
                     seconds: began.elapsed().as_secs(),
+                    held: locks::holders(transaction, names).await?,
                 });
             }
             Err(error) => return Err(error),
@@ -299,9 +331,9 @@ pub(super) async fn lock_table(
     names: &Names,
 ) -> Result<(), PostgresError> {
     let lock = format!(
-        "SET LOCAL lock_timeout = {}; SELECT pg_advisory_xact_lock(hashtextextended({}, 0))",
+        "SET LOCAL lock_timeout = {}; {}",
         LOCK_TIMEOUT.as_millis(),
-        literal(&names.qualified(&names.table))
+        locks::advisory(&names.qualified(&names.table))
     );
     execute(transaction, "waiting for the table", &lock).await
 }
@@ -336,8 +368,7 @@ async fn swap(
     let swap = format!(
         "DROP TABLE IF EXISTS {partition};
          ALTER TABLE {new} RENAME TO {name};
-         ALTER TABLE {parent} ATTACH PARTITION {partition} FOR VALUES FROM ({first}) TO ({last});
-         SET LOCAL lock_timeout = 0",
+         ALTER TABLE {parent} ATTACH PARTITION {partition} FOR VALUES FROM ({first}) TO ({last})",
         new = names.qualified(&names.new),
         name = quoted(&names.partition),
     );

@@ -15,9 +15,10 @@ pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// A text constant, quoted.
+/// A text constant, quoted so that it is read the same under any setting of the server.
 pub(super) fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
+    let mark = if text.contains('\\') { "E" } else { "" };
+    format!("{mark}'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 
 /// The names of one month in a schema.
@@ -92,6 +93,7 @@ mod tests {
     fn names_are_always_quoted() {
         assert_eq!(quoted("a\"b"), "\"a\"\"b\"");
         assert_eq!(literal("it's"), "'it''s'");
+        assert_eq!(literal("a\\'; DROP"), "E'a\\\\''; DROP'");
         let file = TripFile::new(Colour::Green, "2020-01".parse().unwrap());
         let names = Names::of(file, "nyc taxi", None);
         assert_eq!(names.qualified(&names.partition), "\"nyc taxi\".\"green_trips_2020_01\"");

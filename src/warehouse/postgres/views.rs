@@ -1,14 +1,15 @@
 //! What makes the tables pleasant to ask: descriptions, and one view over the taxis.
 
+use tokio_postgres::Transaction;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, Transaction};
 
 use crate::schema::{self, COLUMNS};
 use crate::trip::Colour;
 
-use super::PostgresError;
+use super::connection::Session;
 use super::load::LOCK_TIMEOUT;
 use super::names::{Names, literal, quoted, trips, type_name};
+use super::{PostgresError, locks};
 
 /// The view over yellow and green.
 const VIEW: &str = "trips";
@@ -31,15 +32,15 @@ pub(super) fn comments(names: &Names, colour: Colour) -> String {
 
 /// Makes the view over those of the two tables that are there, where its name is free and
 /// where it is not as it should be.
-pub(super) async fn make(client: &mut Client, schema: &str) -> Result<(), PostgresError> {
+pub(super) async fn make(session: &mut Session, schema: &str) -> Result<(), PostgresError> {
     let step = || PostgresError::at("making the view trips");
     let place = format!("{}.{}", quoted(schema), quoted(VIEW));
-    let mut transaction = client.transaction().await.map_err(step())?;
+    let mut transaction = session.begin().await?;
     // Of two loads that end at once, the second sees the table of the first.
     let lock = format!(
-        "SET LOCAL lock_timeout = {}; SELECT pg_advisory_xact_lock(hashtextextended({}, 0))",
+        "SET LOCAL lock_timeout = {}; {}",
         LOCK_TIMEOUT.as_millis(),
-        literal(&place)
+        locks::advisory(&place)
     );
     transaction.batch_execute(&lock).await.map_err(step())?;
     let Some(view) = wanted(&transaction, schema, &place).await.map_err(step())? else {

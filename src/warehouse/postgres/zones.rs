@@ -7,7 +7,7 @@ use crate::trip::SourceFacts;
 
 use super::names::{literal, quoted};
 use super::transaction::{Batches, execute, fill};
-use super::{PostgresError, Warehouse};
+use super::{PostgresError, Warehouse, locks};
 
 const TABLE: &str = "zones";
 
@@ -23,7 +23,7 @@ impl Warehouse {
         rows: Batches,
     ) -> Result<bool, PostgresError> {
         let mut session = self.target().connect().await?;
-        self.make_schema(&session.client).await?;
+        self.make_schema(&mut session).await?;
         let table = format!("{}.{}", quoted(self.schema()), quoted(TABLE));
         let mark = format!("{MARK} {}", source.sha256);
         match comment(&session.client, &table).await? {
@@ -31,14 +31,13 @@ impl Warehouse {
             Some(comment) if !comment.starts_with(MARK) => return Ok(false),
             _ => {}
         }
-        let begun = session.client.transaction().await;
-        let transaction = begun.map_err(PostgresError::at("beginning"))?;
+        let transaction = session.begin().await?;
         let make = format!(
-            "SELECT pg_advisory_xact_lock(hashtextextended({}, 0));
+            "{};
              CREATE TABLE IF NOT EXISTS {table} (location_id smallint PRIMARY KEY, borough text,
                 zone text, service_zone text);
              DELETE FROM {table}; COMMENT ON TABLE {table} IS {}",
-            literal(&table),
+            locks::advisory(&table),
             literal(&mark)
         );
         execute(&transaction, "making the zones", &make).await?;

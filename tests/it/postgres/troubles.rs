@@ -97,7 +97,7 @@ async fn rows_that_the_server_does_not_count_as_the_lake_does_are_not_loaded() {
              BEGIN RETURN CASE WHEN random() < 0.1 THEN NULL ELSE NEW END; END $$;
              CREATE FUNCTION set_trap() RETURNS event_trigger LANGUAGE plpgsql AS $$
              BEGIN EXECUTE 'CREATE TRIGGER t BEFORE INSERT ON nyc_taxi.green_trips_2020_01_new
-                            FOR EACH ROW EXECUTE FUNCTION swallow()'; END $$;
+                            FOR EACH ROW EXECUTE FUNCTION public.swallow()'; END $$;
              CREATE EVENT TRIGGER trap ON ddl_command_end WHEN TAG IN ('CREATE TABLE')
                     EXECUTE FUNCTION set_trap()",
         )
