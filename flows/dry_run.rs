@@ -3,7 +3,6 @@
 use nyc_taxi_etl::config::Tools;
 use nyc_taxi_etl::flow::Run;
 use nyc_taxi_etl::inspect::{Facts, Plan, Stores, Survey};
-use nyc_taxi_etl::trip::Month;
 use serde_json::json;
 
 use crate::cli::Output;
@@ -17,7 +16,7 @@ pub(crate) async fn dry_run(
     tools: &Tools,
     output: Output,
 ) -> Result<Exit, Error> {
-    let files = flow.months().files(Month::current())?;
+    let files = flow.files(tools.settings())?;
     let (way, warehouses) = flow.way(tools.settings());
     let stores = Stores::open(tools, &warehouses);
     let mut colours: Vec<_> = files.iter().map(|file| file.colour).collect();

@@ -4,7 +4,7 @@
 use nyc_taxi_etl::config::{Parameters, ParentParameters, Settings, Tools};
 use nyc_taxi_etl::flow::{Run, RunReport};
 use nyc_taxi_etl::inspect::Way;
-use nyc_taxi_etl::trip::Month;
+use nyc_taxi_etl::trip::{Month, TripFile};
 use nyc_taxi_etl::warehouse::WarehouseKind;
 use schemars::{Schema, schema_for};
 use serde::de::DeserializeOwned;
@@ -96,6 +96,18 @@ impl Flow {
         }
     }
 
+    /// The months it is asked for, once it is known that the source can be read for them.
+    pub(crate) fn files(&self, settings: &Settings) -> Result<Vec<TripFile>, Error> {
+        let files = self.months().files(Month::current())?;
+        match self {
+            Self::EtlWebToGcs(_) | Self::EtlParentFlow(_) => settings.check_source(&files, true)?,
+            Self::IngestData(_) => settings.check_source(&files, false)?,
+            // These read the lake.
+            Self::EtlGcsToBq(_) | Self::EtlGcsToPostgres(_) => {}
+        }
+        Ok(files)
+    }
+
     /// The way its months go, and the warehouses at its end.
     pub(crate) fn way(&self, settings: &Settings) -> (Way, Vec<WarehouseKind>) {
         match self {
@@ -111,7 +123,7 @@ impl Flow {
 
     /// Runs it.
     pub(crate) async fn run(&self, run: &Run, tools: &Tools) -> Result<RunReport, Error> {
-        let files = self.months().files(Month::current())?;
+        let files = self.files(tools.settings())?;
         Ok(match self {
             Self::EtlWebToGcs(_) => etl_web_to_gcs::etl_web_to_gcs(run, tools, &files).await,
             Self::EtlGcsToBq(_) => etl_gcs_to_bq::etl_gcs_to_bq(run, tools, &files).await?,

@@ -120,7 +120,9 @@ async fn execute(args: ExecuteArgs, listener: Arc<dyn Listener>) -> Result<Exit,
 async fn prepare(execution: &Execution, options: &Options) -> Result<(Flow, Tools), Error> {
     let flow = Flow::named(execution.flow(), execution.parameters().clone())?;
     flow.months().files(Month::current())?;
-    let tools = Tools::new(Settings::resolve_with(options, &ServerBlocks).await?)?;
+    let settings = Settings::resolve_with(options, &ServerBlocks).await?;
+    flow.files(&settings)?;
+    let tools = Tools::new(settings)?;
     Ok((flow, tools))
 }
 

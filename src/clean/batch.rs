@@ -37,7 +37,7 @@ impl Default for Rejects {
     }
 }
 
-fn item(nullable: bool) -> Arc<Field> {
+pub(super) fn item(nullable: bool) -> Arc<Field> {
     Arc::new(Field::new("element", DataType::Utf8, nullable))
 }
 

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 
 use crate::flow::{Failure, Retry, out_of_room};
 use crate::schema::HeaderError;
-use crate::trip::TripFile;
+use crate::trip::{TripFile, UnsupportedFormat};
 
 /// Why a month could not be cleaned. None of these gets better by itself.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +29,51 @@ pub enum CleanError {
         what: &'static str,
         /// What the decoder says.
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The text is not CSV.
+    #[error("{container} of {file} is not CSV inside: it is {found}")]
+    NotCsv {
+        /// The month.
+        file: TripFile,
+        /// What was opened: `the file` or `the gzip file`.
+        container: &'static str,
+        /// What it is instead.
+        found: UnsupportedFormat,
+    },
+    /// The header has bytes that no text has.
+    #[error(
+        "the header of {file} has bytes of 0: it is not a file of trips, or it is damaged. Check \
+         the address"
+    )]
+    BinaryHeader {
+        /// The month.
+        file: TripFile,
+    },
+    /// A Parquet file of a kind that is not read.
+    #[error("the Parquet file of {file} {what}. {remedy}")]
+    UnsupportedParquet {
+        /// The month.
+        file: TripFile,
+        /// What it is or has: `is encrypted`.
+        what: String,
+        /// What to do about it.
+        remedy: &'static str,
+    },
+    /// A column that takes more memory than a run may have.
+    #[error(
+        "the column '{column}' of {file} takes {size} MB to read at once, and at most {limit} MB \
+         are read: its pages are too large. Write the file again with smaller pages, for example \
+         with pyarrow.parquet.write_table(table, path)"
+    )]
+    PageTooLarge {
+        /// The month.
+        file: TripFile,
+        /// The column as spelled in the file.
+        column: String,
+        /// What its largest page and its dictionary take, in mebibytes.
+        size: u64,
+        /// The limit in mebibytes.
+        limit: u64,
     },
     /// A record without an end.
     #[error(
@@ -155,7 +200,16 @@ impl CleanError {
 
     /// Whether the bytes themselves are at fault, so that keeping them is of no use.
     pub const fn is_damage(&self) -> bool {
-        matches!(self, Self::Damaged { .. } | Self::Empty { .. } | Self::RecordTooLong { .. })
+        matches!(
+            self,
+            Self::Damaged { .. }
+                | Self::Empty { .. }
+                | Self::NotCsv { .. }
+                | Self::BinaryHeader { .. }
+                | Self::UnsupportedParquet { .. }
+                | Self::PageTooLarge { .. }
+                | Self::RecordTooLong { .. }
+        )
     }
 }
 

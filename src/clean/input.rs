@@ -3,21 +3,15 @@
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use flate2::bufread::MultiGzDecoder;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
-    ParquetRecordBatchReaderBuilder,
-};
 
 use super::CleanError;
+use super::gzip::Members;
+use super::parquet_file::{Batches, ParquetFile, UnreadColumns};
 use super::records::{End, field_text, last_cut, record_end, split_fields};
 use super::text::Piece;
 use crate::flow::Progress;
-use crate::schema::{self, Kind};
 use crate::trip::{Format, TripFile};
 
 /// How much text a piece holds, in bytes: about 80,000 records, which become a row group.
@@ -25,12 +19,6 @@ const PIECE: usize = 8 << 20;
 
 /// The most records a piece of text holds: where they are tiny, they are many.
 const RECORDS: usize = 1 << 18;
-
-/// The most rows a piece of a Parquet file holds, and the fewest.
-const ROWS: std::ops::RangeInclusive<u64> = 1 << 8..=1 << 16;
-
-/// How much a piece of a Parquet file may hold, in bytes without compression.
-const BATCH: u64 = 32 << 20;
 
 /// The longest record that is read, in bytes; a longer one means that this is no trip file.
 const LONGEST_RECORD: usize = 16 << 20;
@@ -43,6 +31,8 @@ pub(super) struct Input {
     /// The names of its columns, as spelled.
     pub(super) names: Vec<String>,
     pub(super) rest: Rest,
+    /// The columns that are read for rows set aside alone.
+    pub(super) unread: Option<UnreadColumns>,
 }
 
 /// What comes after the header.
@@ -58,17 +48,21 @@ pub(super) enum Part {
 }
 
 impl Input {
-    /// Opens a file of a known format; a text that is given is read in its place.
+    /// Opens a file of a known format; a text that is given is read in its place. What has to
+    /// be written again to be read is put in `folder`.
     pub(super) fn open(
         file: TripFile,
         path: &Path,
         format: Format,
         text: Option<Text>,
+        folder: &Path,
         progress: &Progress,
     ) -> Result<Self, CleanError> {
         let open = || File::open(path).map_err(|source| CleanError::io("read", path, source));
         if format == Format::Parquet {
-            return Self::open_parquet(file, path, open()?, progress);
+            let ParquetFile { names, batches, unread } =
+                ParquetFile::open(file, path, open()?, folder, progress)?;
+            return Ok(Self { names, rest: Rest::Rows(batches), unread });
         }
         let inner = match text {
             Some(text) => text,
@@ -76,7 +70,7 @@ impl Input {
         };
         let counted = Counted { inner, progress: progress.clone() };
         let reader: Text = if format == Format::CsvGz {
-            Box::new(MultiGzDecoder::new(BufReader::with_capacity(1 << 18, counted)))
+            Box::new(Members::new(BufReader::with_capacity(1 << 18, counted)))
         } else {
             Box::new(counted)
         };
@@ -84,64 +78,14 @@ impl Input {
             file,
             path: path.to_owned(),
             reader,
+            compressed: format == Format::CsvGz,
             carry: Vec::new(),
             lines_before: 0,
             ended: false,
         };
         let names = pieces.header()?;
-        Ok(Self { names, rest: Rest::Text(pieces) })
+        Ok(Self { names, rest: Rest::Text(pieces), unread: None })
     }
-
-    fn open_parquet(
-        file: TripFile,
-        path: &Path,
-        opened: File,
-        progress: &Progress,
-    ) -> Result<Self, CleanError> {
-        let size = opened.metadata().map_err(|source| CleanError::io("read", path, source))?.len();
-        let damaged = |source: parquet::errors::ParquetError| CleanError::Damaged {
-            file,
-            what: "Parquet",
-            source: Box::new(source),
-        };
-        let found =
-            ArrowReaderMetadata::load(&opened, ArrowReaderOptions::new()).map_err(damaged)?;
-        let wanted = ArrowReaderOptions::new().with_schema(with_dictionaries(file, found.schema()));
-        let metadata = ArrowReaderMetadata::try_new(Arc::clone(found.metadata()), wanted);
-        let metadata = metadata.map_err(damaged)?;
-        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(opened, metadata);
-        let names = builder.schema().fields().iter().map(|field| field.name().clone()).collect();
-        let rows = builder.metadata().file_metadata().num_rows() as u64;
-        let groups = builder.metadata().row_groups().iter();
-        let bytes: u64 = groups.map(|group| group.total_byte_size().max(0) as u64).sum();
-        let batch = (BATCH / (bytes / rows.max(1)).max(1)).clamp(*ROWS.start(), *ROWS.end());
-        let reader = builder.with_batch_size(batch as usize).build().map_err(damaged)?;
-        let batches =
-            Batches { file, reader, rows_before: 0, rows, size, progress: progress.clone() };
-        Ok(Self { names, rest: Rest::Rows(batches) })
-    }
-}
-
-/// The schema of a file with its texts as dictionaries, as they are stored: flags and bases
-/// are few, and each is then looked at once and not in every row; and a long text of a column
-/// that nobody knows is in memory once.
-fn with_dictionaries(file: TripFile, schema: &Schema) -> SchemaRef {
-    let known = schema::columns(file.colour);
-    let is_text = |field: &Field| {
-        let name = field.name().trim().to_lowercase();
-        let kind = known.iter().find(|column| column.is_called(&name)).map(|column| column.kind);
-        matches!(field.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
-            && kind.is_none_or(|kind| matches!(kind, Kind::Text | Kind::Base | Kind::Flag))
-    };
-    let fields = schema.fields().iter().map(|field| {
-        if is_text(field) {
-            let dictionary = DataType::Dictionary(DataType::Int32.into(), DataType::Utf8.into());
-            Arc::new(field.as_ref().clone().with_data_type(dictionary))
-        } else {
-            Arc::clone(field)
-        }
-    });
-    Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone()))
 }
 
 impl Rest {
@@ -159,6 +103,7 @@ pub(super) struct Pieces {
     file: TripFile,
     path: PathBuf,
     reader: Text,
+    compressed: bool,
     /// What was read beyond the last cut.
     carry: Vec<u8>,
     lines_before: u64,
@@ -169,13 +114,15 @@ impl Pieces {
     /// Reads the header: the first line that is not blank.
     fn header(&mut self) -> Result<Vec<String>, CleanError> {
         let mut buffer = vec![0; 1 << 16];
+        let read = self.fill(&mut buffer, 0)?;
+        self.carry.extend_from_slice(&buffer[..read]);
+        self.check_format()?;
         let mut at = 0;
         loop {
+            at += marks(&self.carry[at..]);
             match record_end(&self.carry[at..], self.ended) {
                 End::At { content, next, wellformed } if next > 0 => {
-                    let start =
-                        if at == 0 && self.carry.starts_with(b"\xef\xbb\xbf") { 3 } else { at };
-                    let record = &self.carry[start..(at + content).max(start)];
+                    let record = &self.carry[at..at + content];
                     let blank = record.trim_ascii().is_empty();
                     let mut ranges = Vec::new();
                     split_fields(record, wellformed, &mut ranges);
@@ -189,19 +136,42 @@ impl Pieces {
                     if record.contains(&b'\r') {
                         return Err(CleanError::LineEnds { file: self.file });
                     }
+                    if record.contains(&0) {
+                        return Err(CleanError::BinaryHeader { file: self.file });
+                    }
                     if !blank {
                         self.carry.drain(..at);
                         return Ok(names);
                     }
                 }
                 End::At { .. } => return Err(CleanError::Empty { file: self.file }),
-                End::Beyond if self.carry.len() > LONGEST_RECORD => return Err(self.too_long()),
+                End::Beyond if self.carry.len() > LONGEST_RECORD => {
+                    return Err(if memchr::memchr(b'\r', &self.carry[at..]).is_some() {
+                        CleanError::LineEnds { file: self.file }
+                    } else {
+                        self.too_long()
+                    });
+                }
                 End::Beyond => {
                     let read = self.fill(&mut buffer, 0)?;
                     self.carry.extend_from_slice(&buffer[..read]);
                 }
             }
         }
+    }
+
+    /// What came is looked at before any of it is taken for a header: a name and an address
+    /// say nothing of what was compressed.
+    fn check_format(&self) -> Result<(), CleanError> {
+        if self.carry.is_empty() {
+            return Err(CleanError::Empty { file: self.file });
+        }
+        let first = &self.carry[..self.carry.len().min(Format::FIRST_BYTES)];
+        Format::sniff_text(first).map_err(|found| CleanError::NotCsv {
+            file: self.file,
+            container: if self.compressed { "the gzip file" } else { "the file" },
+            found,
+        })
     }
 
     fn too_long(&self) -> CleanError {
@@ -268,39 +238,15 @@ impl Pieces {
     }
 }
 
-/// The rows of a Parquet file in batches.
-pub(super) struct Batches {
-    file: TripFile,
-    reader: ParquetRecordBatchReader,
-    rows_before: u64,
-    rows: u64,
-    size: u64,
-    progress: Progress,
-}
-
-impl Batches {
-    fn next(&mut self) -> Result<Option<Part>, CleanError> {
-        let damaged = |source: Box<dyn std::error::Error + Send + Sync>| CleanError::Damaged {
-            file: self.file,
-            what: "Parquet",
-            source,
-        };
-        match self.reader.next() {
-            None if self.rows_before == self.rows => Ok(None),
-            None => Err(damaged(
-                format!("its footer promises {} rows, it has {}", self.rows, self.rows_before)
-                    .into(),
-            )),
-            Some(Err(source)) => Err(damaged(Box::new(source))),
-            Some(Ok(batch)) => {
-                let rows_before = self.rows_before;
-                self.rows_before += batch.num_rows() as u64;
-                let share = batch.num_rows() as u64 * self.size / self.rows.max(1);
-                self.progress.advance(share);
-                Ok(Some(Part::Rows { batch, rows_before }))
-            }
-        }
+/// How long the byte order marks are that begin a text. Programs that take one for a letter
+/// write another before it, or write it again as the three letters of its bytes.
+fn marks(text: &[u8]) -> usize {
+    const MARKS: [&[u8]; 2] = [b"\xef\xbb\xbf", b"\xc3\xaf\xc2\xbb\xc2\xbf"];
+    let mut at = 0;
+    while let Some(mark) = MARKS.iter().find(|mark| text[at..].starts_with(mark)) {
+        at += mark.len();
     }
+    at
 }
 
 /// A reader that tells how far it is.

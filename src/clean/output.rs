@@ -8,6 +8,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema};
 use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::arrow::arrow_writer::{
     ArrowColumnChunk, ArrowRowGroupWriterFactory, ArrowWriterOptions, compute_leaves,
 };
@@ -19,10 +20,17 @@ use parquet::schema::types::ColumnPath;
 use polars::prelude::DataFrame;
 
 use super::line::Encode;
+use super::parquet_file::UnreadColumns;
 use super::{CleanError, Rejects, bridge};
 use crate::trip::{Digest, Provenance, quarantine};
 
 type Sink = BufWriter<File>;
+
+/// The most bytes of rows set aside that wait to be written as a row group.
+const ROW_GROUP: usize = 32 << 20;
+
+/// How many rows set aside are completed in one pass over the pages that have them.
+const COMPLETED_AT_ONCE: usize = 1 << 14;
 
 /// The file of trips in the making. Row groups are encoded by whoever has the rows, on any
 /// thread, and appended in order.
@@ -174,7 +182,35 @@ impl QuarantineWriter {
             }
         };
         self.rows += rows.num_rows() as u64;
-        writer.write(rows).map_err(|source| CleanError::writing(&self.path, source))
+        writer.write(rows).map_err(|source| CleanError::writing(&self.path, source))?;
+        // Rows of any length may be set aside.
+        if writer.in_progress_size() > ROW_GROUP {
+            writer.flush().map_err(|source| CleanError::writing(&self.path, source))?;
+        }
+        Ok(())
+    }
+
+    /// The same rows with the fields of columns that were not read with the others.
+    pub(super) fn completed(self, unread: UnreadColumns) -> Result<Self, CleanError> {
+        if self.rows == 0 {
+            return Ok(self);
+        }
+        let (path, header) = (self.path.clone(), self.header.clone());
+        let partial = path.with_extension("partial");
+        self.close()?;
+        let renamed = std::fs::rename(&path, &partial);
+        renamed.map_err(|source| CleanError::io("write", &partial, source))?;
+        let opened = File::open(&partial);
+        let opened = opened.map_err(|source| CleanError::io("read", &partial, source))?;
+        let rejected = ParquetRecordBatchReaderBuilder::try_new(opened)?;
+        let completer = unread.completer()?;
+        let mut completed = Self::new(path, header);
+        for rejected in rejected.with_batch_size(COMPLETED_AT_ONCE).build()? {
+            completer.complete(&rejected?, |rows| completed.append(rows))?;
+        }
+        let removed = std::fs::remove_file(&partial);
+        removed.map_err(|source| CleanError::io("write", &partial, source))?;
+        Ok(completed)
     }
 
     /// Closes the file; its path and digest, none where no row was set aside, and the rows.

@@ -106,7 +106,7 @@ struct Through {
 impl Opened {
     fn new(job: &Job, text: Option<Text>, progress: &Progress) -> Result<Self, CleanError> {
         let file = job.file;
-        let input = Input::open(file, &job.input, job.format, text, progress)?;
+        let input = Input::open(file, &job.input, job.format, text, &job.folder, progress)?;
         let mapping = Mapping::of(file, &input.names)?;
         if job.refuse_new_columns && !mapping.unknown.is_empty() {
             let names = mapping.unknown.join(", ");
@@ -124,17 +124,21 @@ impl Opened {
         mut write: impl FnMut(E::Encoded) -> Result<(), CleanError>,
     ) -> Result<Through, CleanError> {
         let file = job.file;
-        let quarantine = job.folder.join(format!("{}.quarantine.parquet", file.stem()));
-        let mut quarantine = QuarantineWriter::new(quarantine, self.input.names);
+        let place = job.folder.join(format!("{}.quarantine.parquet", file.stem()));
+        let Input { names, rest, unread } = self.input;
+        let mut quarantine = QuarantineWriter::new(place, names);
         let mut counts = Counts::default();
         let workers = job.workers.unwrap_or_else(cores).clamp(1, MOST_WORKERS);
         let judge = Judge::new(file, schema::columns(file.colour), &job.rules);
         let line = Line { judge, encoder, mapping: &self.mapping, file };
-        line.run(self.input.rest, workers, progress, |done| {
+        line.run(rest, workers, progress, |done| {
             counts.add(&done.counts);
             quarantine.append(&done.rejects)?;
             done.trips.map_or(Ok(()), &mut write)
         })?;
+        if let Some(unread) = unread {
+            quarantine = quarantine.completed(unread)?;
+        }
         let (quarantine, quarantined) = quarantine.close()?;
         let provenance = Provenance {
             colour: file.colour,

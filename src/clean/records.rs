@@ -49,10 +49,11 @@ pub(super) fn record_end(text: &[u8], last: bool) -> End {
 
 #[inline]
 fn line_end(text: &[u8], newline: usize, wellformed: bool) -> End {
-    let content = match text[..newline] {
-        [.., b'\r'] => newline - 1,
-        _ => newline,
-    };
+    let mut content = newline;
+    // Text mode writes CR CR LF for a CR LF that was there.
+    while content > 0 && text[content - 1] == b'\r' {
+        content -= 1;
+    }
     End::At { content, next: (newline + 1).min(text.len()), wellformed }
 }
 
@@ -69,8 +70,14 @@ fn quoted_end(text: &[u8], newline: usize, last: bool) -> End {
             }
             match window.get(at) {
                 Some(b',' | b'\n') => {}
-                Some(b'\r') if window.get(at + 1).is_none_or(|byte| *byte == b'\n') => {
-                    at = (at + 1).min(window.len());
+                Some(b'\r') => {
+                    let returns = window[at..].iter().take_while(|byte| **byte == b'\r').count();
+                    match window.get(at + returns) {
+                        Some(b'\n') => at += returns,
+                        None if cut => return End::Beyond,
+                        None => at = window.len(),
+                        Some(_) => return line_end(text, newline, false),
+                    }
                 }
                 Some(_) => return line_end(text, newline, false),
                 None if cut => return End::Beyond,
@@ -187,6 +194,11 @@ mod tests {
     }
 
     #[test]
+    fn carriage_returns_before_a_line_end_are_part_of_it() {
+        assert_eq!(plain("a,b\r\r\nc,\"d\"\r\r\ne,\r\r"), [["a", "b"], ["c", "d"], ["e", ""]]);
+    }
+
+    #[test]
     fn records_end_at_either_line_end_and_at_the_end_of_the_text() {
         assert_eq!(plain("a,b\r\nc,d\ne,"), [["a", "b"], ["c", "d"], ["e", ""]]);
         assert_eq!(plain("\r\n\n"), [[""], [""]]);
@@ -239,7 +251,7 @@ mod tests {
 
     fn messy() -> impl Strategy<Value = Vec<u8>> {
         let piece = prop_oneof![
-            3 => Just("a"), 3 => Just(","), 2 => Just("\n"), 1 => Just("\r\n"), 3 => Just("\""),
+            3 => Just("a"), 3 => Just(","), 2 => Just("\n"), 1 => Just("\r\n"), 1 => Just("\r\r\n"), 3 => Just("\""),
             1 => Just("\"\""), 1 => Just("\",\""), 1 => Just("\"\n\""),
         ];
         proptest::collection::vec(piece, 0..200).prop_map(|pieces| pieces.concat().into_bytes())
@@ -268,7 +280,8 @@ mod tests {
             let (mut at, mut bytes) = (0, 0);
             while at < text.len() {
                 let End::At { content, next, .. } = record_end(&text[at..], true) else { panic!() };
-                prop_assert!(next > 0 && content <= next && next - content <= 2);
+                prop_assert!(next > 0 && content <= next);
+                prop_assert!(text[at + content..at + next].iter().all(|b| matches!(b, b'\r' | b'\n')));
                 bytes += next;
                 at += next;
             }

@@ -17,6 +17,7 @@ mod parameters;
 mod parent;
 mod secret;
 mod settings;
+mod source_conflict;
 mod tools;
 mod wrong;
 
@@ -32,4 +33,5 @@ pub use parameters::{ColourList, MonthList, ParameterError, Parameters, own_befo
 pub use parent::ParentParameters;
 pub use secret::{Credentials, MASK, Reference, Secret, SecretError};
 pub use settings::Settings;
+pub use source_conflict::SourceConflict;
 pub use tools::Tools;

@@ -112,6 +112,17 @@ impl Source {
         Ok(Address::Local(vec![PathBuf::from(address.strip_prefix("file://").unwrap_or(address))]))
     }
 
+    /// Whether it has another place for each colour: an address without `{colour}` has not; in
+    /// a folder the names of the files tell.
+    pub fn tells_colours(&self) -> bool {
+        let Self::Template(template) = self else {
+            return true;
+        };
+        let of = |colour| TripFile::new(colour, Month::known(2020, 1)).fill(template);
+        let is_folder = of(Colour::Green) == *template;
+        is_folder || of(Colour::Green) != of(Colour::Yellow)
+    }
+
     /// Whether a month that the source does not have should be there: within the source's
     /// known range, a missing month is a failure; beyond it, it is not published yet.
     pub fn should_have(&self, file: TripFile, this_month: Month) -> bool {
@@ -248,6 +259,18 @@ mod tests {
         assert_eq!(address("/x/{year}/{colour}-{month}.csv", file), "/x/2020/green-01.csv");
         assert_eq!(address("file:///x/{year}-{month}.csv", file), "/x/2020-01.csv");
         assert_eq!(address("http://h:1/{color}/{year}-{month}", file), "http://h:1/green/2020-01");
+    }
+
+    #[test]
+    fn an_address_without_the_colour_is_the_same_for_all() {
+        let tells = |source: &str| source.parse::<Source>().unwrap().tells_colours();
+        for source in ["web", "raw", "./trips", "trips/", "http://h/{color}/{year}-{month}"] {
+            assert!(tells(source), "{source}");
+        }
+        for source in ["http://h/{year}-{month}.csv", "/x/{year}-{month}.csv", "file:///x/{month}/"]
+        {
+            assert!(!tells(source), "{source}");
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use tokio::io::AsyncWriteExt;
 use url::Url;
 
 use crate::flow::{Progress, retry_after};
-use crate::trip::{Digest, Format, Hashing, SourceFacts};
+use crate::trip::{Digest, Format, Hashing, SourceFacts, UnsupportedFormat};
 
 use super::FetchError;
 use super::address::shown;
@@ -63,7 +63,7 @@ impl<'a> Files<'a> {
     }
 
     /// What the bytes are, by how they begin.
-    fn sniff(&self) -> Result<Result<Format, &'static str>, FetchError> {
+    fn sniff(&self) -> Result<Result<Format, UnsupportedFormat>, FetchError> {
         let reading = |source| FetchError::io("read", &self.bytes, source);
         let mut first = Vec::with_capacity(FIRST_BYTES);
         let opened = std::fs::File::open(&self.bytes).map_err(reading)?;

@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::flow::{Failure, Retry, bytes, out_of_room};
+use crate::trip::UnsupportedFormat;
 
 use super::{SpoolError, UnknownSource};
 
@@ -51,12 +52,12 @@ pub enum FetchError {
         status: u16,
     },
     /// The body is something else.
-    #[error("{address} gives no trip file: what comes is {found}. Check the address")]
+    #[error("{address} is not a file of trips: it is {found}")]
     NotATripFile {
         /// The address asked.
         address: String,
-        /// What it seems to be.
-        found: &'static str,
+        /// What it is instead.
+        found: UnsupportedFormat,
     },
     /// The body is not as long as announced.
     #[error("{address} gave {got} bytes of {announced}: the connection broke or the server lies")]

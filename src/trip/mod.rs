@@ -15,7 +15,7 @@ pub mod quarantine;
 pub use colour::{Colour, UnknownColour};
 pub use digest::{Digest, Hashing};
 pub use file::TripFile;
-pub use format::Format;
+pub use format::{Format, UnsupportedFormat};
 pub use item::Item;
 pub use month::{Month, MonthError, Months};
 pub use provenance::{Counts, Provenance, SourceFacts};

@@ -1,5 +1,8 @@
 //! Files that are not what they should be, each whole in a folder.
 
+mod formats;
+mod parquet_files;
+
 use std::io::Write;
 use std::sync::Arc;
 
@@ -154,7 +157,7 @@ fn files_without_a_single_line_are_refused_with_a_sentence() {
     let empty = [Vec::new(), b"\n\r\n\n".to_vec(), gzip(b""), gzip(b"\n")];
     let errors = empty.map(|bytes| clean(bytes).failure());
     insta::assert_snapshot!(errors.join("\n"), @"
-    in/green_tripdata_2020-01.csv gives no trip file: what comes is empty. Check the address
+    in/green_tripdata_2020-01.csv is not a file of trips: it is empty. Check the address
     the file of green 2020-01 is empty: not even a header is in it
     the file of green 2020-01 is empty: not even a header is in it
     the file of green 2020-01 is empty: not even a header is in it
@@ -179,13 +182,13 @@ fn damaged_files_are_refused_with_a_sentence() {
     let damaged = [cut, spoiled, checksum, length, short, followed, page];
     let errors = damaged.map(|bytes| clean(bytes).failure());
     insta::assert_snapshot!(errors.join("\n"), @"
-    the Parquet file of green 2020-01 is damaged (Parquet error: Invalid Parquet file. Corrupt footer): nothing of it was used. Run again to fetch it anew
+    the Parquet file of green 2020-01 is damaged (it is cut short: there is no footer at its end): nothing of it was used. Run again to fetch it anew
     the Parquet file of green 2020-01 is damaged (Parquet argument error: External: corrupt gzip stream does not have a matching checksum): nothing of it was used. Run again to fetch it anew
     the gzip file of green 2020-01 is damaged (corrupt gzip stream does not have a matching checksum): nothing of it was used. Run again to fetch it anew
     the gzip file of green 2020-01 is damaged (corrupt gzip stream does not have a matching checksum): nothing of it was used. Run again to fetch it anew
     the gzip file of green 2020-01 is damaged (unexpected end of file): nothing of it was used. Run again to fetch it anew
-    the gzip file of green 2020-01 is damaged (unexpected end of file): nothing of it was used. Run again to fetch it anew
-    green 2020-01 has no pickup time among its columns (<!DOCTYPE html><html><body>Back soon</body></html>): is this a file of green trips?
+    the gzip file of green 2020-01 is damaged (it is followed by bytes that are not gzip): nothing of it was used. Run again to fetch it anew
+    the gzip file of green 2020-01 is not CSV inside: it is an HTML page. Check the address
     ");
 }
 

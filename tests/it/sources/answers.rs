@@ -117,13 +117,13 @@ async fn what_is_no_trip_file_is_named_and_asked_for_once() {
         assert_eq!(served.web.requests().len(), 1);
     }
     insta::assert_snapshot!(errors.join("\n"), @"
-    http://host/green/2020-01 gives no trip file: what comes is empty. Check the address
-    http://host/green/2020-01 gives no trip file: what comes is an HTML page. Check the address
-    http://host/green/2020-01 gives no trip file: what comes is an XML answer. Check the address
-    http://host/green/2020-01 gives no trip file: what comes is a JSON answer. Check the address
-    http://host/green/2020-01 gives no trip file: what comes is a zip archive. Check the address
-    http://host/green/2020-01 gives no trip file: what comes is text in UTF-16. Check the address
-    http://host/green/2020-01 gives no trip file: what comes is binary. Check the address
+    http://host/green/2020-01 is not a file of trips: it is empty. Check the address
+    http://host/green/2020-01 is not a file of trips: it is an HTML page. Check the address
+    http://host/green/2020-01 is not a file of trips: it is an XML document. Check the address
+    http://host/green/2020-01 is not a file of trips: it is a JSON document. Check the address
+    http://host/green/2020-01 is not a file of trips: it is a zip archive. Unpack it and use the CSV or Parquet file inside
+    http://host/green/2020-01 is not a file of trips: it is text in UTF-16. Convert it to UTF-8, for example with iconv
+    http://host/green/2020-01 is not a file of trips: it is binary, in a format that is not known here. Check the address
     ");
 }
 

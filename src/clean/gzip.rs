@@ -1,0 +1,121 @@
+//! Decompresses gzip: members one after the other, with the padding that tapes and blocks
+//! leave behind them.
+
+use std::io::{self, BufRead, Read};
+
+use flate2::bufread::GzDecoder;
+
+/// Reads the text of every member. Bytes of 0 after a member are padding, as for `gzip` and
+/// Python; anything else that is not a member is damage.
+pub(super) struct Members<R: BufRead> {
+    state: State<R>,
+}
+
+enum State<R: BufRead> {
+    Member(Box<GzDecoder<R>>),
+    Between(R),
+    Ended,
+}
+
+/// What follows a member is not gzip.
+#[derive(Debug, thiserror::Error)]
+#[error("it is followed by bytes that are not gzip")]
+struct TrailingBytes;
+
+impl<R: BufRead> Members<R> {
+    pub(super) fn new(inner: R) -> Self {
+        Self { state: State::Member(Box::new(GzDecoder::new(inner))) }
+    }
+
+    /// Skips padding: whether another member follows.
+    fn more(inner: &mut R) -> io::Result<bool> {
+        loop {
+            let ahead = inner.fill_buf()?;
+            let padding = ahead.iter().take_while(|byte| **byte == 0).count();
+            match ahead.get(padding) {
+                Some(0x1f) => {
+                    inner.consume(padding);
+                    return Ok(true);
+                }
+                Some(_) => return Err(io::Error::new(io::ErrorKind::InvalidData, TrailingBytes)),
+                None if ahead.is_empty() => return Ok(false),
+                None => inner.consume(padding),
+            }
+        }
+    }
+}
+
+impl<R: BufRead> Read for Members<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        loop {
+            // An error leaves the state behind in which it came: the next read gives it again.
+            match std::mem::replace(&mut self.state, State::Ended) {
+                State::Ended => return Ok(0),
+                State::Member(mut member) => match member.read(buffer) {
+                    Ok(0) => self.state = State::Between(member.into_inner()),
+                    read => {
+                        self.state = State::Member(member);
+                        return read;
+                    }
+                },
+                State::Between(mut inner) => match Self::more(&mut inner) {
+                    Ok(true) => self.state = State::Member(Box::new(GzDecoder::new(inner))),
+                    Ok(false) => return Ok(0),
+                    Err(error) => {
+                        self.state = State::Between(inner);
+                        return Err(error);
+                    }
+                },
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufReader, Write};
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+
+    fn gzip(text: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn read(bytes: &[u8], buffer: usize) -> Result<String, String> {
+        let mut text = String::new();
+        let mut members = Members::new(BufReader::with_capacity(buffer, bytes));
+        members.read_to_string(&mut text).map_err(|error| error.to_string())?;
+        Ok(text)
+    }
+
+    #[test]
+    fn members_follow_each_other_with_padding_or_without() {
+        let members = [gzip(b""), gzip(b"a,b\n"), vec![0; 700], gzip(b""), gzip(b"1,2\n")];
+        for padding in [0, 1, 511, 100_000] {
+            for buffer in [1, 7, 1 << 16] {
+                let bytes = [members.concat(), vec![0; padding]].concat();
+                assert_eq!(read(&bytes, buffer).unwrap(), "a,b\n1,2\n");
+            }
+        }
+    }
+
+    #[test]
+    fn what_follows_and_is_neither_is_damage() {
+        let member = gzip(b"a,b\n");
+        for rest in [b"x".as_slice(), b"\0\0\0x", b"\0\x1e", b"and more"] {
+            let error = read(&[member.as_slice(), rest].concat(), 9).unwrap_err();
+            assert_eq!(error, "it is followed by bytes that are not gzip");
+        }
+        for rest in [b"\x1f".as_slice(), b"\x1f\x8b", b"\0\x1fx", &member[..9], &member[..12]] {
+            assert!(read(&[member.as_slice(), rest].concat(), 9).is_err());
+        }
+    }
+}

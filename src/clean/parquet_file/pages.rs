@@ -1,0 +1,240 @@
+//! What the pages of a column hold, by their headers alone: how much memory it takes to read
+//! them is known before any is read.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
+use parquet::basic::Type;
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
+
+use super::thrift::{Compact, INTEGERS, STRUCT};
+
+/// How many bytes of a page header are read at first, and at most.
+const HEADER: usize = 256;
+const LONGEST_HEADER: usize = 1 << 20;
+
+/// What the pages of one column are, over all row groups.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Pages {
+    /// The most bytes that a page takes once decompressed.
+    pub(super) largest: u64,
+    /// The most bytes that a compressed page takes.
+    pub(super) compressed: u64,
+    /// The most bytes that a dictionary takes.
+    pub(super) dictionary: u64,
+    /// What a row takes once decoded, in bytes.
+    pub(super) row: u64,
+}
+
+impl Pages {
+    /// What is in memory while one page is read.
+    pub(super) const fn at_once(&self) -> u64 {
+        self.largest + self.compressed + 2 * self.dictionary
+    }
+}
+
+/// What is wrong with the pages of a column.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PageError {
+    #[error("page header {page} of the column '{column}' is not one")]
+    Header { column: String, page: usize },
+    #[error("the column '{column}' has {found} values in its pages, and {expected} by the footer")]
+    Values { column: String, found: i64, expected: i64 },
+    #[error("the column '{column}' lies outside the file")]
+    Outside { column: String },
+    #[error("the row groups have {found} rows together, and the footer promises {expected}")]
+    Rows { found: i64, expected: i64 },
+}
+
+/// Checks the counts and places of all columns: the numbers that a reader believes.
+pub(super) fn check(metadata: &ParquetMetaData, size: u64) -> Result<(), PageError> {
+    let mut rows = 0_i64;
+    for group in metadata.row_groups() {
+        rows = if group.num_rows() < 0 { -1 } else { rows.saturating_add(group.num_rows()) };
+        if rows < 0 {
+            break;
+        }
+        for chunk in group.columns() {
+            let column = || chunk.column_path().string();
+            range(chunk, size).ok_or_else(|| PageError::Outside { column: column() })?;
+            let (found, expected) = (chunk.num_values(), group.num_rows());
+            let flat = chunk.column_descr().max_rep_level() == 0;
+            if found < 0 || flat && found != expected {
+                return Err(PageError::Values { column: column(), found, expected });
+            }
+        }
+    }
+    let expected = metadata.file_metadata().num_rows();
+    if rows == expected { Ok(()) } else { Err(PageError::Rows { found: rows, expected }) }
+}
+
+/// Where the pages of a column's part are: the first byte and how many.
+fn range(chunk: &ColumnChunkMetaData, size: u64) -> Option<(u64, u64)> {
+    let start = chunk.dictionary_page_offset().unwrap_or(chunk.data_page_offset());
+    let start = u64::try_from(start).ok()?;
+    let length = u64::try_from(chunk.compressed_size()).ok()?;
+    (start.checked_add(length)? <= size).then_some((start, length))
+}
+
+/// Looks at every page header of a column.
+pub(super) fn of_column(
+    opened: &File,
+    size: u64,
+    metadata: &ParquetMetaData,
+    leaf: usize,
+) -> Result<Pages, PageError> {
+    let mut pages = Pages::default();
+    for group in metadata.row_groups() {
+        let chunk = group.column(leaf);
+        let of_chunk = of_chunk(opened, size, chunk)?;
+        let values = u64::try_from(chunk.num_values()).unwrap_or_default();
+        let rows = u64::try_from(group.num_rows()).unwrap_or_default().max(1);
+        let row = (of_chunk.row * values).div_ceil(rows);
+        pages = Pages {
+            largest: pages.largest.max(of_chunk.largest),
+            compressed: pages.compressed.max(of_chunk.compressed),
+            dictionary: pages.dictionary.max(of_chunk.dictionary),
+            row: pages.row.max(row),
+        };
+    }
+    Ok(pages)
+}
+
+/// The same of one part of a column; `row` is what a value takes.
+fn of_chunk(opened: &File, size: u64, chunk: &ColumnChunkMetaData) -> Result<Pages, PageError> {
+    let column = || chunk.column_path().string();
+    let (mut at, mut left) =
+        range(chunk, size).ok_or_else(|| PageError::Outside { column: column() })?;
+    let mut pages = Pages::default();
+    let (mut values, mut value) = (0_i64, 0_u64);
+    let mut buffer = vec![0; HEADER];
+    for page in 0_usize.. {
+        if left == 0 {
+            break;
+        }
+        let wrong = || PageError::Header { column: column(), page };
+        let (header, length) = read_header(opened, at, left, &mut buffer).ok_or_else(wrong)?;
+        left -= length;
+        let compressed = u64::try_from(header.compressed).map_err(|_| wrong())?;
+        let decompressed = u64::try_from(header.decompressed).map_err(|_| wrong())?;
+        if compressed > left || header.values < 0 {
+            return Err(wrong());
+        }
+        at += length + compressed;
+        left -= compressed;
+        let each = || decompressed.div_ceil(header.values.max(1) as u64);
+        match header.kind {
+            Some(PageKind::Dictionary) => {
+                pages.dictionary = pages.dictionary.max(decompressed);
+                value = value.max(each());
+            }
+            Some(PageKind::Data { plain }) => {
+                pages.largest = pages.largest.max(decompressed);
+                values = values.saturating_add(header.values);
+                if plain {
+                    value = value.max(each());
+                }
+            }
+            None => {}
+        }
+        pages.compressed = pages.compressed.max(compressed);
+    }
+    if values != chunk.num_values() {
+        let expected = chunk.num_values();
+        return Err(PageError::Values { column: column(), found: values, expected });
+    }
+    pages.row = match chunk.column_type() {
+        Type::BOOLEAN => 1,
+        Type::INT32 | Type::FLOAT => 4,
+        Type::INT64 | Type::INT96 | Type::DOUBLE => 8,
+        Type::FIXED_LEN_BYTE_ARRAY => {
+            u64::try_from(chunk.column_descr().type_length()).unwrap_or_default()
+        }
+        Type::BYTE_ARRAY => value + 4,
+    };
+    Ok(pages)
+}
+
+/// A page header, as far as it matters here.
+#[derive(Debug, Default)]
+struct Header {
+    kind: Option<PageKind>,
+    compressed: i64,
+    decompressed: i64,
+    values: i64,
+}
+
+#[derive(Debug)]
+enum PageKind {
+    Dictionary,
+    /// `plain` says that its values are in it, not in a dictionary.
+    Data {
+        plain: bool,
+    },
+}
+
+/// Reads the page header at a place, and how long it is; `None` if it is not one.
+fn read_header(opened: &File, at: u64, left: u64, buffer: &mut Vec<u8>) -> Option<(Header, u64)> {
+    let most = usize::try_from(left).map_or(LONGEST_HEADER, |left| left.min(LONGEST_HEADER));
+    let mut length = HEADER.min(most);
+    loop {
+        if buffer.len() < length {
+            buffer.resize(length, 0);
+        }
+        opened.read_exact_at(&mut buffer[..length], at).ok()?;
+        let mut thrift = Compact::new(&buffer[..length]);
+        if let Some(header) = Header::read(&mut thrift) {
+            return Some((header, thrift.position() as u64));
+        }
+        if length == most {
+            return None;
+        }
+        length = (length * 8).min(most);
+    }
+}
+
+impl Header {
+    fn read(thrift: &mut Compact) -> Option<Self> {
+        let mut header = Self::default();
+        let (mut kind, mut encoding) = (-1, -1);
+        let (mut compressed, mut decompressed) = (None, None);
+        thrift.fields(|thrift, number, is| {
+            match (number, is) {
+                (1, is) if INTEGERS.contains(&is) => kind = thrift.integer()?,
+                (2, is) if INTEGERS.contains(&is) => decompressed = Some(thrift.integer()?),
+                (3, is) if INTEGERS.contains(&is) => compressed = Some(thrift.integer()?),
+                // Pages of data, a dictionary, pages of data of version 2: the first field
+                // counts the values, the second or fourth names the encoding.
+                (5 | 7 | 8, STRUCT) => {
+                    let names_encoding = if number == 8 { 4 } else { 2 };
+                    thrift.fields(|thrift, number, is| {
+                        if !INTEGERS.contains(&is) {
+                            return Some(false);
+                        }
+                        match number {
+                            1 => header.values = thrift.integer()?,
+                            number if number == names_encoding => encoding = thrift.integer()?,
+                            _ => return Some(false),
+                        }
+                        Some(true)
+                    })?;
+                }
+                _ => return Some(false),
+            }
+            Some(true)
+        })?;
+        header.kind = match kind {
+            0 | 3 => {
+                // PLAIN_DICTIONARY and RLE_DICTIONARY.
+                let plain = !matches!(encoding, 2 | 8);
+                Some(PageKind::Data { plain })
+            }
+            2 => Some(PageKind::Dictionary),
+            1 => None,
+            _ => return None,
+        };
+        header.compressed = compressed?;
+        header.decompressed = decompressed?;
+        Some(header)
+    }
+}
