@@ -31,9 +31,12 @@ pub(crate) async fn month(
 ) -> Result<MonthReport, TaskError> {
     run.task("write-bq", file, async |progress: Progress| {
         let (month, object, loaded) = tools.load_bigquery(run, file, warehouse, &progress).await?;
-        let (state, rows) = match loaded {
-            Loaded::Replaced(rows) => (State::Loaded, rows),
-            Loaded::Unchanged => (State::Unchanged, month.provenance.counts.rows_kept),
+        let (state, rows, before) = match loaded {
+            Loaded::Replaced { rows, before, forced } => {
+                forced.iter().for_each(|refusal| refusal.warn(run));
+                (State::Loaded, rows, before)
+            }
+            Loaded::Unchanged => (State::Unchanged, month.provenance.counts.rows_kept, None),
         };
         let mut report = MonthReport::new(file, state).counted(&month.provenance.counts);
         report.source = Some(month.provenance.source.address.clone());
@@ -41,7 +44,7 @@ pub(crate) async fn month(
         report.bytes = Some(month.bytes);
         report.warehouse = Some(warehouse.place(file));
         report.rows_loaded = Some(rows);
-        Ok(report)
+        Ok(report.replacing(before, rows))
     })
     .await
 }

@@ -42,16 +42,26 @@ pub(crate) async fn month(
         }
         let trips = tools.trips(file, &progress).await?;
         let provenance = &trips.month.provenance;
-        let load = Load { file, known: Some(provenance), lake_object: Some(&trips.address), force };
+        let load = Load {
+            file,
+            known: Some(provenance),
+            lake_object: Some(&trips.address),
+            force,
+            guard: tools.settings().guard(file).of_lake(),
+        };
         // The lake has proven it already.
         let proven = Proven { provenance: provenance.clone(), quarantine: None };
         let proof = std::future::ready(Ok::<_, TaskError>(proven));
         let loaded = warehouse.load(load, Box::new(trips.batches), proof, &progress).await?;
-        let (state, rows) = match loaded {
-            Loaded::Replaced(rows) => (State::Loaded, rows),
-            Loaded::Unchanged => (State::Unchanged, provenance.counts.rows_kept),
+        let (state, rows, before) = match loaded {
+            Loaded::Replaced { rows, before, forced } => {
+                forced.iter().for_each(|refusal| refusal.warn(run));
+                (State::Loaded, rows, before)
+            }
+            Loaded::Unchanged => (State::Unchanged, provenance.counts.rows_kept, None),
         };
-        Ok(reported(tools, warehouse, file, state, &trips.month, rows))
+        let report = reported(tools, warehouse, file, state, &trips.month, rows);
+        Ok(report.replacing(before, rows))
     })
     .await
 }

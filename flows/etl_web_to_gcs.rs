@@ -29,9 +29,10 @@ pub(crate) async fn month(
         let outcome = tools.fetch(file, known, true, &held, &progress).await?;
         Ok::<_, TaskError>((outcome, before))
     });
-    let fetched = match fetched.await? {
-        (Outcome::Fetched(fetched), _) => fetched,
+    let (fetched, before) = match fetched.await? {
+        (Outcome::Fetched(fetched), before) => (fetched, before),
         (Outcome::Unchanged, Some(before)) => {
+            tools.lake().clear_refused(file).await;
             held.clear();
             return Ok(reported(tools, file, State::Unchanged, &before));
         }
@@ -47,19 +48,22 @@ pub(crate) async fn month(
     };
 
     let cleaned = run.task("clean", file, async |progress: Progress| {
-        Ok::<_, TaskError>(tools.clean(file, &fetched, &held, &progress).await?)
+        tools.clean(file, &fetched, &held, &progress).await
     });
     let cleaned = cleaned.await;
     let (cleaned, held) = held.unless_damaged(cleaned, TaskError::is_damage)?;
     run.warn_of(file, &cleaned.provenance);
 
     let written = run.task("write-gcs", file, async |progress: Progress| {
-        Ok::<_, TaskError>(tools.publish(file, &fetched, &cleaned, &held, &progress).await?)
+        tools.publish(file, &fetched, &cleaned, &held, &progress).await
     });
-    let bytes = written.await?;
+    let written = written.await?;
+    written.forced.iter().for_each(|refusal| refusal.warn(run));
     held.clear();
-    let published = Published { provenance: cleaned.provenance, bytes };
-    Ok(reported(tools, file, State::Published, &published))
+    let published = Published { provenance: cleaned.provenance, bytes: written.bytes };
+    let rows = |month: &Published| month.provenance.counts.rows_kept;
+    let report = reported(tools, file, State::Published, &published);
+    Ok(report.replacing(before.as_ref().map(rows), rows(&published)))
 }
 
 fn reported(tools: &Tools, file: TripFile, state: State, month: &Published) -> MonthReport {

@@ -1,7 +1,7 @@
 //! `ingest-data`: a month from the web straight into Postgres, without a lake: it is cleaned and
 //! copied while it is fetched, and replaces what was there once all of it is proven.
 
-use nyc_taxi_etl::config::{TaskError, Tools};
+use nyc_taxi_etl::config::{Ingested, TaskError, Tools};
 use nyc_taxi_etl::flow::{MonthReport, Progress, Run, RunReport, State, Stop};
 use nyc_taxi_etl::source::Outcome;
 use nyc_taxi_etl::trip::{Provenance, TripFile};
@@ -50,13 +50,16 @@ async fn month(
     let done = run.abreast(fetch, ingest).await;
     let (done, held) = held.unless_damaged(done, TaskError::is_damage)?;
     match done {
-        ((Outcome::Fetched(_), _), Some(provenance)) => {
+        ((Outcome::Fetched(_), _), Some(Ingested { month, before, forced })) => {
             held.clear();
-            run.warn_of(file, &provenance);
-            Ok(reported(warehouse, file, State::Loaded, &provenance))
+            run.warn_of(file, &month);
+            forced.iter().for_each(|refusal| refusal.warn(run));
+            let report = reported(warehouse, file, State::Loaded, &month);
+            Ok(report.replacing(before, month.counts.rows_kept))
         }
         ((Outcome::Fetched(_), _), None) => Err(Stop::Interrupted.into()),
         ((Outcome::Unchanged, Some(known)), _) => {
+            tools.clear_refused(file).await;
             held.clear();
             Ok(reported(warehouse, file, State::Unchanged, &known))
         }

@@ -8,7 +8,7 @@ use comfy_table::{ContentArrangement, Table};
 use nyc_taxi_etl::clean::{RULES, RuleError};
 use nyc_taxi_etl::config::{Options, Settings, Tools};
 use nyc_taxi_etl::flow::thousands;
-use nyc_taxi_etl::lake::Quarantine;
+use nyc_taxi_etl::lake::{LakeError, Quarantine, RefusedEdition};
 use nyc_taxi_etl::prefect::ServerBlocks;
 use nyc_taxi_etl::schema::{dictionary, page};
 use nyc_taxi_etl::trip::quarantine::QuarantinedRow;
@@ -30,6 +30,9 @@ pub(crate) struct QuarantineArgs {
     /// Show so many rows at most; 0 for all [default: 20 in the table, else all]
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
+    /// Show the edition that was refused last, instead of the one that is in the lake
+    #[arg(long)]
+    refused: bool,
     /// What is printed
     #[arg(long, value_name = "FORM", default_value = "table", env = "TAXI_OUTPUT")]
     output: RowsForm,
@@ -55,11 +58,28 @@ pub(crate) async fn quarantine(args: QuarantineArgs) -> Result<Exit, Error> {
     let file = TripFile::new(args.colour, args.month);
     file.colour.check(file.month, Month::current())?;
     let tools = Tools::new(Settings::resolve_with(&args.options, &ServerBlocks).await?)?;
-    let found = tools.quarantine(file).await.map_err(|error| Failed(error.to_string()))?;
-    let mut found = found.ok_or_else(|| {
-        let lake = tools.lake().address();
-        Failed(format!("{file} is not in the lake {lake}: bring it with taxi run etl-web-to-gcs"))
-    })?;
+    let failed = |error: LakeError| Failed(error.to_string());
+    let mut refused = tools.refused(file).await.map_err(failed)?;
+    let mut shown = None;
+    let (mut found, note) = if args.refused {
+        let (edition, rows) = refused.take().ok_or_else(|| {
+            Failed(format!("no edition of {file} was refused since it was published last"))
+        })?;
+        let note = format!("refused at {}: {}", edition.at, edition.why);
+        shown = Some(edition);
+        (rows, Some(note))
+    } else {
+        let note = refused.as_ref().map(|(edition, _)| {
+            format!("an edition was refused at {}: see it with --refused", edition.at)
+        });
+        let found = tools.quarantine(file).await.map_err(failed)?;
+        let found = found.ok_or_else(|| {
+            let (lake, note) = (tools.lake().address(), note.clone());
+            let bring = || "bring it with taxi run etl-web-to-gcs".to_owned();
+            Failed(format!("{file} is not in the lake {lake}: {}", note.unwrap_or_else(bring)))
+        })?;
+        (found, note)
+    };
     let limit = match (args.limit, args.output) {
         (Some(0), _) | (None, RowsForm::Json | RowsForm::Csv) => usize::MAX,
         (Some(limit), _) => limit,
@@ -67,8 +87,16 @@ pub(crate) async fn quarantine(args: QuarantineArgs) -> Result<Exit, Error> {
     };
     let mut stdout = io::stdout().lock();
     match args.output {
-        RowsForm::Table => as_table(&mut stdout, file, &mut found, args.reason.as_deref(), limit)?,
-        RowsForm::Json => as_json(&mut stdout, file, &mut found, args.reason.as_deref(), limit)?,
+        RowsForm::Table => {
+            as_table(&mut stdout, file, &mut found, args.reason.as_deref(), limit)?;
+            if let Some(note) = note {
+                writeln!(stdout, "\n{file}: {note}")?;
+            }
+        }
+        RowsForm::Json => {
+            let reason = args.reason.as_deref();
+            as_json(&mut stdout, file, shown.as_ref(), &mut found, reason, limit)?;
+        }
         RowsForm::Csv => as_csv(&mut stdout, &mut found, args.reason.as_deref(), limit)?,
     }
     Ok(Exit::Done)
@@ -168,12 +196,13 @@ fn shorten(field: &str) -> String {
 fn as_json(
     out: &mut impl Write,
     file: TripFile,
+    refused: Option<&RefusedEdition>,
     found: &mut Quarantine,
     reason: Option<&str>,
     limit: usize,
 ) -> Result<(), Error> {
     let counts = &found.month.provenance.counts;
-    let head = serde_json::json!({
+    let mut head = serde_json::json!({
         "colour": file.colour,
         "month": file.month,
         "quarantine": found.address,
@@ -182,6 +211,9 @@ fn as_json(
         "reasons": counts.reasons,
         "header": found.header,
     });
+    if let Some(edition) = refused {
+        head["refused"] = serde_json::json!({ "at": edition.at, "why": edition.why });
+    }
     let head = serde_json::to_string_pretty(&head)?;
     write!(out, "{},\n  \"rows\": [", head.trim_end_matches(['}', '\n']))?;
     for (number, row) in matching(found, reason).take(limit).enumerate() {

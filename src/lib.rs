@@ -7,6 +7,7 @@
 //! - [`trip`]: the names of a month, everywhere, and what a published month says of itself
 //! - [`schema`]: the canonical columns of each colour and every name they ever went by
 //! - [`flow`]: tasks, retries, cancellation, events, reports
+//! - [`guard`]: whether an edition of a month may take the place of the one that is there
 //! - [`notify`]: telling people how a run ended
 //! - [`source`]: where files come from, and how they are fetched
 //! - [`clean`]: from a file's bytes to trips kept and rows set aside
@@ -19,6 +20,7 @@
 pub mod clean;
 pub mod config;
 pub mod flow;
+pub mod guard;
 pub mod inspect;
 pub mod lake;
 pub mod notify;

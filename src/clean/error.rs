@@ -5,6 +5,8 @@ use crate::flow::{Failure, Retry, out_of_room};
 use crate::schema::HeaderError;
 use crate::trip::{TripFile, UnsupportedFormat};
 
+use super::Streamed;
+
 /// Why a month could not be cleaned. None of these gets better by itself.
 #[derive(Debug, thiserror::Error)]
 pub enum CleanError {
@@ -141,6 +143,8 @@ pub enum CleanError {
         read: u64,
         /// Rows by reason.
         reasons: String,
+        /// The edition: what it says of itself, and its rows set aside.
+        edition: Box<Streamed>,
     },
     /// A row of the taxi zones.
     #[error("line {line} of the taxi zones: {what}. Is the address that of taxi_zone_lookup.csv?")]

@@ -47,7 +47,7 @@ pub struct Cleaned {
 }
 
 /// A month whose trips were handed on as they were cleaned.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Streamed {
     /// What the month says of itself.
     pub provenance: Provenance,
@@ -163,7 +163,9 @@ impl Through {
         if counts.rows_kept == 0 && counts.rows_read > 0 {
             let reasons = counts.reasons.iter().map(|(rule, rows)| format!("{rule} {rows}"));
             let reasons = reasons.collect::<Vec<_>>().join(", ");
-            return Err(CleanError::NothingKept { file, read: counts.rows_read, reasons });
+            let (provenance, quarantine) = (self.provenance.clone(), self.quarantine.clone());
+            let edition = Box::new(Streamed { provenance, quarantine });
+            return Err(CleanError::NothingKept { file, read: counts.rows_read, reasons, edition });
         }
         if counts.balance() && kept == counts.rows_kept && quarantined == counts.rows_quarantined {
             return Ok(());

@@ -99,6 +99,7 @@ impl Tools {
             month: &month.provenance,
             object: as_read(&object),
             force: self.settings().force,
+            guard: self.settings().guard(file).of_lake(),
         };
         // BigQuery reads whatever has the object's name when it comes to it.
         let proof = async {

@@ -48,6 +48,22 @@ pub enum TaskError {
         /// The lake.
         lake: String,
     },
+    /// An edition was refused, and its rows set aside can be looked at.
+    #[error(
+        "{} The rows set aside are in {rows}: see them with taxi quarantine --colour {} \
+         --month {} --refused",
+        sentence(error),
+        file.colour,
+        file.month
+    )]
+    Refused {
+        /// Why.
+        error: Box<TaskError>,
+        /// The month.
+        file: TripFile,
+        /// The address of the rows.
+        rows: String,
+    },
     /// The engine stopped it.
     #[error(transparent)]
     Stop(#[from] Stop),
@@ -63,8 +79,19 @@ impl TaskError {
             Self::Postgres(error) => Some(error),
             Self::BigQuery(error) => Some(error),
             Self::Stop(stop) => Some(stop),
+            Self::Refused { error, .. } => error.room(),
             Self::NoProject | Self::Spool(_) | Self::NotInLake { .. } => None,
         }
+    }
+
+    /// Whether the edition at hand is refused, be it that not one of its rows is a trip.
+    pub(super) const fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::Clean(CleanError::NothingKept { .. })
+                | Self::Lake(LakeError::EditionRefused(_))
+                | Self::Postgres(PostgresError::EditionRefused(_))
+        )
     }
 
     /// Whether the fetched bytes themselves are at fault, so that keeping them is of no use.
@@ -81,6 +108,12 @@ impl Failure for TaskError {
     fn is_interruption(&self) -> bool {
         self.room().is_some_and(Failure::is_interruption)
     }
+}
+
+/// What an error says, as a sentence with an end.
+fn sentence(error: &TaskError) -> String {
+    let text = error.to_string();
+    if text.ends_with(['.', '?']) { text } else { text + "." }
 }
 
 /// Why the settings cannot be used.

@@ -9,6 +9,7 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use crate::clean::{Changeable, Level, Rules};
+use crate::guard::Share;
 use crate::lake::LakeAddress;
 use crate::warehouse::WarehouseKind;
 
@@ -186,6 +187,12 @@ impl Show for usize {
 impl Show for Duration {
     fn show(&self) -> Value {
         json!(humantime::format_duration(*self).to_string())
+    }
+}
+
+impl Show for Share {
+    fn show(&self) -> Value {
+        json!(self.to_string())
     }
 }
 

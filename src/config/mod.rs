@@ -34,4 +34,4 @@ pub use parent::ParentParameters;
 pub use secret::{Credentials, MASK, Reference, Secret, SecretError};
 pub use settings::Settings;
 pub use source_conflict::SourceConflict;
-pub use tools::Tools;
+pub use tools::{Ingested, Tools};

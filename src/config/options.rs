@@ -8,6 +8,7 @@ use clap::{ArgMatches, Args, FromArgMatches, ValueEnum};
 use serde::{Deserialize, Deserializer};
 
 use crate::clean::Changeable;
+use crate::guard::Share;
 use crate::lake::LakeAddress;
 use crate::warehouse::WarehouseKind;
 
@@ -55,7 +56,7 @@ pub struct Options {
     #[arg(long, value_name = "FILE", env = "TAXI_CREDENTIALS", hide_env_values = true)]
     pub credentials: Option<Credentials>,
 
-    /// Do a month again even if nothing has changed
+    /// Do a month again even if nothing has changed, and even if it would be refused
     #[serde(skip)]
     #[arg(long, env = "TAXI_FORCE", value_name = "YES", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = BoolishValueParser::new())]
     pub force: Option<bool>,
@@ -67,6 +68,18 @@ pub struct Options {
     /// What a column that the schema does not know means [default: warn]
     #[arg(long, value_name = "WHAT", env = "TAXI_ON_NEW_COLUMN")]
     pub on_new_column: Option<NewColumn>,
+
+    /// The largest share of a file's rows that may be set aside as unreadable or as no trips of its
+    /// month: a file beyond it is refused [default: 5%]
+    #[arg(long, value_name = "SHARE", env = "TAXI_MAX_SET_ASIDE")]
+    #[serde(deserialize_with = "from_text")]
+    pub max_set_aside: Option<Share>,
+
+    /// By what share a month may have fewer trips than the edition it replaces: one beyond it is
+    /// refused [default: 10%]
+    #[arg(long, value_name = "SHARE", env = "TAXI_MAX_SHRINK")]
+    #[serde(deserialize_with = "from_text")]
+    pub max_shrink: Option<Share>,
 
     /// Set the records aside that these rules concern
     #[serde(skip)]

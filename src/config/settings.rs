@@ -7,9 +7,11 @@ use url::{Position, Url};
 
 use crate::clean::Rules;
 use crate::flow::{Limits, Policy, RunReport};
+use crate::guard::{Guard, Share};
 use crate::lake::{GcsSettings, LakeAddress};
 use crate::notify::{NotifyError, Webhook};
 use crate::source::{HttpSettings, Source};
+use crate::trip::{Month, TripFile};
 use crate::warehouse::WarehouseKind;
 use crate::warehouse::postgres::{PostgresError, Target, Warehouse};
 
@@ -52,6 +54,10 @@ pub struct Settings {
     pub keep_raw: bool,
     /// What a column that the schema does not know means.
     pub on_new_column: NewColumn,
+    /// The largest share of rows set aside because of the file.
+    pub max_set_aside: Share,
+    /// By what share an edition may have fewer trips than the one it replaces.
+    pub max_shrink: Share,
     /// The rules with their levels.
     pub rules: Rules,
     /// How many threads clean a month; none for one each core.
@@ -114,6 +120,16 @@ impl Settings {
     /// Every setting, its value with secrets masked, and where it comes from.
     pub fn effective(&self) -> &[Effective] {
         &self.effective
+    }
+
+    /// The limits that an edition of a month from the source is held against.
+    pub fn guard(&self, file: TripFile) -> Guard {
+        Guard {
+            max_set_aside: Some(self.max_set_aside),
+            max_shrink: self.max_shrink,
+            refuse_empty: self.source.should_have(file, Month::current()),
+            force: self.force,
+        }
     }
 
     /// The Postgres that is loaded into; asks nobody yet.
@@ -206,6 +222,8 @@ impl Settings {
         let force = from.pick("force", |o| &o.force, false);
         let keep_raw = from.pick("keep_raw", |o| &o.keep_raw, false);
         let on_new_column = from.pick("on_new_column", |o| &o.on_new_column, NewColumn::default());
+        let max_set_aside = from.pick("max_set_aside", |o| &o.max_set_aside, Share::percent(5));
+        let max_shrink = from.pick("max_shrink", |o| &o.max_shrink, Share::percent(10));
         let rules = from.rules();
         let threads = from.optional("threads", |o| &o.threads);
         let limits = Limits {
@@ -253,6 +271,8 @@ impl Settings {
             force,
             keep_raw,
             on_new_column,
+            max_set_aside,
+            max_shrink,
             rules,
             threads,
             policy,

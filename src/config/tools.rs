@@ -5,15 +5,20 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tokio::sync::OnceCell;
 use tokio::task::JoinError;
 
-use crate::clean::{CleanError, Cleaned, Job, clean, clean_zones, stream};
+use crate::clean::{CleanError, Cleaned, Job, Streamed, clean, clean_zones, stream};
 use crate::flow::{Progress, Run, Stop};
-use crate::lake::{BucketLocation, Lake, LakeAddress, LakeError, Publication, Quarantine, Trips};
+use crate::guard::Refusal;
+use crate::lake::{
+    BucketLocation, Lake, LakeAddress, LakeError, Publication, Quarantine, RefusedEdition, Trips,
+    Written,
+};
 use crate::schema;
 use crate::source::{
     Answer, Arrival, FetchError, Fetched, Fetcher, Held, Outcome, RawError, RawFile, RawStore,
     Source, Spool, Wanted,
 };
 use crate::trip::{Format, Item, Month, Provenance, SourceFacts, TripFile};
+use crate::warehouse::Loaded;
 use crate::warehouse::postgres::{Batches, Load, PostgresError, Proven, Warehouse};
 
 use super::{NewColumn, Settings, TaskError};
@@ -27,6 +32,17 @@ pub struct Tools {
     spool: Spool,
     /// Where the lake's bucket is, once it was asked.
     pub(super) bucket: OnceCell<Option<BucketLocation>>,
+}
+
+/// A month that came straight into a warehouse.
+#[derive(Debug)]
+pub struct Ingested {
+    /// What it says of itself.
+    pub month: Provenance,
+    /// The rows of the edition that it replaced; `None` if there was none.
+    pub before: Option<u64>,
+    /// Why it would have been refused, if it was forced.
+    pub forced: Option<Box<Refusal>>,
 }
 
 /// How many cleaned batches wait for the warehouse.
@@ -169,7 +185,7 @@ impl Tools {
         held: &Held,
         warehouse: &Warehouse,
         progress: &Progress,
-    ) -> Result<Option<Provenance>, TaskError> {
+    ) -> Result<Option<Ingested>, TaskError> {
         let Some(arrival) = held.arrival(progress).await else {
             return Ok(None);
         };
@@ -181,7 +197,7 @@ impl Tools {
                 arrival.check()?;
                 Err(error)
             }
-            Ok(provenance) => Ok(Some(provenance)),
+            Ok(ingested) => Ok(Some(ingested)),
         }
     }
 
@@ -192,7 +208,7 @@ impl Tools {
         held: &Held,
         warehouse: &Warehouse,
         progress: &Progress,
-    ) -> Result<Provenance, TaskError> {
+    ) -> Result<Ingested, TaskError> {
         let job = self.job(file, &arrival.path, arrival.format, held);
         progress.begin(arrival.size);
         let (to_warehouse, batches) = std::sync::mpsc::sync_channel(BATCHES_AHEAD);
@@ -219,11 +235,12 @@ impl Tools {
                 Some(path) => parquet_batches(path)?,
                 None => Box::new(std::iter::empty()),
             };
-            proven = Some(streamed.provenance.clone());
+            proven = Some(streamed.clone());
             let quarantine = Some(set_aside);
             Ok::<_, TaskError>(Proven { provenance: streamed.provenance, quarantine })
         };
-        let load = Load { file, known: None, lake_object: None, force: true };
+        let guard = self.settings.guard(file);
+        let load = Load { file, known: None, lake_object: None, force: true, guard };
         let batches = Box::new(batches.into_iter());
         let loaded = warehouse.load(load, batches, proof, &progress.quietly()).await;
         if let Some(cleaning) = cleaning {
@@ -231,8 +248,20 @@ impl Tools {
             arrival.leave();
             let _ = cleaning.await;
         }
-        loaded?;
-        proven.ok_or(Stop::Interrupted.into())
+        match loaded {
+            Ok(Loaded::Replaced { before, forced, .. }) => {
+                self.clear_refused(file).await;
+                let month = proven.ok_or(Stop::Interrupted)?.provenance;
+                Ok(Ingested { month, before, forced })
+            }
+            // It was not asked whether it is there.
+            Ok(Loaded::Unchanged) => Err(Stop::Interrupted.into()),
+            Err(error) if error.is_refusal() => {
+                let store = self.spool_as_lake()?;
+                Err(self.keep_unfit(&store, error, proven, held).await)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Fetches the zones, unless they are what the lake has.
@@ -262,6 +291,72 @@ impl Tools {
         Ok((target, rows))
     }
 
+    /// The edition of a month that was refused last, on its way to the lake or to Postgres.
+    pub async fn refused(
+        &self,
+        file: TripFile,
+    ) -> Result<Option<(RefusedEdition, Quarantine)>, LakeError> {
+        let local = self.settings.spool.join("refused.parquet");
+        let in_lake = self.lake.refused(file, &local).await?;
+        let in_spool = match self.refusals()? {
+            Some(refusals) => refusals.refused(file, &local).await?,
+            None => None,
+        };
+        Ok(in_lake.into_iter().chain(in_spool).max_by_key(|(refused, _)| refused.at))
+    }
+
+    /// Clears what a refused edition of a month, on its way to Postgres, left in the spool.
+    pub async fn clear_refused(&self, file: TripFile) {
+        match self.refusals() {
+            Ok(Some(refusals)) => refusals.clear_refused(file).await,
+            Ok(None) => {}
+            Err(error) => tracing::debug!("{file}: {error}"),
+        }
+    }
+
+    /// Where editions that Postgres was to get straight from the web are kept if they are refused;
+    /// `None` if there are none.
+    fn refusals(&self) -> Result<Option<Lake>, LakeError> {
+        if !self.settings.spool.join("refused").is_dir() {
+            return Ok(None);
+        }
+        self.spool_as_lake().map(Some)
+    }
+
+    fn spool_as_lake(&self) -> Result<Lake, LakeError> {
+        LakeAddress::Folder(self.settings.spool.clone()).open(&self.settings.gcs)
+    }
+
+    /// If this error refuses an edition, keeps its rows set aside, so that people can look at them,
+    /// and says where they are.
+    async fn keep_unfit(
+        &self,
+        store: &Lake,
+        error: TaskError,
+        edition: Option<Streamed>,
+        held: &Held,
+    ) -> TaskError {
+        let edition = match &error {
+            TaskError::Clean(CleanError::NothingKept { edition, .. }) => Some((**edition).clone()),
+            error if error.is_refusal() => edition,
+            _ => None,
+        };
+        let Some(Streamed { provenance, quarantine }) = edition else {
+            return error;
+        };
+        let file = TripFile::new(provenance.colour, provenance.month);
+        let why = error.to_string();
+        let kept = store.keep_refused(&provenance, why, quarantine.as_deref(), held.folder());
+        match kept.await {
+            Ok(Some(rows)) => TaskError::Refused { error: Box::new(error), file, rows },
+            Ok(None) => error,
+            Err(failed) => {
+                tracing::warn!("{file}: the rows set aside cannot be kept: {failed}");
+                error
+            }
+        }
+    }
+
     /// The rows of a month that were set aside, as the lake has them.
     pub async fn quarantine(&self, file: TripFile) -> Result<Option<Quarantine>, LakeError> {
         let local = self.settings.spool.join("quarantine.parquet");
@@ -287,15 +382,18 @@ impl Tools {
         fetched: &Fetched,
         held: &Held,
         progress: &Progress,
-    ) -> Result<Cleaned, CleanError> {
+    ) -> Result<Cleaned, TaskError> {
         let job = self.job(file, &fetched.path, fetched.format, held);
         let (source, progress) = (fetched.facts.clone(), progress.clone());
         progress.begin(source.size);
         let cleaning = tokio::task::spawn_blocking(move || clean(&job, &source, &progress));
-        joined(cleaning.await)
+        match joined(cleaning.await) {
+            Err(error) => Err(self.keep_unfit(&self.lake, error.into(), None, held).await),
+            Ok(cleaned) => Ok(cleaned),
+        }
     }
 
-    /// Publishes a cleaned month; the size of its trips in bytes.
+    /// Publishes a cleaned month, unless it is refused beside what the lake has of it.
     pub async fn publish(
         &self,
         file: TripFile,
@@ -303,7 +401,7 @@ impl Tools {
         cleaned: &Cleaned,
         held: &Held,
         progress: &Progress,
-    ) -> Result<u64, LakeError> {
+    ) -> Result<Written, TaskError> {
         let raw: Option<(&Path, Format)> =
             self.settings.keep_raw.then_some((fetched.path.as_path(), fetched.format));
         let month = Publication {
@@ -312,8 +410,18 @@ impl Tools {
             trips: &cleaned.trips,
             quarantine: cleaned.quarantine.as_deref(),
             raw,
+            guard: self.settings.guard(file),
         };
-        self.lake.publish(month, held.folder(), progress).await
+        match self.lake.publish(month, held.folder(), progress).await {
+            Err(error) => {
+                let edition = Streamed {
+                    provenance: cleaned.provenance.clone(),
+                    quarantine: cleaned.quarantine.clone(),
+                };
+                Err(self.keep_unfit(&self.lake, error.into(), Some(edition), held).await)
+            }
+            Ok(written) => Ok(written),
+        }
     }
 }
 

@@ -31,14 +31,16 @@ impl Event<'_> {
 
 fn came_to(month: &MonthReport) -> Option<String> {
     let rows = |rows: Option<u64>| thousands(rows.unwrap_or_default());
+    let before = month.replaced.map(|it| format!(", {} before", thousands(it.rows_before)));
+    let before = before.unwrap_or_default();
     match month.state {
         State::Published => Some(format!(
-            "{} rows read = {} kept + {} quarantined",
+            "{} rows read = {} kept + {} quarantined{before}",
             rows(month.rows_read),
             rows(month.rows_kept),
             rows(month.rows_quarantined),
         )),
-        State::Loaded => Some(format!("{} rows loaded", rows(month.rows_loaded))),
+        State::Loaded => Some(format!("{} rows loaded{before}", rows(month.rows_loaded))),
         State::Unchanged => Some("unchanged".to_owned()),
         State::NotPublished => Some("not published yet".to_owned()),
         // Said by the task that failed or stopped.

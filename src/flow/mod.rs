@@ -24,7 +24,7 @@ pub use listener::{Listener, LogLines};
 pub use past::{Ending, PastRun, PastRunError};
 pub use progress::Progress;
 pub use record::JsonLines;
-pub use report::{LoadReport, MonthReport, RunReport, State};
+pub use report::{LoadReport, MonthReport, Replaced, RunReport, State};
 pub use run::{Limits, Policy, Run};
 pub use stop::Stop;
 pub(crate) use table::plain;

@@ -56,6 +56,15 @@ impl State {
     }
 }
 
+/// The edition of a month that another took the place of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replaced {
+    /// The trips of the one that was there.
+    pub rows_before: u64,
+    /// The trips of the one that is there now.
+    pub rows_after: u64,
+}
+
 /// What a run did to one month.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct MonthReport {
@@ -81,6 +90,9 @@ pub struct MonthReport {
     pub lake: Option<String>,
     /// Where the rows set aside are.
     pub quarantine: Option<String>,
+    /// What it replaced; null if nothing of the month was there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced: Option<Replaced>,
     /// Where in the warehouse it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warehouse: Option<String>,
@@ -113,6 +125,7 @@ impl MonthReport {
             source: None,
             lake: None,
             quarantine: None,
+            replaced: None,
             warehouse: None,
             rows_loaded: None,
             loads: Vec::new(),
@@ -152,6 +165,13 @@ impl MonthReport {
         self
     }
 
+    /// The same with the trips of the edition that it replaced, and its own.
+    #[must_use]
+    pub fn replacing(mut self, rows_before: Option<u64>, rows_after: u64) -> Self {
+        self.replaced = rows_before.map(|rows_before| Replaced { rows_before, rows_after });
+        self
+    }
+
     /// The month.
     pub const fn file(&self) -> TripFile {
         TripFile::new(self.colour, self.month)
@@ -169,6 +189,9 @@ pub struct LoadReport {
     pub state: State,
     /// Rows there, counted by its server.
     pub rows_loaded: Option<u64>,
+    /// What it replaced there; null if nothing of the month was there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced: Option<Replaced>,
     /// Why it failed.
     pub error: Option<String>,
 }
@@ -180,14 +203,14 @@ impl LoadReport {
         place: String,
         loaded: Result<MonthReport, impl Failure>,
     ) -> Self {
-        let (state, rows_loaded, error) = match loaded {
-            Ok(month) => (month.state, month.rows_loaded, month.error),
+        let (state, rows_loaded, replaced, error) = match loaded {
+            Ok(month) => (month.state, month.rows_loaded, month.replaced, month.error),
             Err(error) => {
                 let (state, error) = State::ended(&error);
-                (state, None, error)
+                (state, None, None, error)
             }
         };
-        Self { to: to.into(), place, state, rows_loaded, error }
+        Self { to: to.into(), place, state, rows_loaded, replaced, error }
     }
 }
 

@@ -13,7 +13,8 @@ const WIDE: u16 = 132;
 pub fn month_table(months: &[MonthReport], width: Option<u16>) -> String {
     let wide = width.is_none_or(|width| width >= WIDE);
     let warehouses = warehouses(months);
-    let columns = columns(wide, &warehouses);
+    let replacing = months.iter().any(|month| month.replaced.is_some());
+    let columns = columns(wide, replacing, &warehouses);
     let header = columns.iter().map(|column| column.header.clone());
     let mut table = plain_table(header.collect(), width);
     for month in months {
@@ -93,7 +94,7 @@ fn number<'a>(header: &str, cell: impl Fn(&MonthReport) -> Option<String> + 'a) 
 
 /// The columns of the table of months. Where it goes on to warehouses, they take the room of
 /// what is less asked for on a narrow terminal.
-fn columns<'a>(wide: bool, warehouses: &[&'a str]) -> Vec<Column<'a>> {
+fn columns<'a>(wide: bool, replacing: bool, warehouses: &[&'a str]) -> Vec<Column<'a>> {
     let mut columns = vec![
         text("month", |month| month.file().to_string()),
         text("state", |month| month.state.as_str().to_owned()),
@@ -108,6 +109,10 @@ fn columns<'a>(wide: bool, warehouses: &[&'a str]) -> Vec<Column<'a>> {
     let roomy = wide || warehouses.is_empty();
     if roomy {
         columns.push(number("read", |month| month.rows_read.map(thousands)));
+    }
+    if replacing {
+        let before = |month: &MonthReport| month.replaced.map(|it| thousands(it.rows_before));
+        columns.push(number("before", before));
     }
     columns.push(number("kept", |month| month.rows_kept.map(thousands)));
     columns.push(number("set aside", |month| month.rows_quarantined.map(thousands)));
@@ -287,6 +292,8 @@ mod tests {
         published.seconds = 0.34;
         let mut failed = MonthReport::new(month(6), State::Failed);
         failed.error = Some("http://h/x.csv answers 410: the file is gone for good".to_owned());
+        let again = published.clone().replacing(Some(1_035_644), 35_612);
+        insta::assert_snapshot!(month_table(&[again], Some(80)).lines().nth(3).unwrap(), @"");
         let months = [published, MonthReport::new(month(5), State::NotPublished), failed];
         insta::assert_snapshot!(month_table(&months, Some(80)), @r"
         ───────────────────────────────────────────────────────────────────────────
@@ -334,6 +341,7 @@ mod tests {
             place: to.to_owned(),
             state,
             rows_loaded,
+            replaced: None,
             error: error.map(str::to_owned),
         };
         let whole = MonthReport::new(file(1), State::Published).counted(&counts(7_696_617));

@@ -27,6 +27,7 @@ pub async fn drop_month(
     with_lake: bool,
     file: TripFile,
 ) -> Vec<Dropped> {
+    stores.tools.clear_refused(file).await;
     let mut dropped = Vec::new();
     for (kind, warehouse) in &stores.warehouses {
         let store = Store::Warehouse(*kind);

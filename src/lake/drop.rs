@@ -4,8 +4,8 @@ use super::{Lake, LakeError};
 
 impl Lake {
     /// Takes a month out of the lake: its trips first, so that nobody finds trips whose rows set
-    /// aside are gone, then every version of those, then the bytes as fetched. Says what was
-    /// there, as keys; none where nothing was.
+    /// aside are gone, then every version of those, then the bytes as fetched, then what stays of an edition that was
+    /// refused. Says what was there, as keys; none where nothing was.
     pub async fn drop(&self, file: TripFile) -> Result<Vec<String>, LakeError> {
         let prefix = format!("quarantine/{}/{}.", file.colour, file.stem());
         let set_aside = self.objects(&format!("quarantine/{}", file.colour)).await?.into_keys();
@@ -18,6 +18,7 @@ impl Lake {
                 dropped.push(key);
             }
         }
+        dropped.extend(self.forget_refused(file).await?);
         Ok(dropped)
     }
 }

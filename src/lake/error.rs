@@ -2,6 +2,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::flow::{Failure, Retry, out_of_room};
+use crate::guard::Refusal;
 
 /// Why the lake could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -109,6 +110,9 @@ pub enum LakeError {
         /// The object.
         address: String,
     },
+    /// An edition that must not take the place of the month that is there.
+    #[error(transparent)]
+    EditionRefused(#[from] Box<Refusal>),
     /// The run was told to stop.
     #[error("interrupted")]
     Interrupted,

@@ -14,6 +14,7 @@ mod probe;
 mod publish;
 mod quarantine;
 mod read;
+mod refused;
 mod sums;
 mod upload;
 
@@ -30,9 +31,10 @@ pub use bucket::{BucketLocation, Tokens};
 pub use error::LakeError;
 pub use list::{Fault, Listed};
 pub use probe::LakeAccess;
-pub use publish::Publication;
+pub use publish::{Publication, Written};
 pub use quarantine::Quarantine;
 pub use read::{Object, Published, Trips};
+pub use refused::RefusedEdition;
 pub use sums::Counted;
 
 /// A lake: a bucket of Google Cloud Storage with a prefix, or a local folder.

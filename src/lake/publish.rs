@@ -4,6 +4,7 @@ use object_store::ObjectStoreExt;
 use serde::{Deserialize, Serialize};
 
 use crate::flow::{Failure, Progress};
+use crate::guard::{Before, Guard, Refusal};
 use crate::trip::{Format, Provenance, TripFile};
 
 use super::{Lake, LakeError};
@@ -21,6 +22,17 @@ pub struct Publication<'a> {
     pub quarantine: Option<&'a Path>,
     /// The bytes as fetched and what they are, where they are to be kept.
     pub raw: Option<(&'a Path, Format)>,
+    /// The limits it is held against.
+    pub guard: Guard,
+}
+
+/// What publishing a month did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// The size of its trips in bytes.
+    pub bytes: u64,
+    /// Why it would have been refused, if it was forced.
+    pub forced: Option<Box<Refusal>>,
 }
 
 /// What a run notes in the spool before it writes to the lake, so that the next run can
@@ -38,7 +50,7 @@ pub(super) struct Note {
 pub(super) struct Notes(PathBuf);
 
 impl Notes {
-    fn in_folder(folder: &Path) -> Self {
+    pub(super) fn in_folder(folder: &Path) -> Self {
         Self(folder.join("publish.json"))
     }
 
@@ -59,14 +71,14 @@ impl Notes {
 }
 
 impl Lake {
-    /// Publishes a month in place of what the lake has of it; the size of its trips in bytes.
+    /// Publishes a month in place of what the lake has of it, unless it is refused beside that.
     /// `folder` is the month's place in the spool.
     pub async fn publish(
         &self,
         month: Publication<'_>,
         folder: &Path,
         progress: &Progress,
-    ) -> Result<u64, LakeError> {
+    ) -> Result<Written, LakeError> {
         let published = self.replace(&month, folder, progress).await;
         if matches!(&published, Err(error) if !error.is_interruption()) {
             let cleared = self.clear_leftovers(month.file, folder).await;
@@ -81,12 +93,14 @@ impl Lake {
         month: &Publication<'_>,
         folder: &Path,
         progress: &Progress,
-    ) -> Result<u64, LakeError> {
+    ) -> Result<Written, LakeError> {
         self.clear_leftovers(month.file, folder).await?;
-        let before = self.published(month.file).await?;
+        let there = self.published(month.file).await?.map(|month| month.provenance);
+        let forced =
+            month.guard.judge(month.provenance, there.as_ref().map(Before::from).as_ref())?;
         let notes = Notes::in_folder(folder);
         let quarantine = month.provenance.quarantine.as_deref();
-        let replaced = before.and_then(|before| before.provenance.quarantine);
+        let replaced = there.and_then(|there| there.quarantine);
         let quarantines = quarantine.map(str::to_owned).into_iter().chain(replaced);
         notes.change(|note| note.quarantines = quarantines.collect())?;
 
@@ -111,7 +125,8 @@ impl Lake {
             self.put(path, key, &notes, &Progress::unwatched()).await?;
         }
         self.clear_leftovers(month.file, folder).await?;
-        Ok(size)
+        self.clear_refused(month.file).await;
+        Ok(Written { bytes: size, forced })
     }
 
     /// Publishes the taxi zones in place of those in the lake.
@@ -140,6 +155,14 @@ impl Lake {
             }
         }
         notes.change(|note| *note = Note::default())
+    }
+
+    /// Clears what stays of an edition that was refused: the month is right again.
+    pub async fn clear_refused(&self, file: TripFile) {
+        if let Err(error) = self.forget_refused(file).await {
+            // Nothing but a look at it is wrong, and the next run tries again.
+            tracing::debug!("{file}: {error}");
+        }
     }
 
     /// Clears the uploads that are noted and were not completed.

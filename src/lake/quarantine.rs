@@ -38,9 +38,18 @@ impl Lake {
         let Some(month) = self.published(file).await? else {
             return Ok(None);
         };
+        self.set_aside(month, self.url(&file.lake_key()), local).await.map(Some)
+    }
+
+    /// The rows set aside that an edition names; `address` is that of the edition.
+    pub(super) async fn set_aside(
+        &self,
+        month: Published,
+        address: String,
+        local: &Path,
+    ) -> Result<Quarantine, LakeError> {
         let Some(key) = month.provenance.quarantine.clone() else {
-            let address = self.url(&file.lake_key());
-            return Ok(Some(Quarantine { month, address, header: Vec::new(), batches: None }));
+            return Ok(Quarantine { month, address, header: Vec::new(), batches: None });
         };
         let address = self.url(&key);
         let Some((builder, _)) = self.open(&key, local).await? else {
@@ -53,7 +62,7 @@ impl Lake {
             .unwrap_or_default();
         let damaged = |source| LakeError::Damaged { address: address.clone(), source };
         let batches = Some(builder.build().map_err(damaged)?);
-        Ok(Some(Quarantine { month, address, header, batches }))
+        Ok(Quarantine { month, address, header, batches })
     }
 }
 

@@ -40,6 +40,17 @@ impl TripFile {
         format!("quarantine/{}/{}.{}.parquet", self.colour, self.stem(), content.short())
     }
 
+    /// The key of what is known of an edition that was refused.
+    pub fn refused_key(self) -> String {
+        format!("refused/{}/{}.json", self.colour, self.stem())
+    }
+
+    /// The key of the rows set aside of an edition that was refused, which carries the digest of
+    /// their content.
+    pub fn refused_rows_key(self, content: &Digest) -> String {
+        format!("refused/{}/{}.{}.parquet", self.colour, self.stem(), content.short())
+    }
+
     /// The key of its bytes as fetched.
     pub fn raw_key(self, format: Format) -> String {
         format!("raw/{}/{}.{}", self.colour, self.stem(), format.ending())
@@ -78,6 +89,11 @@ mod tests {
         assert_eq!(
             file.quarantine_key(&Digest::of(b"")),
             "quarantine/green/green_tripdata_2020-01.e3b0c44298fc1c14.parquet"
+        );
+        assert_eq!(file.refused_key(), "refused/green/green_tripdata_2020-01.json");
+        assert_eq!(
+            file.refused_rows_key(&Digest::of(b"")),
+            "refused/green/green_tripdata_2020-01.e3b0c44298fc1c14.parquet"
         );
         assert_eq!(file.raw_key(Format::CsvGz), "raw/green/green_tripdata_2020-01.csv.gz");
         assert_eq!(file.fill("http://h/{colour}/{year}/{month}.csv"), "http://h/green/2020/01.csv");

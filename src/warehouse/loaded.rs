@@ -1,8 +1,17 @@
+use crate::guard::Refusal;
+
 /// What loading a month came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Loaded {
-    /// It is there, with so many rows, counted by the server.
-    Replaced(u64),
+    /// It is there.
+    Replaced {
+        /// Its rows, counted by the server.
+        rows: u64,
+        /// The rows of the edition that it replaced; `None` if there was none.
+        before: Option<u64>,
+        /// Why it would have been refused, if it was forced.
+        forced: Option<Box<Refusal>>,
+    },
     /// It was there already.
     Unchanged,
 }

@@ -7,6 +7,7 @@
 mod answers;
 mod decorators;
 mod folder;
+mod guard;
 mod jobs;
 mod killed;
 mod months;

@@ -14,6 +14,7 @@ mod backfill;
 mod bad_files;
 mod bigquery;
 mod cloud;
+mod guard;
 mod kills;
 mod lake_folder;
 mod lake_gcs;

@@ -1,6 +1,7 @@
 //! Months from the lake into Postgres.
 
 mod connections;
+mod guard;
 mod ingest;
 mod killed;
 mod libpq;

@@ -13,6 +13,7 @@ struct MonthRow {
     month: String,
     state: &'static str,
     read: Option<u64>,
+    before: Option<u64>,
     kept: Option<u64>,
     #[serde(rename = "set aside")]
     set_aside: Option<u64>,
@@ -46,6 +47,7 @@ pub(super) fn months(months: &[MonthReport], mask: &Mask) -> Value {
             month: month.file().to_string(),
             state: month.state.as_str(),
             read: month.rows_read,
+            before: month.replaced.map(|replaced| replaced.rows_before),
             kept: month.rows_kept,
             set_aside: month.rows_quarantined,
             flagged: month.rows_read.map(|_| month.flags.values().sum()),
@@ -118,8 +120,8 @@ mod tests {
         let failed = MonthReport::new(file, State::Failed);
         let all = [month, failed];
         insta::assert_snapshot!(months(&all, &Mask::default()).as_str().unwrap().replace("},{", "},\n{"), @r#"
-        [{"month":"green 2020-04","state":"published","read":35644,"kept":35612,"set aside":32,"flagged":97,"loaded":null,"seconds":0.34,"size":null,"lake":null,"warehouse":null,"error":null},
-        {"month":"green 2020-04","state":"failed","read":null,"kept":null,"set aside":null,"flagged":null,"loaded":null,"seconds":0.0,"size":null,"lake":null,"warehouse":null,"error":null}]
+        [{"month":"green 2020-04","state":"published","read":35644,"before":null,"kept":35612,"set aside":32,"flagged":97,"loaded":null,"seconds":0.34,"size":null,"lake":null,"warehouse":null,"error":null},
+        {"month":"green 2020-04","state":"failed","read":null,"before":null,"kept":null,"set aside":null,"flagged":null,"loaded":null,"seconds":0.0,"size":null,"lake":null,"warehouse":null,"error":null}]
         "#);
         insta::assert_snapshot!(rules(&all).unwrap().as_str().unwrap().replace("},{", "},\n{"), @r#"
         [{"month":"green 2020-04","rule":"unreadable","the rows are":"set aside","rows":32,"kept in":"q"},

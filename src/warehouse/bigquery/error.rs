@@ -5,6 +5,7 @@ use std::time::Duration;
 use gcp_bigquery_client::error::BQError;
 
 use crate::flow::{Failure, Retry};
+use crate::guard::Refusal;
 use crate::trip::TripFile;
 
 use super::TokenError;
@@ -136,6 +137,9 @@ pub enum BigQueryError {
         /// Rows the partition has.
         counted: u64,
     },
+    /// An edition that must not take the place of the month that is there.
+    #[error(transparent)]
+    EditionRefused(#[from] Box<Refusal>),
     /// The upload of a file came to no end.
     #[error("the upload of {} broke off {tries} times at byte {at}: {last}", path.display())]
     Upload {

@@ -9,6 +9,7 @@ use gcp_bigquery_client::model::table::Table;
 use tokio::sync::OnceCell;
 
 use crate::flow::Progress;
+use crate::guard::{Before, Guard};
 use crate::trip::{Colour, Month, Provenance, TripFile};
 use crate::warehouse::Loaded;
 
@@ -58,6 +59,8 @@ pub struct Load<'a> {
     pub object: Object<'a>,
     /// Whether it is loaded again even if the ledger agrees.
     pub force: bool,
+    /// The limits it is held against.
+    pub guard: Guard,
 }
 
 impl<'a> Object<'a> {
@@ -178,7 +181,7 @@ impl Warehouse {
         proof: impl Future<Output = Result<(), E>>,
         progress: &Progress,
     ) -> Result<Loaded, E> {
-        let Load { file, month, object, force } = load;
+        let Load { file, month, object, force, guard } = load;
         let (jobs, name) = (self.ready().await?, self.table_of(file.colour));
         let table = jobs.api.trips(&self.dataset, &name, file.colour).await?;
         let latest = jobs.latest(&name, file.month).await?;
@@ -189,8 +192,11 @@ impl Warehouse {
             // Where it was this run, the answer that said so was lost.
             let rows = known.counts.rows_kept;
             let ours = jobs.has_begun(&entry.job);
-            return Ok(if ours { Loaded::Replaced(rows) } else { Loaded::Unchanged });
+            let replaced = Loaded::Replaced { rows, before: None, forced: None };
+            return Ok(if ours { replaced } else { Loaded::Unchanged });
         }
+        let before = jobs.before(&name, file.month, latest.as_ref()).await?;
+        let forced = guard.judge(month, before.as_ref()).map_err(BigQueryError::from)?;
         let row = NewEntry {
             file,
             table: &name,
@@ -226,7 +232,8 @@ impl Warehouse {
             return Err(BigQueryError::Unbalanced { file, kept, written, counted }.into());
         }
         jobs.append(NewEntry { job: &finished.id, at: finished.ended, ..row }).await?;
-        Ok(Loaded::Replaced(counted))
+        let before = before.map(|before| before.kept);
+        Ok(Loaded::Replaced { rows: counted, before, forced })
     }
 
     /// The job that loads a month. The table is there, partitioned and clustered; new columns of
@@ -267,6 +274,24 @@ impl Warehouse {
 }
 
 impl Jobs {
+    /// The edition of a month that is there, by the latest row of its ledger.
+    async fn before(
+        &self,
+        table: &str,
+        month: Month,
+        latest: Option<&Entry>,
+    ) -> Result<Option<Before>, BigQueryError> {
+        let Some(entry) = latest.filter(|entry| entry.action != Some(Action::Dropped)) else {
+            return Ok(None);
+        };
+        if let Some(loaded) = entry.loaded() {
+            return Ok(Some(loaded.into()));
+        }
+        // A run that was killed left its month or the one before: how many rows that has is known.
+        let rows = self.partitions(table, Some(month)).await?;
+        Ok(rows.get(&month).copied().map(Before::of_rows))
+    }
+
     /// The rows of a month, counted.
     pub(super) async fn count(&self, table: &str, month: Month) -> Result<u64, BigQueryError> {
         let step = "counting the month";

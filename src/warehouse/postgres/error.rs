@@ -1,6 +1,7 @@
 use tokio_postgres::error::SqlState;
 
 use crate::flow::{Failure, Retry};
+use crate::guard::Refusal;
 use crate::trip::TripFile;
 
 use super::ConnectError;
@@ -98,6 +99,9 @@ pub enum PostgresError {
         /// Its last word.
         word: LastWord,
     },
+    /// An edition that must not take the place of the month that is there.
+    #[error(transparent)]
+    EditionRefused(#[from] Box<Refusal>),
     /// The run was told to stop.
     #[error("interrupted")]
     Interrupted,

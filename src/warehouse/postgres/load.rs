@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use tokio_postgres::{GenericClient, Transaction};
 
 use crate::flow::Progress;
+use crate::guard::{Before, Guard};
 use crate::trip::{Colour, Provenance, TripFile};
 use crate::warehouse::Loaded;
 
@@ -37,6 +38,8 @@ pub struct Load<'a> {
     pub lake_object: Option<&'a str>,
     /// Whether it is loaded again even if the ledger agrees.
     pub force: bool,
+    /// The limits it is held against.
+    pub guard: Guard,
 }
 
 /// What all rows of a month came to, and the rows set aside.
@@ -233,6 +236,11 @@ async fn replace<E: From<PostgresError>>(
         return Ok(Loaded::Unchanged);
     }
 
+    let before = ledger::known(&transaction, names, file.month).await?;
+    let before = before.as_ref().map(Before::from);
+    let judge = |month| load.guard.judge(month, before.as_ref()).map_err(PostgresError::from);
+    let judged = load.known.map(judge).transpose()?;
+
     let (first, last) = (first_day(file.month), first_day(file.month.next()));
     let declared = [vec![columns_declared(file.colour)], of_users].concat().join(", ");
     let create = format!(
@@ -248,6 +256,10 @@ async fn replace<E: From<PostgresError>>(
     if loaded != kept {
         return Err(PostgresError::Unbalanced { file, loaded, kept }.into());
     }
+    let forced = match judged {
+        Some(forced) => forced,
+        None => judge(&provenance)?,
+    };
     for sql in &indexes {
         execute(&transaction, "making the month's indexes", sql).await?;
     }
@@ -256,7 +268,8 @@ async fn replace<E: From<PostgresError>>(
     swap_in(&mut transaction, names, file).await?;
     ledger::write(&transaction, names, &provenance, load.lake_object).await?;
     transaction.commit().await.map_err(PostgresError::at("committing"))?;
-    Ok(Loaded::Replaced(loaded))
+    let before = before.map(|before| before.kept);
+    Ok(Loaded::Replaced { rows: loaded, before, forced })
 }
 
 /// Whether what is known of the month is what is loaded.

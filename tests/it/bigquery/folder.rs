@@ -17,9 +17,9 @@ async fn a_month_of_a_folder_is_uploaded_and_replaced_like_any_other() {
     assert_eq!(run(&[]), ["loaded", "loaded"]);
     assert_eq!(run(&[]), ["unchanged", "unchanged"]);
     assert_eq!(run(&["--force"]), ["loaded", "loaded"]);
-    warehouse.january(1500);
+    warehouse.january(1900);
     assert_eq!(run(&[]), ["loaded", "unchanged"]);
-    assert_eq!(warehouse.partitions("green_trips"), "202001 1500\n202002 1000\n");
+    assert_eq!(warehouse.partitions("green_trips"), "202001 1900\n202002 1000\n");
     assert_eq!(warehouse.count("loads"), 2);
     let job = warehouse.bigquery.loads().remove(0);
     assert!(job["configuration"]["load"].get("sourceUris").is_none(), "{job}");

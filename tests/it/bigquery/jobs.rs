@@ -210,10 +210,10 @@ async fn a_month_that_is_replaced_in_the_lake_while_it_loads_is_loaded_again() {
     warehouse.bigquery.fault_of("POST", "/jobs", MONTH, late);
     let run = warehouse.begin(&[]);
     crate::running::until("the job", || !warehouse.sent().is_empty());
-    warehouse.january(700);
+    warehouse.january(950);
     let ran = run.end();
     let again = warehouse.load(&[]).exits(0);
-    assert_eq!(warehouse.partitions("green_trips"), "202001 700\n", "{}", ran.stderr);
-    assert_eq!(warehouse.lines("SELECT month, rows_loaded FROM {}.loads"), "2020-01-01 700\n");
+    assert_eq!(warehouse.partitions("green_trips"), "202001 950\n", "{}", ran.stderr);
+    assert_eq!(warehouse.lines("SELECT month, rows_loaded FROM {}.loads"), "2020-01-01 950\n");
     assert_eq!(warehouse.load(&[]).exits(0).state(), "unchanged", "{}", again.stderr);
 }

@@ -111,7 +111,7 @@ async fn a_load_killed_at_any_moment_is_whole_after_the_next() {
     warehouse.load(&[]).exits(0);
     let long = began.elapsed();
     for turn in 0..6 {
-        let rows = if turn % 2 == 0 { 700 } else { 1000 };
+        let rows = if turn % 2 == 0 { 950 } else { 1000 };
         warehouse.january(rows);
         let run = warehouse.begin(&[]);
         tokio::time::sleep(long * turn / 6).await;

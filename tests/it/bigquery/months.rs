@@ -39,12 +39,12 @@ async fn a_month_that_changed_in_the_lake_replaces_the_old_one_and_no_other() {
     warehouse.green([2]);
     warehouse.run("green", "2020-01", "2020-02", &[]).exits(0);
     assert_eq!(warehouse.partitions("green_trips"), "202001 2000\n202002 1000\n");
-    warehouse.january(1500);
+    warehouse.january(1900);
     let ran = warehouse.run("green", "2020-01", "2020-02", &[]).exits(0);
     assert_eq!(states(&ran), ["loaded", "unchanged"]);
-    assert_eq!(warehouse.partitions("green_trips"), "202001 1500\n202002 1000\n");
+    assert_eq!(warehouse.partitions("green_trips"), "202001 1900\n202002 1000\n");
     let sql = "SELECT rows_loaded FROM {}.loads ORDER BY month";
-    assert_eq!(warehouse.lines(sql), "1500\n1000\n");
+    assert_eq!(warehouse.lines(sql), "1900\n1000\n");
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ r loads
 v trips
 ";
 
-const ROWS: [u64; 2] = [40_000, 30_000];
+const ROWS: [u64; 2] = [33_000, 30_000];
 
 /// A month loaded once, two editions of it in two lakes, and how long a load takes.
 async fn loaded() -> (Warehouse, Duration) {

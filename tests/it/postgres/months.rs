@@ -22,10 +22,10 @@ async fn a_month_that_changed_in_the_lake_replaces_the_old_one() {
     let warehouse = Warehouse::new().await;
     warehouse.january(2000);
     warehouse.load(&[]).exits(0);
-    warehouse.january(1500);
+    warehouse.january(1900);
     assert_eq!(warehouse.load(&[]).exits(0).state(), "loaded");
-    assert_eq!(warehouse.rows("green_trips").await, 1500);
-    assert_eq!(warehouse.value::<i64>("SELECT rows FROM nyc_taxi.loads").await, 1500);
+    assert_eq!(warehouse.rows("green_trips").await, 1900);
+    assert_eq!(warehouse.value::<i64>("SELECT rows FROM nyc_taxi.loads").await, 1900);
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ async fn each_trouble_is_shown_as_what_it_is_and_runs_mend_all() {
     let lake =
         |month: u8| stores.taxi.lake(&format!("green/green_tripdata_2020-{month:02}.parquet"));
     // Republished, and brought to the lake alone.
-    stores.file(2, 150);
+    stores.file(2, 250);
     let args = ["run", "etl-web-to-gcs", "--colour", "green", "--year", "2020", "--months", "2"];
     stores.taxi.run(args).exits(0);
     stores.execute("DROP TABLE nyc_taxi.green_trips_2020_03").await;
