@@ -254,14 +254,16 @@ impl fmt::Display for Refusal {
             None => "nothing was published",
         };
         let limits = match (self.set_aside, shrink) {
-            (Some(_), Some(_)) => "the limits with --max-set-aside and --max-shrink",
-            (Some(_), None) => "the limit with --max-set-aside",
-            (None, _) => "the limit with --max-shrink",
+            // No limit lets nothing take the place of something.
+            _ if self.counts.rows_kept == 0 => "",
+            (Some(_), Some(_)) => ", or change the limits with --max-set-aside and --max-shrink",
+            (Some(_), None) => ", or change the limit with --max-set-aside",
+            (None, _) => ", or change the limit with --max-shrink",
         };
         write!(
             f,
             "{file} is refused, {stays}: {}. Is this another month's file, or has its form \
-             changed? If it is right, take it with --force, or change {limits}",
+             changed? If it is right, take it with --force{limits}",
             self.numbers()
         )
     }
@@ -352,9 +354,9 @@ mod tests {
         assert!(passes(&nothing, Some(&nothing)));
         assert!(passes(&nothing, None));
         let expected = Guard { refuse_empty: true, ..GUARD };
-        insta::assert_snapshot!(expected.judge(&nothing, None).unwrap_err(), @"green 2020-01 is refused, nothing was published: its file has not a single row. Is this another month's file, or has its form changed? If it is right, take it with --force, or change the limit with --max-set-aside");
+        insta::assert_snapshot!(expected.judge(&nothing, None).unwrap_err(), @"green 2020-01 is refused, nothing was published: its file has not a single row. Is this another month's file, or has its form changed? If it is right, take it with --force");
         let of_lake = GUARD.of_lake().judge(&nothing, Some(&Before::of_rows(1000)));
-        insta::assert_snapshot!(of_lake.unwrap_err(), @"green 2020-01 is refused, what is there stays as it is: its file has not a single row; it has 0 trips and the edition that is there has 1,000 (100% fewer, the limit is 10%). Is this another month's file, or has its form changed? If it is right, take it with --force, or change the limit with --max-shrink");
+        insta::assert_snapshot!(of_lake.unwrap_err(), @"green 2020-01 is refused, what is there stays as it is: its file has not a single row; it has 0 trips and the edition that is there has 1,000 (100% fewer, the limit is 10%). Is this another month's file, or has its form changed? If it is right, take it with --force");
     }
 
     #[test]

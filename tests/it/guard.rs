@@ -243,7 +243,9 @@ fn a_refused_edition_can_be_looked_at_until_the_month_is_right_again() {
 
     let shown = month.quarantine(&["--refused", "--limit", "1"]).exits(0).stdout;
     assert!(shown.starts_with("green 2020-01: 1,000 of 1,003 rows set aside, in data/refused/"));
-    assert!(shown.contains("5       pickup_outside_month  2,2020-02-05 10:00:00"), "{shown}");
+    for words in ["      1,000  pickup_outside_month", "2,2020-02-05 10:00:00"] {
+        assert!(shown.contains(words), "{shown}");
+    }
     assert!(shown.contains("green 2020-01 is refused, what is there stays as it is"), "{shown}");
     let json = month.quarantine(&["--refused", "--output", "json"]).exits(0).json();
     assert_eq!(json["rows"].as_array().unwrap().len(), 1000);

@@ -236,8 +236,7 @@ async fn replace<E: From<PostgresError>>(
         return Ok(Loaded::Unchanged);
     }
 
-    let before = ledger::known(&transaction, names, file.month).await?;
-    let before = before.as_ref().map(Before::from);
+    let before = before(&transaction, names, file).await?;
     let judge = |month| load.guard.judge(month, before.as_ref()).map_err(PostgresError::from);
     let judged = load.known.map(judge).transpose()?;
 
@@ -283,6 +282,28 @@ async fn agrees(
     };
     let loaded = ledger::known(client, names, load.file.month).await?;
     Ok(loaded.is_some_and(|loaded| loaded.same_rows(known)))
+}
+
+/// The edition of a month that is there: by the ledger, else counted.
+async fn before(
+    transaction: &Transaction<'_>,
+    names: &Names,
+    file: TripFile,
+) -> Result<Option<Before>, PostgresError> {
+    if let Some(known) = ledger::known(transaction, names, file.month).await? {
+        return Ok(Some(Before::from(&known)));
+    }
+    let step = || PostgresError::at("looking at the month that is there");
+    let partition = names.qualified(&names.partition);
+    let there = transaction
+        .query_opt("SELECT FROM pg_class WHERE oid = to_regclass($1)", &[&partition])
+        .await
+        .map_err(step())?;
+    if there.is_none() {
+        return Ok(None);
+    }
+    let counted = transaction.query_one(&format!("SELECT count(*) FROM {partition}"), &[]).await;
+    Ok(Some(Before::of_rows(counted.map_err(step())?.get::<_, i64>(0) as u64)))
 }
 
 /// Puts the filled table in the place of the old partition.

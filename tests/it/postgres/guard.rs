@@ -89,6 +89,18 @@ async fn a_month_of_the_lake_with_far_fewer_trips_is_not_loaded_over_the_one_tha
 }
 
 #[tokio::test]
+async fn a_month_that_the_ledger_does_not_know_is_counted() {
+    let ingest = Ingest::new().await;
+    let good = ingest.serve(january(1000));
+    ingest.run(&[]).exits(0);
+    ingest.warehouse.client.batch_execute("DELETE FROM nyc_taxi.loads").await.unwrap();
+    ingest.serve(january(500));
+    let error = ingest.warehouse.error(ingest.run(&[]));
+    assert!(error.contains("it has 500 trips and the edition that is there has 1,000"), "{error}");
+    check(&ingest.warehouse, "green_trips", &good).await;
+}
+
+#[tokio::test]
 async fn the_report_of_a_backfill_says_what_each_warehouse_replaced() {
     let warehouse = Warehouse::new().await;
     let files = warehouse.taxi.folder().join("files");
