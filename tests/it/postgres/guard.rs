@@ -1,15 +1,15 @@
 //! A good month of a table is not replaced by next to nothing.
 
-use crate::support::generate::{Colour, Dirt, Recipe};
-
 use super::ingest::Ingest;
 use super::values::check;
 use super::{Warehouse, january};
 
 /// January 2020 of green with so many trips beside so many rows of another month.
-fn mixed(trips: u64, others: usize) -> Recipe {
-    let rows = trips + others as u64;
-    Recipe::new(Colour::Green, 2020, 1).rows(rows).dirt(Dirt::PickupOutsideMonth, others)
+fn mixed(trips: usize, others: usize) -> Vec<u8> {
+    let header = "VendorID,lpep_pickup_datetime,lpep_dropoff_datetime,fare_amount\n";
+    let trip = "2,2020-01-05 10:00:00,2020-01-05 10:20:00,9.5\n";
+    let rows = trip.repeat(trips) + &trip.replace("2020-01", "2020-02").repeat(others);
+    (header.to_owned() + &rows).into_bytes()
 }
 
 #[tokio::test]
@@ -20,7 +20,7 @@ async fn an_ingest_that_brings_next_to_nothing_leaves_the_month_as_it_is() {
     let ledger = "SELECT provenance FROM nyc_taxi.loads";
     let before: String = ingest.warehouse.value(ledger).await;
 
-    ingest.serve(mixed(3, 1000));
+    ingest.put(mixed(3, 1000));
     let error = ingest.warehouse.error(ingest.run(&[]));
     let numbers = "green 2020-01 is refused, what is there stays as it is: 1,000 of its 1,003 rows \
                    (99.7%) were set aside because of the file: pickup_outside_month 1,000 (the limit \
@@ -55,15 +55,15 @@ async fn an_ingest_that_brings_next_to_nothing_leaves_the_month_as_it_is() {
 #[tokio::test]
 async fn an_ingest_of_a_bad_file_brings_nothing_even_if_nothing_is_there() {
     let ingest = Ingest::new().await;
-    ingest.serve(mixed(700, 300));
+    ingest.put(mixed(700, 300));
     let error = ingest.warehouse.error(ingest.run(&[]));
     assert!(error.contains("300 of its 1,000 rows (30%) were set aside"), "{error}");
-    ingest.serve(mixed(0, 300));
+    ingest.put(mixed(0, 300));
     let error = ingest.warehouse.error(ingest.run(&[]));
     assert!(error.starts_with("not one of the 300 rows"), "{error}");
     assert!(error.contains("data/spool/refused/green/"), "{error}");
     assert_eq!(ingest.warehouse.rows("loads").await, 0);
-    ingest.serve(mixed(1000, 20));
+    ingest.put(mixed(1000, 20));
     assert_eq!(ingest.run(&[]).exits(0).state(), "loaded");
     assert_eq!(ingest.warehouse.taxi.files("data/spool"), Vec::<String>::new());
 }

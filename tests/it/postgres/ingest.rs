@@ -30,6 +30,11 @@ impl Ingest {
         made
     }
 
+    /// Puts the bytes of a file where the program looks for it.
+    pub(super) fn put(&self, bytes: Vec<u8>) {
+        self.web.put(FILE, bytes);
+    }
+
     fn args(&self, more: &[&str]) -> Vec<String> {
         let source = self.web.url() + "/{colour}_tripdata_{year}-{month}.csv.gz";
         let args = ["run", "ingest-data", "--months", "1", "--output", "json", "--source", &source];
