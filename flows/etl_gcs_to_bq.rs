@@ -2,7 +2,7 @@
 
 use futures_util::future::join;
 use nyc_taxi_etl::config::{TaskError, Tools};
-use nyc_taxi_etl::flow::{MonthReport, Progress, Run, RunReport, State};
+use nyc_taxi_etl::flow::{Failure, MonthReport, Progress, Run, RunReport, State};
 use nyc_taxi_etl::trip::{Item, TripFile};
 use nyc_taxi_etl::warehouse::Loaded;
 use nyc_taxi_etl::warehouse::bigquery::Warehouse;
@@ -18,7 +18,8 @@ pub(crate) async fn etl_gcs_to_bq(
 ) -> Result<RunReport, TaskError> {
     let warehouse = tools.bigquery()?;
     let months = run.months(files, async |file| month(run, tools, &warehouse, file).await);
-    let zones = Box::pin(zones(run, tools, &warehouse));
+    let aside = run.aside();
+    let zones = Box::pin(zones(&aside, tools, &warehouse));
     Ok(run.flow(NAME, files, async { join(months, zones).await.0 }).await)
 }
 
@@ -55,8 +56,15 @@ pub(crate) async fn zones(run: &Run, tools: &Tools, warehouse: &Warehouse) {
     let loaded = run.task("write-bq", Item::Zones, async |progress: Progress| {
         tools.load_zones_bigquery(warehouse, &progress).await
     });
-    if matches!(loaded.await, Ok(false)) {
-        let text = "a table 'zones' is there already and is not ours: it was left as it is";
-        run.warn(Item::Zones, text);
+    match loaded.await {
+        Ok(true) => {}
+        Ok(false) => {
+            let text = "a table 'zones' is there already and is not ours: it was left as it is";
+            run.warn(Item::Zones, text);
+        }
+        Err(error) if error.is_interruption() => {}
+        Err(error) => {
+            run.warn(Item::Zones, &format!("the taxi zones are not loaded into BigQuery: {error}"));
+        }
     }
 }

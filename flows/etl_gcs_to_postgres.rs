@@ -2,7 +2,7 @@
 
 use futures_util::future::join;
 use nyc_taxi_etl::config::{TaskError, Tools};
-use nyc_taxi_etl::flow::{MonthReport, Progress, Run, RunReport, State};
+use nyc_taxi_etl::flow::{Failure, MonthReport, Progress, Run, RunReport, State};
 use nyc_taxi_etl::lake::Published;
 use nyc_taxi_etl::trip::{Item, TripFile};
 use nyc_taxi_etl::warehouse::Loaded;
@@ -19,7 +19,8 @@ pub(crate) async fn etl_gcs_to_postgres(
 ) -> Result<RunReport, PostgresError> {
     let warehouse = tools.postgres()?;
     let months = run.months(files, async |file| month(run, tools, &warehouse, file).await);
-    let zones = zones(run, tools, &warehouse);
+    let aside = run.aside();
+    let zones = zones(&aside, tools, &warehouse);
     Ok(Box::pin(run.flow(NAME, files, async { join(months, zones).await.0 })).await)
 }
 
@@ -89,8 +90,15 @@ fn reported(
 pub(crate) async fn zones(run: &Run, tools: &Tools, warehouse: &Warehouse) {
     let loaded =
         run.task("write-postgres", Item::Zones, async |_| tools.load_zones(warehouse).await);
-    if matches!(loaded.await, Ok(false)) {
-        let text = "a table 'zones' is there already and is not ours: it was left as it is";
-        run.warn(Item::Zones, text);
+    match loaded.await {
+        Ok(true) => {}
+        Ok(false) => {
+            let text = "a table 'zones' is there already and is not ours: it was left as it is";
+            run.warn(Item::Zones, text);
+        }
+        Err(error) if error.is_interruption() => {}
+        Err(error) => {
+            run.warn(Item::Zones, &format!("the taxi zones are not loaded into Postgres: {error}"));
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! `etl-parent-flow`: every month to the lake, and from there on to the warehouses.
 
-use futures_util::future::{join, join_all};
+use futures_util::future::join_all;
 use nyc_taxi_etl::config::{TaskError, Tools};
 use nyc_taxi_etl::flow::{LoadReport, Run, RunReport};
 use nyc_taxi_etl::trip::TripFile;
@@ -29,11 +29,12 @@ pub(crate) async fn etl_parent_flow(
         let loads = warehouses.iter().map(|warehouse| warehouse.load(run, tools, file));
         Ok(report.with_loads(join_all(loads).await))
     });
-    let zones = async {
-        etl_zones::zones_if_missing(run, tools).await;
-        join_all(warehouses.iter().map(|warehouse| warehouse.zones(run, tools))).await;
+    let aside = run.aside();
+    let zones = async |look: &Run| {
+        etl_zones::zones_if_missing(&aside, look, tools).await;
+        join_all(warehouses.iter().map(|warehouse| warehouse.zones(&aside, tools))).await;
     };
-    Ok(run.flow(NAME, files, async { join(months, zones).await.0 }).await)
+    Ok(run.flow(NAME, files, aside.beside(months, zones)).await)
 }
 
 /// A warehouse that months go on to.

@@ -31,7 +31,7 @@ pub(crate) async fn month(
     });
     let (fetched, before) = match fetched.await? {
         (Outcome::Fetched(fetched), before) => (fetched, before),
-        (Outcome::Unchanged, Some(before)) => {
+        (Outcome::Unchanged(_), Some(before)) => {
             tools.lake().clear_refused(file).await;
             held.clear();
             return Ok(reported(tools, file, State::Unchanged, &before));
@@ -41,7 +41,7 @@ pub(crate) async fn month(
             held.clear();
             return Ok(reported(tools, file, State::NotPublished, &before));
         }
-        (Outcome::NotPublished | Outcome::Unchanged, None) => {
+        (Outcome::NotPublished | Outcome::Unchanged(_), None) => {
             held.clear();
             return Ok(MonthReport::new(file, State::NotPublished));
         }

@@ -1,7 +1,7 @@
 //! `etl-zones`: the lookup of the taxi zones, into the lake.
 
 use nyc_taxi_etl::config::{TaskError, Tools};
-use nyc_taxi_etl::flow::{Progress, Run, State};
+use nyc_taxi_etl::flow::{Failure, Progress, Run, State};
 use nyc_taxi_etl::lake::Lake;
 use nyc_taxi_etl::source::{Outcome, Source};
 use nyc_taxi_etl::trip::Item;
@@ -22,21 +22,35 @@ pub(crate) struct ZonesReport {
     pub(crate) error: Option<String>,
 }
 
-/// Brings the zones to the lake where it has none. They serve the months: where they cannot be
-/// had, the months are there all the same.
-pub(crate) async fn zones_if_missing(run: &Run, tools: &Tools) {
+/// Brings the zones to the lake where it has none. They serve the months and hold nothing up: the
+/// source is asked once, by `look`, and where they cannot be had, a warning says so.
+pub(crate) async fn zones_if_missing(run: &Run, look: &Run, tools: &Tools) {
     let settings = tools.settings();
     // The sample months need no network, nor does a run of them.
     if settings.source == Source::Sample && settings.zones == "web" {
         return;
     }
-    // Said by the task that failed.
-    let _ = zones(run, tools, true).await;
+    let brought = match tools.lake().zones().await {
+        Ok(Some(_)) => return,
+        Ok(None) => zones(run, look, tools).await.map(drop),
+        Err(error) => Err(error.into()),
+    };
+    let why = match brought {
+        Ok(()) => return,
+        Err(_) if run.is_cancelled() => return,
+        Err(error) if error.is_interruption() => "the months were done before they came".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    let text = format!(
+        "the lake has no taxi zones ({why}). The months are not held up by it: bring the zones with \
+         taxi run etl-zones, from another place with --zones"
+    );
+    run.warn(Item::Zones, &text);
 }
 
 /// Brings the zones to the lake.
 pub(crate) async fn etl_zones(run: &Run, tools: &Tools) -> ZonesReport {
-    let (state, rows, error) = match zones(run, tools, false).await {
+    let (state, rows, error) = match zones(run, run, tools).await {
         Ok((state, rows)) => (state, rows, None),
         Err(error) => (State::Failed, None, Some(error.to_string())),
     };
@@ -44,24 +58,17 @@ pub(crate) async fn etl_zones(run: &Run, tools: &Tools) -> ZonesReport {
     ZonesReport { flow: NAME, ok: error.is_none(), state, rows, lake, error }
 }
 
-async fn zones(
-    run: &Run,
-    tools: &Tools,
-    if_missing: bool,
-) -> Result<(State, Option<u64>), TaskError> {
-    let held = tools.hold(run, Item::Zones).await?;
+async fn zones(run: &Run, look: &Run, tools: &Tools) -> Result<(State, Option<u64>), TaskError> {
+    let held = tools.hold(look, Item::Zones).await?;
 
-    let fetched = run.task("fetch", Item::Zones, async |progress: Progress| {
+    let fetched = look.task("fetch", Item::Zones, async |progress: Progress| {
         tools.lake().clear_uploads(held.folder()).await?;
         let before = tools.lake().zones().await?;
-        if if_missing && before.is_some() {
-            return Ok(Outcome::Unchanged);
-        }
         Ok::<_, TaskError>(tools.fetch_zones(before.as_ref(), &held, &progress).await?)
     });
     let fetched = match fetched.await? {
         Outcome::Fetched(fetched) => fetched,
-        Outcome::Unchanged | Outcome::NotPublished => {
+        Outcome::Unchanged(_) | Outcome::NotPublished => {
             held.clear();
             return Ok((State::Unchanged, None));
         }

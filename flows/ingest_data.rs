@@ -33,6 +33,9 @@ async fn month(
         let fetched = run.task("fetch", file, async |progress: Progress| {
             let known = warehouse.known(file).await?;
             let outcome = tools.fetch(file, known.as_ref(), false, &held, &progress).await?;
+            if let (Outcome::Unchanged(Some(facts)), Some(known)) = (&outcome, &known) {
+                warehouse.remember(file, known, facts).await;
+            }
             Ok::<_, TaskError>((outcome, known))
         });
         fetched.await
@@ -58,12 +61,12 @@ async fn month(
             Ok(report.replacing(before, month.counts.rows_kept))
         }
         ((Outcome::Fetched(_), _), None) => Err(Stop::Interrupted.into()),
-        ((Outcome::Unchanged, Some(known)), _) => {
+        ((Outcome::Unchanged(_), Some(known)), _) => {
             tools.clear_refused(file).await;
             held.clear();
             Ok(reported(warehouse, file, State::Unchanged, &known))
         }
-        ((Outcome::NotPublished | Outcome::Unchanged, _), _) => {
+        ((Outcome::NotPublished | Outcome::Unchanged(_), _), _) => {
             held.clear();
             Ok(MonthReport::new(file, State::NotPublished))
         }

@@ -130,15 +130,40 @@ impl Tools {
     ) -> Result<Outcome, FetchError> {
         let source = &self.settings.source;
         let anew = self.settings.force || into_lake && self.lacks_raw(file).await?;
+        let known =
+            before.filter(|month| !anew && self.is_current(month)).map(|month| &month.source);
+        let seen = match known {
+            Some(known) if into_lake => self.seen(file, known).await,
+            _ => None,
+        };
         let wanted = Wanted {
             item: file.into(),
             address: source.locate(file)?,
             expected: source.should_have(file, Month::current()),
-            known: before
-                .filter(|month| !anew && self.is_current(month))
-                .map(|month| &month.source),
+            known,
+            seen: seen.as_ref(),
         };
-        self.fetcher.fetch(&wanted, held, &RawInLake(&self.lake), progress).await
+        let raw = RawInLake { lake: &self.lake, file: Some(file) };
+        let outcome = self.fetcher.fetch(&wanted, held, &raw, progress).await?;
+        if let Outcome::Unchanged(Some(facts)) = &outcome
+            && into_lake
+        {
+            // Without it, the next run fetches the same bytes once more.
+            let remembered = self.lake.remember(file, facts).await;
+            remembered.unwrap_or_else(|error| tracing::debug!("{file}: {error}"));
+        }
+        Ok(outcome)
+    }
+
+    /// What the lake remembers that the source said last of the same bytes.
+    async fn seen(&self, file: TripFile, known: &SourceFacts) -> Option<SourceFacts> {
+        match self.lake.seen(file).await {
+            Ok(seen) => seen.filter(|seen| seen.sha256 == known.sha256),
+            Err(error) => {
+                tracing::debug!("{file}: {error}");
+                None
+            }
+        }
     }
 
     /// Asks the source whether it has a month, and whether it has changed since.
@@ -151,7 +176,11 @@ impl Tools {
         let source = &self.settings.source;
         let address = source.locate(file).map_err(FetchError::from)?;
         let expected = source.should_have(file, Month::current());
-        let wanted = Wanted { item: file.into(), address, expected, known };
+        let seen = match known {
+            Some(known) => self.seen(file, known).await,
+            None => None,
+        };
+        let wanted = Wanted { item: file.into(), address, expected, known, seen: seen.as_ref() };
         match self.fetcher.ask(&wanted, progress).await {
             Ok(Some(answer)) => Ok(answer),
             Ok(None) if self.lake.has_raw(file).await? => Ok(Answer::Published),
@@ -276,8 +305,10 @@ impl Tools {
             address: Source::locate_zones(&self.settings.zones)?,
             expected: true,
             known: before.filter(|_| !self.settings.force),
+            seen: None,
         };
-        self.fetcher.fetch(&wanted, held, &RawInLake(&self.lake), progress).await
+        let raw = RawInLake { lake: &self.lake, file: None };
+        self.fetcher.fetch(&wanted, held, &raw, progress).await
     }
 
     /// Cleans the fetched zones: the file of them, and how many.
@@ -444,13 +475,22 @@ fn parquet_batches(path: &Path) -> Result<Batches, CleanError> {
 }
 
 /// The raw files of a lake.
-struct RawInLake<'a>(&'a Lake);
+struct RawInLake<'a> {
+    lake: &'a Lake,
+    /// The month that is brought; none of what is no month.
+    file: Option<TripFile>,
+}
 
 #[async_trait]
 impl RawStore for RawInLake<'_> {
     async fn bring(&self, keys: &[String], to: &Path) -> Result<Option<RawFile>, RawError> {
+        let failed = |error| Box::new(error) as RawError;
         let to = PathBuf::from(to);
-        let brought = self.0.bring(keys, &to).await.map_err(|error| Box::new(error) as RawError)?;
-        Ok(brought.map(|(key, etag)| RawFile { address: self.0.url(&key), etag }))
+        let kept = match self.file {
+            Some(file) => self.lake.kept(file).await.map_err(failed)?,
+            None => Vec::new(),
+        };
+        let brought = self.lake.bring(keys, &to).await.map_err(failed)?;
+        Ok(brought.map(|(key, etag)| RawFile { address: self.lake.url(&key), etag, kept }))
     }
 }

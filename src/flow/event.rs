@@ -71,6 +71,9 @@ pub enum Event<'a> {
     },
     /// A task reached its safe point and stopped there: the run was told to.
     TaskStopped(TaskName),
+    /// A task that must hold nothing up failed, or was not waited for: a warning says what is
+    /// missing, and why.
+    TaskGivenUp(TaskName),
     /// Something that people should know and that stops nothing.
     Warning {
         /// What it is about.

@@ -24,6 +24,7 @@ impl Event<'_> {
             Event::RunStarted { .. }
             | Event::MonthStarted(_)
             | Event::TaskProgress { .. }
+            | Event::TaskGivenUp(_)
             | Event::RunDone(_) => None,
         }
     }

@@ -85,6 +85,8 @@ pub struct Run {
     policy: Policy,
     limits: Limits,
     turns: Arc<HashMap<&'static str, Semaphore>>,
+    /// Whether its tasks hold nothing up.
+    aside: bool,
 }
 
 impl fmt::Debug for Run {
@@ -109,7 +111,16 @@ impl Run {
             policy,
             limits,
             turns: Arc::new(turns.collect()),
+            aside: false,
         }
+    }
+
+    /// This run, for what must hold nothing up: a task is tried once, and where it fails it is
+    /// given up. Who runs it warns of what is missing.
+    #[must_use]
+    pub fn aside(&self) -> Self {
+        let policy = Policy { retries: 0, ..self.policy };
+        Self { policy, aside: true, ..self.clone() }
     }
 
     /// Its name.
@@ -219,6 +230,21 @@ impl Run {
         }
     }
 
+    /// Does its work, and something beside it that is told to stop once the work is done.
+    pub async fn beside<T>(
+        &self,
+        work: impl Future<Output = T>,
+        beside: impl AsyncFnOnce(&Self),
+    ) -> T {
+        let until_done = Self { cancelled: self.cancelled.child_token(), ..self.clone() };
+        let work = async {
+            let done = work.await;
+            until_done.cancelled.cancel();
+            done
+        };
+        tokio::join!(beside(&until_done), work).1
+    }
+
     /// Runs a task when it is its turn, and again after a transient failure. `work` is given the
     /// means to say how far it is and to learn that it should stop, and must do so at its next
     /// safe point. One that does not in time is let go of, as is one that a time limit ends.
@@ -275,6 +301,7 @@ impl Run {
         .await;
         match &result {
             Ok(_) => self.tell(&Event::TaskDone { task, took: started.elapsed() }),
+            Err(_) if self.aside => self.tell(&Event::TaskGivenUp(task)),
             Err(error) if error.is_interruption() => self.tell(&Event::TaskStopped(task)),
             Err(error) => self.tell(&Event::TaskFailed { task, error }),
         }
@@ -428,6 +455,40 @@ mod tests {
         assert!(!run.is_cancelled());
         let both = run.abreast(async |_| Ok::<_, Failed>(1), async |_| Ok(2)).await;
         assert_eq!(both.unwrap(), (1, 2));
+    }
+
+    #[derive(Default)]
+    struct Told(Mutex<Vec<String>>);
+
+    impl Listener for Told {
+        fn hear(&self, event: &Event<'_>) {
+            let told = match event {
+                Event::TaskFailed { task, .. } => format!("{task} failed"),
+                Event::TaskGivenUp(task) => format!("{task} given up"),
+                Event::TaskRetrying { task, .. } => format!("{task} again"),
+                _ => return,
+            };
+            self.0.lock().unwrap().push(told);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_holds_nothing_up_is_tried_once_and_ends_with_the_work() {
+        let told = Arc::new(Told::default());
+        let (policy, limits) = (Policy::default(), Limits::default());
+        let run = Run::new(vec![told.clone()], CancellationToken::new(), policy, limits);
+        let fails = async |_| Err::<(), _>(Failed::So(Retry::Backoff));
+        assert!(run.aside().task("fetch", file(), fails).await.is_err());
+        let never = async |progress: Progress| {
+            progress.cancelled().await;
+            Err::<(), _>(Failed::Stop(Stop::Interrupted))
+        };
+        let beside = async |look: &Run| {
+            assert!(look.task("clean", file(), never).await.is_err());
+            assert!(!run.is_cancelled());
+        };
+        assert_eq!(run.aside().beside(async { 1 }, beside).await, 1);
+        assert_eq!(*told.0.lock().unwrap(), ["zones fetch given up", "zones clean given up"]);
     }
 
     #[tokio::test]

@@ -4,8 +4,9 @@ use super::{Lake, LakeError};
 
 impl Lake {
     /// Takes a month out of the lake: its trips first, so that nobody finds trips whose rows set
-    /// aside are gone, then every version of those, then the bytes as fetched, then what stays of an edition that was
-    /// refused. Says what was there, as keys; none where nothing was.
+    /// aside are gone, then every version of those, then the bytes as fetched, what was noted, and
+    /// what stays of an edition that was refused. Says what was there, as keys; none where nothing
+    /// was.
     pub async fn drop(&self, file: TripFile) -> Result<Vec<String>, LakeError> {
         let prefix = format!("quarantine/{}/{}.", file.colour, file.stem());
         let set_aside = self.objects(&format!("quarantine/{}", file.colour)).await?.into_keys();
@@ -19,6 +20,10 @@ impl Lake {
             }
         }
         dropped.extend(self.forget_refused(file).await?);
+        // Of no use by themselves, and so not told of.
+        for key in [file.seen_key(), file.kept_key()] {
+            self.remove(&key).await?;
+        }
         Ok(dropped)
     }
 }

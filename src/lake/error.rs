@@ -64,6 +64,16 @@ pub enum LakeError {
         /// The object.
         address: String,
     },
+    /// An object that did not come whole.
+    #[error("{address} gave {got} bytes of {size}: the connection broke")]
+    Cut {
+        /// The object.
+        address: String,
+        /// What came.
+        got: u64,
+        /// What it has.
+        size: u64,
+    },
     /// The store failed after its own retries.
     #[error("{address}: {source}")]
     Store {
@@ -148,7 +158,8 @@ impl Failure for LakeError {
             // What object_store has no name for is a status of 5xx or 429 or a broken connection.
             Self::Store { source: object_store::Error::Generic { .. }, .. }
             | Self::Token { source: object_store::Error::Generic { .. } }
-            | Self::Replaced { .. } => Retry::Backoff,
+            | Self::Replaced { .. }
+            | Self::Cut { .. } => Retry::Backoff,
             _ => Retry::Never,
         }
     }

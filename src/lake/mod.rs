@@ -15,6 +15,7 @@ mod publish;
 mod quarantine;
 mod read;
 mod refused;
+mod seen;
 mod sums;
 mod upload;
 

@@ -107,10 +107,22 @@ impl Lake {
         let size = size(month.trips)?;
         progress.begin(size);
         if let Some((path, format)) = month.raw {
+            // Whatever a kill leaves there is among those noted.
+            let sha256 = month.provenance.source.sha256.clone();
+            let mut kept = self.kept(month.file).await?;
+            // What was kept before digests were noted has none.
+            let known = !kept.is_empty() || !self.has_raw(month.file).await?;
+            if known && !kept.contains(&sha256) {
+                kept.push(sha256.clone());
+                self.note_kept(month.file, &kept).await?;
+            }
             self.put(path, &month.file.raw_key(format), &notes, &Progress::unwatched()).await?;
             // What was kept before may have another format, and so another key.
             for other in Format::ALL.into_iter().filter(|other| *other != format) {
                 self.remove(&month.file.raw_key(other)).await?;
+            }
+            if kept != [sha256.clone()] {
+                self.note_kept(month.file, &[sha256]).await?;
             }
         }
         if let (Some(key), Some(path)) = (quarantine, month.quarantine) {

@@ -262,14 +262,20 @@ impl Lake {
                 Err(object_store::Error::NotFound { .. }) => continue,
                 Err(source) => return Err(failed(source)),
             };
-            let etag = result.meta.e_tag.clone();
+            let (etag, size) = (result.meta.e_tag.clone(), result.meta.size);
             let writing = |source| LakeError::spool("write", to, source);
             let mut file = tokio::fs::File::from_std(open().map_err(writing)?);
             let mut stream = result.into_stream();
+            let mut got = 0;
             while let Some(bytes) = stream.next().await {
-                file.write_all(&bytes.map_err(failed)?).await.map_err(writing)?;
+                let bytes = bytes.map_err(failed)?;
+                file.write_all(&bytes).await.map_err(writing)?;
+                got += bytes.len() as u64;
             }
             file.flush().await.map_err(writing)?;
+            if got != size {
+                return Err(LakeError::Cut { address: self.url(key), got, size });
+            }
             return Ok(Some((key.clone(), etag)));
         }
         Ok(None)

@@ -78,7 +78,7 @@ impl Held {
     pub(super) fn settle(&self, outcome: &Outcome) {
         let state = match outcome {
             Outcome::Fetched(fetched) => State::Whole(fetched.clone()),
-            Outcome::Unchanged | Outcome::NotPublished => State::Nothing,
+            Outcome::Unchanged(_) | Outcome::NotPublished => State::Nothing,
         };
         self.coming.send_modify(|coming| coming.state = state);
     }
@@ -258,7 +258,7 @@ mod tests {
         assert!(matches!(first.check(), Err(FetchError::BegunAnew)));
         held.grown(&path, Format::Csv, 9, 0);
         let (second, reading) = read(&held).await;
-        held.settle(&Outcome::Unchanged);
+        held.settle(&Outcome::Unchanged(None));
         assert!(reading.await.unwrap().is_err());
         assert!(second.is_needless() && second.check().is_ok() && second.facts().is_none());
         assert!(held.arrival(&Progress::unwatched()).await.is_none());

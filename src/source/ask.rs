@@ -1,6 +1,6 @@
 //! Whether a source has a month, asked without fetching it.
 
-use reqwest::header::{CONTENT_LENGTH, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
+use reqwest::header::{CONTENT_LENGTH, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
 use reqwest::{Method, Response, StatusCode};
 use serde::Serialize;
 use url::Url;
@@ -9,8 +9,9 @@ use crate::flow::Progress;
 use crate::trip::SourceFacts;
 
 use super::address::shown;
-use super::download::{no_file, text};
+use super::download::no_file;
 use super::fetch::{Fetcher, Outcome, Wanted, local};
+use super::promise::{alike, tag, text, usable};
 use super::{Address, FetchError};
 
 /// What a source has of a month.
@@ -43,7 +44,7 @@ impl Fetcher {
                         if same { Answer::Unchanged } else { Answer::Changed }
                     }
                     (Outcome::Fetched(_), None) => Answer::Published,
-                    (Outcome::Unchanged, _) => Answer::Unchanged,
+                    (Outcome::Unchanged(_), _) => Answer::Unchanged,
                     (Outcome::NotPublished, _) => Answer::NotPublished,
                 };
                 Ok(Some(answer))
@@ -60,7 +61,7 @@ impl Fetcher {
 
     async fn ask_host(&self, url: &Url, wanted: &Wanted<'_>) -> Result<Answer, FetchError> {
         let address = shown(url);
-        let known = wanted.known.filter(|facts| facts.address == address);
+        let known = wanted.last_told(&address);
         let mut response = self.send(Method::HEAD, url, known).await?;
         // Some hosts answer GET alone. The body is left where it is.
         if [StatusCode::METHOD_NOT_ALLOWED, StatusCode::NOT_IMPLEMENTED]
@@ -70,12 +71,12 @@ impl Fetcher {
         }
         match response.status() {
             StatusCode::NOT_MODIFIED if known.is_some() => Ok(Answer::Unchanged),
-            StatusCode::OK => {
+            StatusCode::OK | StatusCode::NON_AUTHORITATIVE_INFORMATION => {
                 Ok(known.map_or(Answer::Published, |known| compared(known, &response)))
             }
             status => match no_file(address, status, &response, wanted.expected)? {
                 Outcome::NotPublished => Ok(Answer::NotPublished),
-                Outcome::Fetched(_) | Outcome::Unchanged => Ok(Answer::Published),
+                Outcome::Fetched(_) | Outcome::Unchanged(_) => Ok(Answer::Published),
             },
         }
     }
@@ -87,10 +88,12 @@ impl Fetcher {
         known: Option<&SourceFacts>,
     ) -> Result<Response, FetchError> {
         let mut request = self.client.request(method, url.clone());
-        match known.map(|facts| (&facts.etag, &facts.last_modified)) {
-            Some((Some(etag), _)) => request = request.header(IF_NONE_MATCH, etag),
-            Some((None, Some(modified))) => request = request.header(IF_MODIFIED_SINCE, modified),
-            _ => {}
+        let etag = known.and_then(|facts| facts.etag.as_ref()).filter(|etag| usable(etag));
+        let modified = known.and_then(|facts| facts.last_modified.as_ref());
+        match (etag, modified) {
+            (Some(etag), _) => request = request.header(IF_NONE_MATCH, etag),
+            (None, Some(modified)) => request = request.header(IF_MODIFIED_SINCE, modified),
+            (None, None) => {}
         }
         request.send().await.map_err(|error| FetchError::connection(&shown(url), error))
     }
@@ -103,9 +106,10 @@ fn compared(known: &SourceFacts, response: &Response) -> Answer {
     if length.is_some_and(|length| length > 0 && length != known.size) {
         return Answer::Changed;
     }
-    let same = |was: &Option<String>, is: Option<String>| Some(was.as_ref()? == &is?);
-    let tags = same(&known.etag, text(headers, &ETAG));
-    match tags.or_else(|| same(&known.last_modified, text(headers, &LAST_MODIFIED))) {
+    let tags = known.etag.as_deref().zip(tag(headers));
+    let times = known.last_modified.as_deref().zip(text(headers, &LAST_MODIFIED));
+    let same = tags.map(|(was, is)| alike(was, &is));
+    match same.or_else(|| times.map(|(was, is)| was == is)) {
         Some(true) => Answer::Unchanged,
         Some(false) => Answer::Changed,
         None => Answer::Published,

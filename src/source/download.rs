@@ -1,14 +1,14 @@
-//! One file over HTTP: conditional, resumed where it was cut, proven by length.
+//! One file over HTTP: conditional, resumed where it was cut, asked on where it comes in slices,
+//! proven by what was promised first.
 
 use std::io::Read;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
 use reqwest::header::{
-    CONTENT_RANGE, ETAG, HeaderMap, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
-    LAST_MODIFIED, RANGE, RETRY_AFTER, TRANSFER_ENCODING,
+    ETAG, HeaderMap, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, RANGE, RETRY_AFTER,
 };
-use reqwest::{Response, StatusCode, Version};
+use reqwest::{RequestBuilder, Response, StatusCode, Version};
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncWriteExt;
 use url::Url;
@@ -19,6 +19,9 @@ use crate::trip::{Digest, Format, Hashing, SourceFacts, UnsupportedFormat};
 use super::FetchError;
 use super::address::shown;
 use super::fetch::{Fetched, Fetcher, Outcome, Wanted};
+use super::promise::{
+    Promise, alike, is_chunked, is_partial, text, unread_encoding, usable, whole_as_part,
+};
 use super::spool::Held;
 
 /// How many bytes tell what a body is.
@@ -31,13 +34,15 @@ const STEP: u64 = 1 << 20;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Note {
     address: String,
-    etag: Option<String>,
-    last_modified: Option<String>,
+    /// What was promised with the first byte.
+    #[serde(flatten)]
+    promise: Promise,
     /// The digest, once all bytes are there.
     sha256: Option<Digest>,
 }
 
 /// A download's two files in the spool.
+#[derive(Clone)]
 struct Files<'a> {
     held: &'a Held,
     bytes: PathBuf,
@@ -78,8 +83,65 @@ impl<'a> Files<'a> {
     }
 }
 
+/// What is there of a file before the host is asked.
+enum Left {
+    Nothing,
+    /// Some of it, which the host can be asked to go on with.
+    Part(Note, u64),
+    /// All of it, proven or not.
+    Whole(Note, u64),
+}
+
+impl Left {
+    fn of(files: &Files<'_>, address: &str) -> Self {
+        let Some((note, size)) = files.left(address) else {
+            return Self::Nothing;
+        };
+        let all = note.promise.length.is_some_and(|length| length == size);
+        let more = note.promise.length.is_none_or(|length| length > size);
+        match note.sha256 {
+            Some(_) => Self::Whole(note, size),
+            None if size == 0 || !note.promise.joins() => Self::Nothing,
+            None if all => Self::Whole(note, size),
+            None if more => Self::Part(note, size),
+            None => Self::Nothing,
+        }
+    }
+}
+
+/// What a request says of the edition that is known: its tag, or else its time.
+struct Condition {
+    etag: Option<String>,
+    modified: Option<String>,
+}
+
+impl Condition {
+    fn of(etag: Option<&String>, modified: Option<&String>) -> Self {
+        let etag = etag.filter(|etag| usable(etag)).cloned();
+        Self { modified: modified.filter(|_| etag.is_none()).cloned(), etag }
+    }
+
+    fn on(&self, request: RequestBuilder) -> RequestBuilder {
+        match (&self.etag, &self.modified) {
+            (Some(etag), _) => request.header(IF_NONE_MATCH, etag),
+            (None, Some(modified)) => request.header(IF_MODIFIED_SINCE, modified),
+            (None, None) => request,
+        }
+    }
+
+    /// Whether an answer that nothing has changed is about the edition that was asked for.
+    fn is_met(&self, headers: &HeaderMap) -> bool {
+        match (&self.etag, text(headers, &ETAG)) {
+            (Some(asked), Some(named)) => alike(asked, &named),
+            (Some(_), None) => true,
+            (None, _) => self.modified.is_some(),
+        }
+    }
+}
+
 impl Fetcher {
-    /// Downloads a file to the spool, from where an earlier try was cut.
+    /// Downloads a file to the spool, from where an earlier try was cut, and on until all that
+    /// was promised is there.
     pub(super) async fn download(
         &self,
         url: &Url,
@@ -89,62 +151,110 @@ impl Fetcher {
     ) -> Result<Outcome, FetchError> {
         let address = shown(url);
         let files = Files::of(held);
-        let known = wanted.known.filter(|facts| facts.address == address);
-        let left = files.left(&address);
-        let whole = left.as_ref().filter(|(note, _)| note.sha256.is_some());
-        let part = left.as_ref().filter(|(note, size)| {
-            note.sha256.is_none() && *size > 0 && note.etag.as_deref().is_some_and(is_strong)
-        });
-
-        let mut request = self.client.get(url.clone());
-        let (etag, modified) = match (known, whole) {
-            (Some(facts), _) => (facts.etag.as_ref(), facts.last_modified.as_ref()),
-            (None, Some((note, _))) => (note.etag.as_ref(), note.last_modified.as_ref()),
-            (None, None) => (None, None),
+        let known = wanted.last_told(&address);
+        let left = Left::of(&files, &address);
+        let condition = match (known, &left) {
+            (Some(facts), _) => Condition::of(facts.etag.as_ref(), facts.last_modified.as_ref()),
+            (None, Left::Whole(Note { promise, .. }, _)) => {
+                Condition::of(promise.etag.as_ref(), promise.last_modified.as_ref())
+            }
+            (None, _) => Condition::of(None, None),
         };
-        if let Some(etag) = etag {
-            request = request.header(IF_NONE_MATCH, etag);
-        } else if let Some(modified) = modified {
-            request = request.header(IF_MODIFIED_SINCE, modified);
-        }
-        if let Some((Note { etag: Some(etag), .. }, size)) = part {
-            request = request.header(RANGE, format!("bytes={size}-")).header(IF_RANGE, etag);
-        }
-        let sent = tokio::select! {
-            sent = request.send() => sent,
-            () = progress.cancelled() => return Err(FetchError::Interrupted),
+        let mut condition = Some(condition);
+        let mut body = match &left {
+            Left::Part(note, size) => Some(Body::left(files.clone(), note.clone(), *size)),
+            Left::Nothing | Left::Whole(..) => None,
         };
-        let response = sent.map_err(|error| FetchError::connection(&address, error))?;
-
-        match response.status() {
-            StatusCode::NOT_MODIFIED => match (known, whole) {
-                (Some(_), _) => Ok(Outcome::Unchanged),
-                (None, Some((note, size))) => from_spool(&files, note, *size),
-                (None, None) => Err(FetchError::Refused { address, status: 304 }),
-            },
-            StatusCode::OK => {
-                Body::new(address, files, &response, 0, Hashing::default())
-                    .receive(response, progress)
-                    .await
+        loop {
+            let mut request = self.client.get(url.clone());
+            if let Some(condition) = &condition {
+                request = condition.on(request);
             }
-            StatusCode::PARTIAL_CONTENT => {
-                let Some((_, size)) = part.filter(|(note, size)| goes_on(&response, note, *size))
-                else {
-                    files.forget();
-                    return Err(FetchError::Server { address, status: 206, wait: None });
-                };
-                tracing::info!("{address}: going on from byte {size}");
-                let hashing = hash_left(&files, *size).await?;
-                Body::new(address, files, &response, *size, hashing)
-                    .receive(response, progress)
-                    .await
+            if let Some(Body { note: Note { promise, .. }, got, .. }) = &body
+                && let Some(etag) = &promise.etag
+            {
+                request = request.header(RANGE, format!("bytes={got}-")).header(IF_RANGE, etag);
             }
-            StatusCode::RANGE_NOT_SATISFIABLE => {
-                files.forget();
-                Err(FetchError::Server { address, status: 416, wait: None })
+            let sent = tokio::select! {
+                sent = request.send() => sent,
+                () = progress.cancelled() => return Err(FetchError::Interrupted),
+            };
+            let response = sent.map_err(|error| FetchError::connection(&address, error))?;
+            let asked = condition.take();
+            match response.status() {
+                StatusCode::NOT_MODIFIED => match (asked, known, &left) {
+                    (Some(asked), ..) if !asked.is_met(response.headers()) => {
+                        // It is about another edition, if about any.
+                        if asked.etag.is_none() && asked.modified.is_none() {
+                            return Err(FetchError::Refused { address, status: 304 });
+                        }
+                    }
+                    (Some(_), Some(_), _) => return Ok(Outcome::Unchanged(None)),
+                    (Some(_), None, Left::Whole(note, size)) => {
+                        return from_spool(&files, note, *size);
+                    }
+                    _ => return Err(FetchError::Refused { address, status: 304 }),
+                },
+                StatusCode::OK | StatusCode::NON_AUTHORITATIVE_INFORMATION => {
+                    if is_partial(response.headers()) {
+                        let why = "its status is that of a whole file";
+                        return Err(other_part(&files, address, body.is_some(), 200, why));
+                    }
+                    let whole = Body::whole(files.clone(), address.clone(), &response)?;
+                    match whole.receive(response, None, progress).await? {
+                        Received::All(outcome) => return Ok(outcome),
+                        Received::Part(part) => body = Some(part),
+                    }
+                }
+                StatusCode::PARTIAL_CONTENT => {
+                    let (now, end) = match body.take() {
+                        Some(mut begun) => match begun.note.promise.go_on(&response, begun.got) {
+                            Ok(end) => (begun, Some(end)),
+                            Err(why) => {
+                                return Err(other_part(&files, address, true, 206, why));
+                            }
+                        },
+                        None => match whole_as_part(&response) {
+                            Ok(length) => {
+                                let mut whole =
+                                    Body::whole(files.clone(), address.clone(), &response)?;
+                                whole.note.promise.length = Some(length);
+                                (whole, None)
+                            }
+                            Err(why) => {
+                                return Err(other_part(&files, address, false, 206, why));
+                            }
+                        },
+                    };
+                    match now.receive(response, end, progress).await? {
+                        Received::All(outcome) => return Ok(outcome),
+                        Received::Part(part) => body = Some(part),
+                    }
+                }
+                StatusCode::RANGE_NOT_SATISFIABLE if body.is_some() => {
+                    let why = "it has no such part any more";
+                    return Err(other_part(&files, address, true, 416, why));
+                }
+                status => return no_file(address, status, &response, wanted.expected),
             }
-            status => no_file(address, status, &response, wanted.expected),
         }
+    }
+}
+
+/// An answer that brings something else than was asked for. Where a part was, the whole is asked
+/// for next.
+fn other_part(
+    files: &Files<'_>,
+    address: String,
+    asked_for_part: bool,
+    status: u16,
+    why: &'static str,
+) -> FetchError {
+    if asked_for_part {
+        files.forget();
+        FetchError::OtherPart { address, status, why }
+    } else {
+        FetchError::UnaskedPart { address, status, why }
     }
 }
 
@@ -162,57 +272,69 @@ pub(super) fn no_file(
         404 | 403 if !expected => Ok(Outcome::NotPublished),
         404 => Err(FetchError::Missing { address, status: code }),
         403 | 429 => Err(FetchError::Throttled { address, status: code, wait }),
-        408 | 425 => Err(FetchError::Server { address, status: code, wait }),
+        202 | 408 | 425 => Err(FetchError::Server { address, status: code, wait }),
         _ if status.is_server_error() => Err(FetchError::Server { address, status: code, wait }),
         _ => Err(FetchError::Refused { address, status: code }),
     }
 }
 
-/// A body on its way to the spool.
+/// What an answer brought.
+enum Received<'a> {
+    /// The last of the file.
+    All(Outcome),
+    /// A part, and there is more.
+    Part(Body<'a>),
+}
+
+/// A file on its way to the spool.
 struct Body<'a> {
-    address: String,
     files: Files<'a>,
     note: Note,
-    /// The length announced for the whole file.
-    announced: Option<u64>,
     /// Whether the end of the body can be told from a cut.
     ends_clearly: bool,
     got: u64,
-    hashing: Hashing,
+    /// Of the bytes so far; none where an earlier try left them.
+    hashing: Option<Hashing>,
 }
 
 impl<'a> Body<'a> {
-    fn new(
-        address: String,
-        files: Files<'a>,
-        response: &Response,
-        got: u64,
-        hashing: Hashing,
-    ) -> Self {
+    /// One that an answer begins.
+    fn whole(files: Files<'a>, address: String, response: &Response) -> Result<Self, FetchError> {
         let headers = response.headers();
-        let note = Note {
-            address: address.clone(),
-            etag: text(headers, &ETAG),
-            last_modified: text(headers, &LAST_MODIFIED),
-            sha256: None,
-        };
-        let announced = response.content_length().map(|length| got.saturating_add(length));
-        let ends_clearly = announced.is_some()
-            || response.version() >= Version::HTTP_2
-            || headers.contains_key(TRANSFER_ENCODING);
-        Self { address, files, note, announced, ends_clearly, got, hashing }
+        if let Some((of, encoding)) = unread_encoding(headers) {
+            return Err(FetchError::Encoded { address, of, encoding });
+        }
+        let note = Note { address, promise: Promise::of(response), sha256: None };
+        let ends_clearly = response.version() >= Version::HTTP_2 || is_chunked(headers);
+        let hashing = Some(Hashing::default());
+        Ok(Self { files, note, ends_clearly, got: 0, hashing })
     }
 
+    /// One that an earlier try began.
+    const fn left(files: Files<'a>, note: Note, got: u64) -> Self {
+        Self { files, note, ends_clearly: false, got, hashing: None }
+    }
+
+    /// Takes in the body of an answer, which ends before this byte of the file; none where it
+    /// ends where the file does.
     async fn receive(
         mut self,
         mut response: Response,
+        end: Option<u64>,
         progress: &Progress,
-    ) -> Result<Outcome, FetchError> {
+    ) -> Result<Received<'a>, FetchError> {
         self.check_space()?;
+        let mut hashing = match self.hashing.take() {
+            Some(hashing) => hashing,
+            None => hash_left(&self.files, self.got).await?,
+        };
         if self.got == 0 {
             self.files.held.begin_anew();
+        } else {
+            tracing::info!("{}: going on from byte {}", self.note.address, self.got);
         }
-        progress.begin(self.announced.unwrap_or_default());
+        let total = self.note.promise.length;
+        progress.begin(total.unwrap_or_default());
         progress.advance(self.got);
         let writing = |source| FetchError::io("write", &self.files.bytes, source);
         let opened = tokio::fs::OpenOptions::new()
@@ -225,6 +347,7 @@ impl<'a> Body<'a> {
         let mut spool = tokio::io::BufWriter::with_capacity(1 << 20, opened.map_err(writing)?);
         // Only now: the note of this file must never stand beside the bytes of an older one.
         self.files.write_note(&self.note)?;
+        let end = end.or(total);
         let mut format = None;
         let mut next = FIRST_BYTES as u64;
         let ended = loop {
@@ -234,9 +357,15 @@ impl<'a> Body<'a> {
             };
             match chunk {
                 Ok(Some(bytes)) => {
-                    self.hashing.update(&bytes);
-                    spool.write_all(&bytes).await.map_err(writing)?;
                     self.got += bytes.len() as u64;
+                    if let Some(announced) = end.filter(|end| self.got > *end) {
+                        // Who says less than comes is believed in nothing.
+                        self.files.forget();
+                        let (address, got) = (self.note.address.clone(), self.got);
+                        return Err(FetchError::WrongLength { address, got, announced });
+                    }
+                    hashing.update(&bytes);
+                    spool.write_all(&bytes).await.map_err(writing)?;
                     progress.advance(bytes.len() as u64);
                     if self.got >= next {
                         spool.flush().await.map_err(writing)?;
@@ -244,28 +373,36 @@ impl<'a> Body<'a> {
                             Some(known) => known,
                             None => *format.insert(self.check_format()?),
                         };
-                        let announced = self.announced.unwrap_or_default();
+                        let announced = total.unwrap_or_default();
                         self.files.held.grown(&self.files.bytes, known, self.got, announced);
                         next = self.got + STEP;
                     }
                 }
                 Ok(None) => break Ok(()),
-                Err(error) => break Err(FetchError::connection(&self.address, error)),
+                Err(error) => break Err(FetchError::connection(&self.note.address, error)),
             }
         };
         // What came is kept, whatever ended it: the next try goes on from there.
         spool.flush().await.map_err(writing)?;
         drop(spool);
         ended?;
-        self.finish()
+        if let Some(announced) = end.filter(|end| *end != self.got) {
+            let (address, got) = (self.note.address, self.got);
+            return Err(FetchError::WrongLength { address, got, announced });
+        }
+        if total.is_some_and(|total| self.got < total) {
+            self.hashing = Some(hashing);
+            return Ok(Received::Part(self));
+        }
+        self.finish(hashing.finish()).map(Received::All)
     }
 
     fn check_space(&self) -> Result<(), FetchError> {
-        let Some(announced) = self.announced else {
+        let Some(announced) = self.note.promise.length else {
             return Ok(());
         };
         // The cleaned month is about as large as the file.
-        let needed = (announced - self.got).saturating_add(announced);
+        let needed = announced.saturating_sub(self.got).saturating_add(announced);
         let folder = self.files.held.folder();
         let free = match rustix::fs::statvfs(folder) {
             Ok(space) => space.f_bavail.saturating_mul(space.f_frsize),
@@ -280,38 +417,31 @@ impl<'a> Body<'a> {
     fn check_format(&self) -> Result<Format, FetchError> {
         self.files.sniff()?.map_err(|found| {
             self.files.forget();
-            FetchError::NotATripFile { address: self.address.clone(), found }
+            FetchError::NotATripFile { address: self.note.address.clone(), found }
         })
     }
 
-    /// All came that will come: is it all?
-    fn finish(mut self) -> Result<Outcome, FetchError> {
-        if let Some(announced) = self.announced.filter(|announced| *announced != self.got) {
-            if self.got > announced {
-                self.files.forget();
-            }
-            return Err(FetchError::WrongLength {
-                address: self.address,
-                got: self.got,
-                announced,
-            });
-        }
+    /// All came that was promised, or where nothing was, all that will come: is it all?
+    fn finish(mut self, sha256: Digest) -> Result<Outcome, FetchError> {
         let format = self.check_format()?;
-        if format == Format::Csv && !self.ends_clearly {
+        if format == Format::Csv && self.note.promise.length.is_none() && !self.ends_clearly {
             self.files.forget();
-            return Err(FetchError::EndUnknown { address: self.address });
+            return Err(FetchError::EndUnknown { address: self.note.address });
         }
-        let sha256 = self.hashing.finish();
         self.note.sha256 = Some(sha256.clone());
         self.files.write_note(&self.note)?;
-        let facts = SourceFacts {
-            address: self.address,
-            etag: self.note.etag,
-            last_modified: self.note.last_modified,
-            size: self.got,
-            sha256,
-        };
+        let facts = facts(&self.note, self.got, sha256);
         Ok(Outcome::Fetched(Fetched { path: self.files.bytes, format, facts }))
+    }
+}
+
+fn facts(note: &Note, size: u64, sha256: Digest) -> SourceFacts {
+    SourceFacts {
+        address: note.address.clone(),
+        etag: note.promise.etag.clone(),
+        last_modified: note.promise.last_modified.clone(),
+        size,
+        sha256,
     }
 }
 
@@ -321,14 +451,10 @@ fn from_spool(files: &Files<'_>, note: &Note, size: u64) -> Result<Outcome, Fetc
     let opened = std::fs::File::open(&files.bytes).map_err(reading)?;
     let sha256 = Digest::of_reader(opened).map_err(reading)?;
     match files.sniff()? {
-        Ok(format) if note.sha256.as_ref() == Some(&sha256) => {
-            let facts = SourceFacts {
-                address: note.address.clone(),
-                etag: note.etag.clone(),
-                last_modified: note.last_modified.clone(),
-                size,
-                sha256,
-            };
+        // One that was killed after the last byte has no digest.
+        Ok(format) if note.sha256.as_ref().is_none_or(|noted| *noted == sha256) => {
+            files.write_note(&Note { sha256: Some(sha256.clone()), ..note.clone() })?;
+            let facts = facts(note, size, sha256);
             Ok(Outcome::Fetched(Fetched { path: files.bytes.clone(), format, facts }))
         }
         _ => {
@@ -356,21 +482,4 @@ async fn hash_left(files: &Files<'_>, size: u64) -> Result<Hashing, FetchError> 
         Ok(hashed) => hashed.map_err(|source| FetchError::io("read", &files.bytes, source)),
         Err(_) => Err(FetchError::Interrupted),
     }
-}
-
-pub(super) fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
-    headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
-}
-
-/// A weak tag does not promise the same bytes, so it cannot join two halves.
-fn is_strong(etag: &str) -> bool {
-    !etag.starts_with("W/")
-}
-
-/// Whether a partial answer begins at this byte, and of the same file: not every host heeds
-/// If-Range.
-fn goes_on(response: &Response, note: &Note, at: u64) -> bool {
-    let headers = response.headers();
-    text(headers, &CONTENT_RANGE).is_some_and(|range| range.starts_with(&format!("bytes {at}-")))
-        && text(headers, &ETAG).is_none_or(|etag| note.etag == Some(etag))
 }

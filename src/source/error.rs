@@ -34,7 +34,7 @@ pub enum FetchError {
         wait: Option<Duration>,
     },
     /// The host has a passing trouble.
-    #[error("{address} answers {status}{}", after(*wait))]
+    #[error("{address} answers {status}{}{}", passing(*status), after(*wait))]
     Server {
         /// The address asked.
         address: String,
@@ -50,6 +50,43 @@ pub enum FetchError {
         address: String,
         /// The answer.
         status: u16,
+    },
+    /// The body is encoded in a way that is not read.
+    #[error(
+        "{address} gives the file in the {of} encoding '{encoding}', which is not read: have the \
+         host send it as it is (Content-Encoding: identity), or bring it by hand and name its folder \
+         with --source"
+    )]
+    Encoded {
+        /// The address asked.
+        address: String,
+        /// `content` or `transfer`.
+        of: &'static str,
+        /// The encoding.
+        encoding: String,
+    },
+    /// A part of the file was asked for, and what came is another, or of another file.
+    #[error("{address} answers {status} with another part than was asked for: {why}")]
+    OtherPart {
+        /// The address asked.
+        address: String,
+        /// The answer.
+        status: u16,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// The whole file was asked for, and what came is a part.
+    #[error(
+        "{address} answers {status} with a part of the file, though all of it was asked for: {why}. \
+         The server or a proxy before it is at fault"
+    )]
+    UnaskedPart {
+        /// The address asked.
+        address: String,
+        /// The answer.
+        status: u16,
+        /// What is wrong with it.
+        why: &'static str,
     },
     /// The body is something else.
     #[error("{address} is not a file of trips: it is {found}")]
@@ -126,6 +163,17 @@ pub enum FetchError {
     /// The spool cannot be used.
     #[error(transparent)]
     Spool(#[from] SpoolError),
+    /// The raw file is not the one that was kept.
+    #[error(
+        "{address} is damaged: its {size} bytes are not those that were kept. Fetch the month from \
+         its source again, with --keep-raw and --force"
+    )]
+    RawSpoiled {
+        /// The file in the lake.
+        address: String,
+        /// How many bytes it has.
+        size: u64,
+    },
     /// The raw file cannot be read from the lake.
     #[error("the raw file cannot be read from the lake: {0}")]
     Raw(Box<dyn Failure + Send + Sync>),
@@ -138,10 +186,23 @@ fn after(wait: Option<Duration>) -> String {
     wait.map(|wait| format!(" (and to wait {} s)", wait.as_secs())).unwrap_or_default()
 }
 
+fn passing(status: u16) -> &'static str {
+    match status {
+        202 => ": it makes the file ready and has it not yet",
+        _ => "",
+    }
+}
+
 fn meaning(status: u16) -> &'static str {
     match status {
+        204 | 205 => "it has nothing to send. Check the address",
+        200..=299 => "that is no answer with a file. Check the address",
+        300 => "it has several files there. Check the address",
+        304 => "nothing has changed, it says, but it was not asked about that edition",
+        301..=399 => "it redirects to nowhere. Check the address",
         401 | 407 => "it wants credentials",
         400 => "the address is not understood",
+        406 | 415 => "it does not send the file as it is, without a content encoding",
         410 => "the file is gone for good",
         _ => "it will not serve this file",
     }
@@ -160,12 +221,26 @@ impl FetchError {
             "no connection"
         } else if source.is_redirect() {
             "it redirects without end"
+        } else if is_garbled(&source) {
+            "its answer is not understood"
         } else {
             "the connection broke"
         };
         let cause = innermost(&source);
         Self::Connection { address: address.to_owned(), what: format!("{what} ({cause})"), source }
     }
+}
+
+/// Whether what came is no HTTP, as one with two lengths.
+fn is_garbled(error: &reqwest::Error) -> bool {
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        if error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse) {
+            return true;
+        }
+        source = error.source();
+    }
+    false
 }
 
 fn innermost(error: &dyn std::error::Error) -> String {
@@ -189,9 +264,10 @@ impl Failure for FetchError {
                     Retry::Backoff
                 }
             }
-            Self::WrongLength { .. } | Self::SpoolSpoiled { .. } | Self::BegunAnew => {
-                Retry::Backoff
-            }
+            Self::WrongLength { .. }
+            | Self::OtherPart { .. }
+            | Self::SpoolSpoiled { .. }
+            | Self::BegunAnew => Retry::Backoff,
             Self::Raw(error) => error.retry(),
             _ => Retry::Never,
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use reqwest::Client;
+use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
@@ -46,6 +47,17 @@ pub struct Wanted<'a> {
     pub expected: bool,
     /// What it was when it was fetched last; none where it is wanted in any case.
     pub known: Option<&'a SourceFacts>,
+    /// What a source said last of the same bytes, where that is something else.
+    pub seen: Option<&'a SourceFacts>,
+}
+
+impl Wanted<'_> {
+    /// What this address said last of the bytes that are known.
+    pub(super) fn last_told(&self, address: &str) -> Option<&SourceFacts> {
+        let known = self.known?;
+        let seen = self.seen.filter(|seen| seen.sha256 == known.sha256);
+        seen.into_iter().chain([known]).find(|facts| facts.address == address)
+    }
 }
 
 /// A month's file on the local disk.
@@ -64,8 +76,9 @@ pub struct Fetched {
 pub enum Outcome {
     /// It is here.
     Fetched(Fetched),
-    /// It has not changed since it was fetched last.
-    Unchanged,
+    /// It has not changed since it was fetched last. Where the source says something new of the
+    /// same bytes, as another tag: that, so that it need not be fetched again to learn so.
+    Unchanged(Option<SourceFacts>),
     /// The source does not have it yet.
     NotPublished,
 }
@@ -84,6 +97,8 @@ pub struct RawFile {
     pub address: String,
     /// Its entity tag.
     pub etag: Option<String>,
+    /// The digests of the bytes that were kept there, or may have been; empty where none is known.
+    pub kept: Vec<Digest>,
 }
 
 /// Why a raw file cannot be brought.
@@ -102,6 +117,11 @@ impl Fetcher {
     pub fn new(settings: &HttpSettings) -> Result<Self, FetchError> {
         let client = Client::builder()
             .user_agent(concat!("taxi/", env!("CARGO_PKG_VERSION")))
+            // The bytes are wanted as they are: a length and a digest are of these.
+            .default_headers(HeaderMap::from_iter([(
+                ACCEPT_ENCODING,
+                HeaderValue::from_static("identity"),
+            )]))
             .connect_timeout(settings.connect_timeout)
             .read_timeout(settings.stall_timeout)
             .build()
@@ -120,14 +140,18 @@ impl Fetcher {
     ) -> Result<Outcome, FetchError> {
         let fetched = match &wanted.address {
             Address::Web(url) => {
-                let _permit = self.connection(url).await;
+                // The zones are one small file that must keep no month waiting.
+                let _permit = match wanted.item {
+                    Item::Month(_) => self.connection(url).await,
+                    Item::Zones => None,
+                };
                 self.download(url, wanted, held, progress).await?
             }
             Address::Local(paths) => local(paths, wanted).await?,
             Address::Raw(keys) => {
                 let path = held.path("raw");
                 match raw.bring(keys, &path).await.map_err(FetchError::Raw)? {
-                    Some(brought) => measured(path, brought.address, brought.etag).await?,
+                    Some(brought) => kept(path, brought).await?,
                     None => Outcome::NotPublished,
                 }
             }
@@ -135,7 +159,10 @@ impl Fetcher {
         // A host that knows no tags, or a raw file: the bytes themselves tell.
         let outcome = match (fetched, wanted.known) {
             (Outcome::Fetched(new), Some(known)) if new.facts.sha256 == known.sha256 => {
-                Outcome::Unchanged
+                let told = wanted.last_told(&new.facts.address) == Some(&new.facts);
+                let tells = new.facts.etag.is_some() || new.facts.last_modified.is_some();
+                let from_lake = matches!(wanted.address, Address::Raw(_));
+                Outcome::Unchanged((tells && !told && !from_lake).then_some(new.facts))
             }
             (fetched, _) => fetched,
         };
@@ -181,13 +208,24 @@ pub(super) async fn local(paths: &[PathBuf], wanted: &Wanted<'_>) -> Result<Outc
     let age = metadata.modified().ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
     let etag = format!("\"{:x}-{:x}\"", metadata.len(), age.unwrap_or_default().as_nanos());
     let address = path.display().to_string();
-    if wanted
-        .known
-        .is_some_and(|known| known.address == address && known.etag.as_ref() == Some(&etag))
-    {
-        return Ok(Outcome::Unchanged);
+    if wanted.last_told(&address).is_some_and(|told| told.etag.as_ref() == Some(&etag)) {
+        return Ok(Outcome::Unchanged(None));
     }
     measured(path.clone(), address, Some(etag)).await
+}
+
+/// A raw file brought from the lake, which must be what was kept there.
+async fn kept(path: PathBuf, brought: RawFile) -> Result<Outcome, FetchError> {
+    let RawFile { address, etag, kept } = brought;
+    let outcome = measured(path, address, etag).await?;
+    match &outcome {
+        Outcome::Fetched(Fetched { facts, .. })
+            if !kept.is_empty() && !kept.contains(&facts.sha256) =>
+        {
+            Err(FetchError::RawSpoiled { address: facts.address.clone(), size: facts.size })
+        }
+        _ => Ok(outcome),
+    }
 }
 
 /// Facts of a file that is here already.

@@ -9,6 +9,7 @@ mod ask;
 mod download;
 mod error;
 mod fetch;
+mod promise;
 mod spool;
 
 pub use address::{Address, Source, UnknownSource, without_secrets};

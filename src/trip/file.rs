@@ -56,6 +56,16 @@ impl TripFile {
         format!("raw/{}/{}.{}", self.colour, self.stem(), format.ending())
     }
 
+    /// The key of what its source said last of the bytes that its trips were made from.
+    pub fn seen_key(self) -> String {
+        format!("seen/{}/{}.json", self.colour, self.stem())
+    }
+
+    /// The key of the digests of its bytes as fetched.
+    pub fn kept_key(self) -> String {
+        format!("seen/{}/{}.raw.json", self.colour, self.stem())
+    }
+
     /// An address template with `{colour}`, `{year}` and `{month}` (two digits) filled in.
     pub fn fill(self, template: &str) -> String {
         template
@@ -96,6 +106,8 @@ mod tests {
             "refused/green/green_tripdata_2020-01.e3b0c44298fc1c14.parquet"
         );
         assert_eq!(file.raw_key(Format::CsvGz), "raw/green/green_tripdata_2020-01.csv.gz");
+        assert_eq!(file.seen_key(), "seen/green/green_tripdata_2020-01.json");
+        assert_eq!(file.kept_key(), "seen/green/green_tripdata_2020-01.raw.json");
         assert_eq!(file.fill("http://h/{colour}/{year}/{month}.csv"), "http://h/green/2020/01.csv");
     }
 }

@@ -7,6 +7,7 @@ mod journal;
 #[cfg(target_os = "linux")]
 mod large;
 mod parent;
+mod zones;
 
 use std::collections::BTreeMap;
 

@@ -12,6 +12,7 @@ use nyc_taxi_etl::trip::Digest;
 use crate::cloud::Cloud;
 use crate::running::{LARGE, OTHER_RULES, Running, SMALL, quarantine_of};
 use crate::support::gcs::GcsFault;
+use crate::support::web::Fault;
 use crate::taxi::{Taxi, month_args};
 
 /// A part of the address of the trips, and of the rows set aside.
@@ -43,6 +44,30 @@ async fn a_rerun_writes_nothing() {
     assert_eq!(cloud.run(&[]).exits(0).state(), "unchanged");
     assert_eq!(cloud.proxy.count("GET", ""), cloud.proxy.requests().len());
     cloud.assert_published(&[]).await;
+}
+
+#[tokio::test]
+async fn the_same_bytes_under_a_new_tag_are_fetched_once_by_any_machine() {
+    let cloud = Cloud::with(&SMALL).await;
+    cloud.run(&[]).exits(0);
+    let path = SMALL.path();
+    cloud.web.always(&path, Fault::NewTag(2));
+    cloud.proxy.clear_log();
+    assert_eq!(cloud.run(&[]).exits(0).state(), "unchanged");
+    assert_eq!(cloud.proxy.count("PUT", ""), 1);
+    assert_eq!(cloud.proxy.count("PUT", "trips/seen/green/green_tripdata_2020-01.json"), 1);
+    cloud.web.clear_log();
+    cloud.web.always(&path, Fault::CloseAfter(1));
+    for taxi in [&cloud.taxi, &cloud.neighbour()] {
+        assert_eq!(taxi.run(cloud.args(&[])).exits(0).state(), "unchanged");
+    }
+    let requests = cloud.web.requests();
+    assert_eq!(requests.len(), 2);
+    let known = |tag: &str| tag.starts_with("\"2-");
+    assert!(requests.iter().all(|it| it.header("if-none-match").is_some_and(known)));
+    let drop = ["drop", "--colour", "green", "--month", "2020-01", "--yes"];
+    cloud.taxi.run(drop).exits(0);
+    assert!(cloud.objects().await.is_empty());
 }
 
 #[tokio::test]
@@ -207,7 +232,9 @@ async fn the_bytes_as_fetched_can_be_kept_and_cleaned_again() {
     assert_eq!(ran.rules("reasons")["negative_fare"], 40);
     assert!(cloud.web.requests().is_empty());
     let objects = cloud.objects().await;
-    assert_eq!(objects.len(), 3);
+    // The digest of what is kept is beside it.
+    assert_eq!(objects.len(), 4);
+    assert!(objects.contains_key("seen/yellow/yellow_tripdata_2010-01.raw.json"));
     assert!(objects.contains_key(&quarantine_of(&objects[LARGE.key]).unwrap()));
 }
 

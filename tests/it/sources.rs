@@ -3,8 +3,12 @@
 mod again;
 mod answers;
 mod broken;
+mod encodings;
+mod parts;
 mod places;
+mod raw;
 mod stopped;
+mod tags;
 
 use crate::month::{Parquet, assert_counts};
 use crate::support::generate::{Colour, Dirt, Form, Made, Recipe};

@@ -182,37 +182,69 @@ async fn reply(state: &Mutex<State>, request: &Request, plan: &Plan) -> io::Resu
     let Some(file) = file else {
         return Ok(Answer::new(404, "not found\n").into());
     };
-    let etag = Some(&file.etag).filter(|_| !plan.no_etag);
+    let etag = plan.tag_of(&file.etag);
     let mut headers =
         vec![header("last-modified", &file.modified), header("accept-ranges", "bytes")];
-    headers.extend(etag.map(|etag| header("etag", etag)));
-    let known =
-        |tags: &str| tags.split(',').any(|tag| Some(tag.trim()) == etag.map(String::as_str));
+    headers.extend(etag.clone().map(|etag| header("etag", etag)));
+    // Weakly, as a server compares for a copy that is known.
+    let known = |tags: &str| {
+        let bare = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+        tags.split(',').any(|tag| etag.as_deref().is_some_and(|etag| bare(etag) == bare(tag)))
+    };
     let unchanged = match request.header("if-none-match") {
         Some(tags) => known(tags),
         None => request.header("if-modified-since") == Some(&file.modified),
     };
     if unchanged {
+        plan.alter(&mut headers);
         return Ok(Answer { status: 304, headers, body: Bytes::new() }.into());
     }
+    let strong = |tag: &str| !tag.starts_with("W/") && etag.as_deref() == Some(tag);
     let same = request
         .header("if-range")
-        .is_none_or(|tag| plan.ignore_if_range || known(tag) || tag == file.modified);
+        .is_none_or(|tag| plan.ignore_if_range || strong(tag) || tag == file.modified);
     let wanted = request.header("range").filter(|_| same && !plan.ignore_range);
-    let (status, start, end) = match wanted.and_then(|range| parse_range(range, file.length)) {
-        None => (200, 0, file.length),
+    let length = file.length;
+    let range = match (wanted.and_then(|range| parse_range(range, length)), plan.unasked) {
+        (Some((start, end)), _) => {
+            Some((start, plan.slice.map_or(end, |most| end.min(start.saturating_add(most)))))
+        }
+        (None, Some(most)) => Some((0, length.min(most))),
+        (None, None) => None,
+    };
+    headers.push(header("content-type", "application/octet-stream"));
+    let (status, start, end) = match range {
+        None => (200, 0, length),
         Some((start, end)) if start < end => {
-            let range = format!("bytes {start}-{}/{}", end - 1, file.length);
-            headers.push(header("content-range", range));
+            headers.push(header("content-range", plan.range_of(start, end, length)));
             (206, start, end)
         }
         Some(_) => {
-            let range = format!("bytes */{}", file.length);
+            let range = format!("bytes */{length}");
             return Ok(Answer::new(416, "").with("content-range", range).into());
         }
     };
-    headers.push(header("content-type", "application/octet-stream"));
-    Ok(Reply { status, headers, length: end - start, source: file.read_from(start).await? })
+    if status == 206 && plan.multipart {
+        let range = plan.range_of(start, end, length);
+        let head = format!(
+            "--PART\r\ncontent-type: application/octet-stream\r\ncontent-range: {range}\r\n\r\n"
+        );
+        headers.retain(|(name, _)| name != "content-range" && name != "content-type");
+        headers.push(header("content-type", "multipart/byteranges; boundary=PART"));
+        let tail = Cursor::new(b"\r\n--PART--\r\n");
+        let (ahead, inner) = (head.len() as u64, file.read_from(start).await?.take(end - start));
+        let source = Box::new(Cursor::new(head).chain(inner).chain(tail));
+        return Ok(Reply { status, headers, length: ahead + (end - start) + 12, source });
+    }
+    plan.alter(&mut headers);
+    let status = plan.code.unwrap_or(status);
+    let source = file.read_from(start).await?;
+    if plan.longer > 0 {
+        let more = tokio::io::repeat(b'7').take(plan.longer);
+        let source = Box::new(source.take(end - start).chain(more));
+        return Ok(Reply { status, headers, length: end - start + plan.longer, source });
+    }
+    Ok(Reply { status, headers, length: end - start, source })
 }
 
 /// Sends an answer as planned. Gives the connection back when more may follow on it.
@@ -228,6 +260,7 @@ async fn send(
     if cut.is_none() || left > 0 {
         match plan.framing {
             _ if reply.status == 304 => {}
+            Framing::Length if reply.headers.iter().any(|(name, _)| name == "content-length") => {}
             Framing::Length => {
                 reply.headers.push(header("content-length", reply.length.to_string()));
             }

@@ -112,6 +112,11 @@ impl Book {
                 (place, task_run) =
                     self.task_ended(&mut noted, task, StateType::Cancelled, why, now);
             }
+            Event::TaskGivenUp(task) => {
+                let why = Some("given up: it holds nothing up");
+                (place, task_run) =
+                    self.task_ended(&mut noted, task, StateType::Cancelled, why, now);
+            }
             Event::Warning { item, .. } => place = home(*item),
             Event::MonthDone(month) => {
                 let file = month.file();

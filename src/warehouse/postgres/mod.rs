@@ -16,6 +16,7 @@ mod locks;
 mod names;
 mod probe;
 mod quarantine;
+mod seen;
 mod session;
 mod target;
 mod tls;

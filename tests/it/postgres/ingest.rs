@@ -1,6 +1,7 @@
 //! Straight from the web into Postgres, without a lake.
 
 mod arriving;
+mod parts;
 
 use std::time::Duration;
 

@@ -32,6 +32,29 @@ pub enum Fault {
     NoEtag,
     /// Sends the body in chunks, without a length.
     Chunked,
+    /// Answers a range request with no more than this many bytes, and says so.
+    Slices(u64),
+    /// Answers a request for the whole with 206 and no more than this many bytes.
+    PartUnasked(u64),
+    /// Answers a range request with parts in one `multipart/byteranges` body.
+    Multipart,
+    /// Names a part so: `Bytes {first}-{last}/{total}`. `{first-1}`, `{first+1}`, `{last-1}`,
+    /// `{last+1}`, `{total-1}`, `{total+50}` are such numbers a little off.
+    ContentRange(&'static str),
+    /// Sends this header with the file or a part of it, in place of its own.
+    Header(&'static str, &'static str),
+    /// Sends this header besides.
+    HeaderBesides(&'static str, &'static str),
+    /// Sends the file, or what is asked of it, with this status.
+    Code(u16),
+    /// Has the tag of this number for the file, and knows no other.
+    NewTag(u64),
+    /// Has a weak tag.
+    WeakTag,
+    /// Sends so many bytes more than there are.
+    Longer(u64),
+    /// Sends the body in chunks and closes before the one that ends it.
+    ChunkedCloseAfter(u64),
 }
 
 impl Fault {
@@ -64,6 +87,16 @@ pub(super) struct Plan {
     pub(super) framing: Framing,
     pub(super) cut: Option<(u64, Cut)>,
     pub(super) bytes_per_second: Option<u64>,
+    pub(super) slice: Option<u64>,
+    pub(super) unasked: Option<u64>,
+    pub(super) multipart: bool,
+    pub(super) content_range: Option<&'static str>,
+    pub(super) replaced: Vec<(&'static str, &'static str)>,
+    pub(super) besides: Vec<(&'static str, &'static str)>,
+    pub(super) code: Option<u16>,
+    pub(super) tag: Option<u64>,
+    pub(super) weak: bool,
+    pub(super) longer: u64,
 }
 
 #[derive(Clone, Copy, Default, PartialEq)]
@@ -102,6 +135,56 @@ impl Plan {
             Fault::IgnoreIfRange => self.ignore_if_range = true,
             Fault::NoEtag => self.no_etag = true,
             Fault::Chunked => self.framing = Framing::Chunks,
+            Fault::Slices(bytes) => self.slice = Some(bytes),
+            Fault::PartUnasked(bytes) => self.unasked = Some(bytes),
+            Fault::Multipart => self.multipart = true,
+            Fault::ContentRange(text) => self.content_range = Some(text),
+            Fault::Header(name, value) => self.replaced.push((name, value)),
+            Fault::HeaderBesides(name, value) => self.besides.push((name, value)),
+            Fault::Code(code) => self.code = Some(code),
+            Fault::NewTag(number) => self.tag = Some(number),
+            Fault::WeakTag => self.weak = true,
+            Fault::Longer(bytes) => self.longer = bytes,
+            Fault::ChunkedCloseAfter(bytes) => {
+                self.framing = Framing::Chunks;
+                self.cut = Some((bytes, Cut::Close));
+            }
         }
+    }
+
+    /// The tag of a file, as it is to be sent.
+    pub(super) fn tag_of(&self, etag: &str) -> Option<String> {
+        let etag = match self.tag {
+            Some(number) => format!("\"{number}-{}\"", etag.trim_matches('"')),
+            None => etag.to_owned(),
+        };
+        let weak = if self.weak { "W/" } else { "" };
+        (!self.no_etag).then(|| format!("{weak}{etag}"))
+    }
+
+    /// How a part is named.
+    pub(super) fn range_of(&self, start: u64, end: u64, length: u64) -> String {
+        let named = self.content_range.unwrap_or("bytes {first}-{last}/{total}");
+        let numbers = [
+            ("{first}", start),
+            ("{first-1}", start.saturating_sub(1)),
+            ("{first+1}", start + 1),
+            ("{last}", end - 1),
+            ("{last-1}", end.saturating_sub(2)),
+            ("{last+1}", end),
+            ("{total}", length),
+            ("{total-1}", length - 1),
+            ("{total+50}", length + 50),
+        ];
+        numbers
+            .iter()
+            .fold(named.to_owned(), |text, (name, number)| text.replace(name, &number.to_string()))
+    }
+
+    /// The headers of an answer with the file or a part of it.
+    pub(super) fn alter(&self, headers: &mut Vec<(String, String)>) {
+        headers.retain(|(name, _)| self.replaced.iter().all(|(other, _)| other != name));
+        let more = self.replaced.iter().chain(&self.besides);
+        headers.extend(more.map(|(name, value)| header(name, *value)));
     }
 }

@@ -1,0 +1,41 @@
+//! What the source of a month says now of the same bytes, into the month's row of the ledger.
+
+use crate::trip::{Provenance, SourceFacts, TripFile};
+
+use super::ledger::LEDGER;
+use super::names::{first_day, quoted};
+use super::{PostgresError, Warehouse};
+
+impl Warehouse {
+    /// Remembers what a month's source says now of the bytes that were loaded, so that they need
+    /// not be fetched again to learn so. Where that cannot be, the month is right all the same.
+    pub async fn remember(&self, file: TripFile, known: &Provenance, facts: &SourceFacts) {
+        if let Err(error) = self.note_source(file, known, facts).await {
+            tracing::debug!("{file}: {error}");
+        }
+    }
+
+    async fn note_source(
+        &self,
+        file: TripFile,
+        known: &Provenance,
+        facts: &SourceFacts,
+    ) -> Result<(), PostgresError> {
+        let names = self.names(file);
+        let month = Provenance { source: facts.clone(), ..known.clone() };
+        let said = serde_json::to_string(&month).unwrap_or_default();
+        // Another run may have loaded other bytes meanwhile.
+        let sql = format!(
+            "UPDATE {}.{LEDGER} SET source = $1, etag = $2, provenance = $3
+              WHERE table_name = $4 AND month = {} AND source_sha256 = $5",
+            quoted(&names.schema),
+            first_day(file.month)
+        );
+        let sha256 = facts.sha256.to_string();
+        let session = self.target().connect().await?;
+        let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
+            [&facts.address, &facts.etag, &said, &names.table, &sha256];
+        let noted = session.client.execute(&sql, &parameters).await;
+        noted.map(drop).map_err(PostgresError::at("noting what the source says"))
+    }
+}
