@@ -41,7 +41,7 @@ postgres: ## a local Postgres of one's own: prints what DATABASE_URL should be
 	@scripts/postgres.sh start
 
 services: ## the servers the tests run against, in .services/
-	@scripts/services.sh install gcs postgres debian-postgres pgbouncer bigquery prefect
+	@scripts/services.sh install gcs postgres debian-postgres pgbouncer bigquery prefect prefect_newest
 
 system: ## a C compiler and linker, by apt where they are missing
 	@scripts/system.sh

@@ -1,10 +1,11 @@
 //! `taxi flow-run create`: a backfill of a deployment, split by month.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use clap::{ArgMatches, Args};
 use nyc_taxi_etl::config::ParentParameters;
-use nyc_taxi_etl::prefect::{Api, MonthRun};
+use nyc_taxi_etl::prefect::{Api, Asking, MonthRun};
 use nyc_taxi_etl::trip::{Month, TripFile};
 use serde_json::{Value, json};
 
@@ -25,6 +26,11 @@ pub(crate) struct CreateArgs {
     /// The name of the backfill, a tag of its runs: another name asks for the months once more
     #[arg(long, value_name = "NAME", default_value = "backfill", env = "TAXI_TAG")]
     tag: String,
+
+    /// Runs that have been Pending for so long are scheduled again: the worker that claimed them
+    /// is gone
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = humantime::parse_duration, env = "TAXI_STUCK_AFTER")]
+    stuck_after: Duration,
 
     /// Ask for nothing: show what would be
     #[arg(long, display_order = 50)]
@@ -59,7 +65,7 @@ pub(crate) async fn create(args: CreateArgs) -> Result<Exit, Error> {
     let mut months = Vec::new();
     for file in args.parameters.months.files(Month::current())? {
         let parameters = args.parameters(file);
-        Flow::named(flow, parameters.clone())?;
+        Flow::named(flow, &parameters)?;
         months.push((file, parameters));
     }
     let api = Api::find()?;
@@ -72,8 +78,8 @@ pub(crate) async fn create(args: CreateArgs) -> Result<Exit, Error> {
         )
         .into());
     };
-    let asked = api.ask_for_months(&deployment, &months, &args.tag, args.dry_run).await;
-    let runs = asked.map_err(of_server)?;
+    let asking = Asking { tag: &args.tag, stuck_after: args.stuck_after, dry_run: args.dry_run };
+    let runs = api.ask_for_months(&deployment, &months, asking).await.map_err(of_server)?;
     let created = runs.iter().filter(|run| run.created).count();
     print(&match args.printed.output {
         Output::Json => serde_json::to_string_pretty(&json!({
@@ -83,6 +89,7 @@ pub(crate) async fn create(args: CreateArgs) -> Result<Exit, Error> {
             "dry_run": args.dry_run,
             "created": created,
             "there_already": runs.len() - created,
+            "scheduled_again": runs.iter().filter(|run| run.scheduled_again).count(),
             "runs": runs,
         }))?,
         Output::Table => shown(&runs, created, args.dry_run),
@@ -101,6 +108,7 @@ pub(crate) async fn create(args: CreateArgs) -> Result<Exit, Error> {
 /// A line for each run, and what they come to.
 fn shown(runs: &[MonthRun], created: usize, dry_run: bool) -> String {
     let new = if dry_run { "would be created" } else { "created" };
+    let again = if dry_run { "would be scheduled again" } else { "scheduled again" };
     let mut there = BTreeMap::<&str, usize>::new();
     for run in runs.iter().filter(|run| !run.created) {
         *there.entry(run.state.as_deref().unwrap_or("without a state")).or_default() += 1;
@@ -108,7 +116,12 @@ fn shown(runs: &[MonthRun], created: usize, dry_run: bool) -> String {
     let rows = runs.iter().map(|run| {
         [
             run.month.clone(),
-            if run.created { new } else { "there already" }.to_owned(),
+            match run {
+                MonthRun { created: true, .. } => new,
+                MonthRun { scheduled_again: true, .. } => again,
+                _ => "there already",
+            }
+            .to_owned(),
             run.state.clone().unwrap_or_default(),
             run.flow_run.as_ref().map(ToString::to_string).unwrap_or_default(),
         ]
@@ -118,6 +131,10 @@ fn shown(runs: &[MonthRun], created: usize, dry_run: bool) -> String {
         let states: Vec<_> =
             there.iter().map(|(state, count)| format!("{count} {state}")).collect();
         counts.push(format!("{} there already ({})", runs.len() - created, states.join(", ")));
+    }
+    let stuck = runs.iter().filter(|run| run.scheduled_again).count();
+    if stuck > 0 {
+        counts.push(format!("{stuck} {again}"));
     }
     table(["month", "is", "state", "flow run"], rows) + "\n " + &counts.join(", ")
 }

@@ -62,7 +62,7 @@ impl Flows for OurFlows {
     }
 
     fn check(&self, flow: &str, parameters: &Map<String, Value>) -> Result<(), String> {
-        let flow = Flow::named(flow, parameters.clone().into()).map_err(|e| e.to_string())?;
+        let flow = Flow::named(flow, &parameters.clone().into()).map_err(|e| e.to_string())?;
         flow.months().files(Month::current()).map_err(|error| error.to_string())?;
         Ok(())
     }

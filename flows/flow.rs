@@ -1,13 +1,14 @@
 //! The flows by name, each with its parameters: what the command line, a deployment and a
 //! flow run of an orchestrator have in common.
 
-use nyc_taxi_etl::config::{Parameters, ParentParameters, Settings, Tools};
+use nyc_taxi_etl::config::{GivenError, Parameters, ParentParameters, Settings, Tools, read_given};
 use nyc_taxi_etl::flow::{Run, RunReport};
 use nyc_taxi_etl::inspect::Way;
 use nyc_taxi_etl::trip::{Month, TripFile};
 use nyc_taxi_etl::warehouse::WarehouseKind;
 use schemars::{Schema, schema_for};
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 use crate::terminal::Error;
 use crate::{etl_gcs_to_bq, etl_gcs_to_postgres, etl_parent_flow, etl_web_to_gcs, ingest_data};
@@ -29,7 +30,7 @@ pub(crate) enum FlowError {
     #[error("there is no flow '{name}': there are {}", Flow::NAMES.join(", "))]
     Unknown { name: String },
     #[error("the parameters of {flow} are not understood: {source}")]
-    Parameters { flow: &'static str, source: serde_json::Error },
+    Parameters { flow: &'static str, source: GivenError },
 }
 
 impl Flow {
@@ -43,13 +44,15 @@ impl Flow {
     ];
 
     /// The flow of a name, with the parameters stored for it or given to it.
-    pub(crate) fn named(name: &str, parameters: serde_json::Value) -> Result<Self, FlowError> {
+    pub(crate) fn named(name: &str, parameters: &Value) -> Result<Self, FlowError> {
         fn read<T: DeserializeOwned>(
             flow: &'static str,
-            parameters: serde_json::Value,
+            parameters: &Value,
         ) -> Result<T, FlowError> {
-            serde_json::from_value(parameters)
-                .map_err(|source| FlowError::Parameters { flow, source })
+            let known = Flow::schema(flow).map(Value::from).unwrap_or_default();
+            let known = known["properties"].as_object().into_iter().flat_map(Map::keys);
+            let known: Vec<String> = known.cloned().collect();
+            read_given(parameters, &known).map_err(|source| FlowError::Parameters { flow, source })
         }
         match name {
             etl_web_to_gcs::NAME => Ok(Self::EtlWebToGcs(read(etl_web_to_gcs::NAME, parameters)?)),

@@ -31,7 +31,7 @@ pub(crate) enum FlowRunArgs {
 pub(crate) struct ExecuteArgs {
     /// The flow run. Its server is named by PREFECT_API_URL, who asks by PREFECT_API_KEY or
     /// PREFECT_API_AUTH_STRING
-    #[arg(long, value_name = "ID", env = "PREFECT__FLOW_RUN_ID")]
+    #[arg(long, value_name = "ID", value_parser = run_id, env = "PREFECT__FLOW_RUN_ID")]
     id: String,
 
     /// How often the flow is tried again after it failed, where the flow run does not say
@@ -118,7 +118,7 @@ async fn execute(args: ExecuteArgs, listener: Arc<dyn Listener>) -> Result<Exit,
 
 /// The flow that is asked for, and the tools for it.
 async fn prepare(execution: &Execution, options: &Options) -> Result<(Flow, Tools), Error> {
-    let flow = Flow::named(execution.flow(), execution.parameters().clone())?;
+    let flow = Flow::named(execution.flow(), execution.parameters())?;
     flow.months().files(Month::current())?;
     let settings = Settings::resolve_with(options, &ServerBlocks).await?;
     flow.files(&settings)?;
@@ -146,6 +146,16 @@ async fn run(
         Ok(report)
     };
     Box::pin(execution.run(listeners, stop, settings.policy, settings.limits, work)).await
+}
+
+/// An id as the server writes it.
+fn run_id(text: &str) -> Result<String, String> {
+    match uuid::Uuid::parse_str(text.trim()) {
+        Ok(id) => Ok(id.to_string()),
+        Err(_) => {
+            Err("the id of a flow run is a UUID, as 'prefect flow-run ls' shows it".to_owned())
+        }
+    }
 }
 
 fn failed(error: &PrefectError) -> Failed {

@@ -22,9 +22,12 @@ bigquery_packages=$root/tests/support/bigquery/requirements.txt
 # pip that installs for another Python, and what brings a Python 3.13, which that server needs.
 pip_package=pip==25.3
 uv_package=uv==0.13.9
-# Without the bounds pip picks a FastAPI with which the server does not start, and a SQLAlchemy
-# with which it starts, answers healthy and never schedules a run.
-prefect_packages=("prefect==3.8.8" "fastapi<0.151" "sqlalchemy<2.1")
+# Two versions: the one that most tests run against, and the newest. Without the bounds pip picks a
+# FastAPI with which the server does not start, and a SQLAlchemy with which it starts, answers
+# healthy and never schedules a run.
+prefect_package=prefect==3.8.8
+prefect_newest_package=prefect==3.9.1
+prefect_bounds=("fastapi<0.151" "sqlalchemy<2.1")
 
 say() { printf 'services: %s\n' "$*" >&2; }
 fail() {
@@ -40,7 +43,8 @@ binary() {
     pgbouncer) PATH=$PATH:/usr/sbin command -v pgbouncer || echo /usr/sbin/pgbouncer ;;
     bigquery) echo "$services/bin/bigquery-python" ;;
     prefect) echo "$services/prefect/bin/prefect" ;;
-    *) fail "no server is called '$1'; there are: gcs, postgres, debian-postgres, pgbouncer, bigquery, prefect" ;;
+    prefect_newest) echo "$services/prefect_newest/bin/prefect" ;;
+    *) fail "no server is called '$1'; there are: gcs, postgres, debian-postgres, pgbouncer, bigquery, prefect, prefect_newest" ;;
   esac
 }
 
@@ -241,19 +245,24 @@ SCRIPT
   note bigquery "$digest"
 }
 
-install_prefect() {
-  local wanted="${prefect_packages[*]}" python
-  if installed prefect "$wanted"; then
-    say "prefect is installed"
+# Installs a version of Prefect into a virtual environment of its own.
+prefect_into() {
+  local name=$1 package=$2 python
+  local wanted="$package ${prefect_bounds[*]}"
+  if installed "$name" "$wanted"; then
+    say "$name is installed"
     return
   fi
   prefect_python >/dev/null || need_venv
   python=$(prefect_python) || fail "Prefect wants Python 3.10 to 3.13: install one, then run this again"
-  say "installing ${prefect_packages[0]} into .services/prefect"
-  "$python" -m venv --clear "$services/prefect"
-  "$services/prefect/bin/pip" install --quiet --disable-pip-version-check "${prefect_packages[@]}"
-  note prefect "$wanted"
+  say "installing $package into .services/$name"
+  "$python" -m venv --clear "$services/$name"
+  "$services/$name/bin/pip" install --quiet --disable-pip-version-check "$package" "${prefect_bounds[@]}"
+  note "$name" "$wanted"
 }
+
+install_prefect() { prefect_into prefect "$prefect_package"; }
+install_prefect_newest() { prefect_into prefect_newest "$prefect_newest_package"; }
 
 case ${1:-} in
   install)

@@ -72,7 +72,7 @@ const WAYS: [(&str, u8); 5] =
     [("year", 0), ("months", 0), ("from", 1), ("to", 1), ("lag_months", 2)];
 
 /// The other spellings of parameters.
-const SPELLINGS: [(&str, &str); 1] = [("color", "colour")];
+pub(super) const SPELLINGS: [(&str, &str); 1] = [("color", "colour")];
 
 /// The parameters of a run to which an orchestrator has added those of its deployment: an added
 /// one gives way where the run itself names the months another way, or spells it otherwise.

@@ -10,6 +10,7 @@ use url::form_urlencoded::byte_serialize;
 
 use crate::config::{BlockName, Blocks, Credentials, MASK, Options, Reference};
 
+use super::path::segment;
 use super::{Api, PrefectError};
 
 /// The blocks of the server that the environment or Prefect's active profile names, which is
@@ -62,11 +63,6 @@ impl Blocks for Api {
         let document = document.ok_or(BlockError::Missing)?;
         Ok(says(&block.kind, &document.data)?)
     }
-}
-
-/// A part of a path.
-fn segment(text: &str) -> String {
-    byte_serialize(text.as_bytes()).collect()
 }
 
 /// What a block of a type says, as the settings say it.

@@ -1,20 +1,39 @@
 //! One call of the API: who asks, tried again after a passing trouble, its answer by type.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use backon::{ExponentialBuilder, Retryable};
-use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use reqwest::redirect::{self, Attempt};
 use reqwest::{Client, Method, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 
+use crate::config::MASK;
 use crate::flow::{Failure, Policy, Retry};
 
+use super::error::Refusal;
 use super::{Access, Auth, PrefectError};
+
+/// Who asks, in the one form that a Prefect server reads: the version of the API that is spoken
+/// here, by the client that speaks it.
+///
+/// The server's rule `RemoveDeploymentConcurrencyLeaseForOldClientVersions` takes the place of a
+/// run among those of its deployment that may run at once away from every client that does not
+/// say at least `prefect/3.4.11`: its place could then never be freed when its machine dies. The
+/// whole header must match `prefect/VERSION (API VERSION)`, so nothing can be added to it.
+const USER_AGENT: &str = "prefect/3.8.8 (API 0.8.4)";
+
+/// How many folders above the address given are tried when Prefect's API is looked for.
+const ABOVE: usize = 4;
+
+/// How often an answer may lead somewhere else.
+const REDIRECTS: usize = 5;
 
 /// What is said of an answer in an error, at most.
 const LONGEST_DETAIL: usize = 600;
@@ -54,13 +73,22 @@ impl From<String> for Id {
 /// after a growing wait with jitter, or the one the server asks for. So a call that changes
 /// something may arrive twice: give `set_state` a transition id and `create_flow_run` an
 /// idempotency key.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Api {
     client: Client,
     base: Url,
     auth: Auth,
     policy: Policy,
     csrf: Arc<Csrf>,
+    /// The address was found to be that of Prefect's API.
+    known: Arc<AtomicBool>,
+}
+
+// Its address may have a password in it.
+impl fmt::Debug for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Api").field("url", &self.url()).finish_non_exhaustive()
+    }
 }
 
 /// What a server wants with every change that guards its users against forged requests, once it
@@ -87,11 +115,13 @@ impl Api {
     pub fn new(access: &Access) -> Result<Self, PrefectError> {
         let base = format!("{}/", access.url.trim_end_matches('/'));
         let base = Url::parse(&base).map_err(|_| PrefectError::Address)?;
-        if base.host().is_none() || !matches!(base.scheme(), "http" | "https") {
+        let is_address = base.host().is_some() && matches!(base.scheme(), "http" | "https");
+        if !is_address || base.query().is_some() || base.fragment().is_some() {
             return Err(PrefectError::Address);
         }
         let client = Client::builder()
-            .user_agent(concat!("taxi/", env!("CARGO_PKG_VERSION")))
+            .user_agent(USER_AGENT)
+            .redirect(redirect::Policy::custom(follow))
             .connect_timeout(Duration::from_secs(10))
             // The server closes an idle connection after 5 s: rather a new one than a lost call.
             .pool_idle_timeout(Duration::from_secs(4))
@@ -104,7 +134,8 @@ impl Api {
             longest_delay: Duration::from_secs(10),
         };
         let csrf = Arc::new(Csrf { client: Id::random(), token: Mutex::default() });
-        Ok(Self { client, base, auth: access.auth.clone(), policy, csrf })
+        let known = Arc::default();
+        Ok(Self { client, base, auth: access.auth.clone(), policy, csrf, known })
     }
 
     /// The same, with another patience for passing troubles.
@@ -116,10 +147,22 @@ impl Api {
 
     /// The address of the API, without a slash at its end and without a user or password.
     pub fn url(&self) -> String {
-        let mut shown = self.base.clone();
-        let _ = shown.set_username("");
-        let _ = shown.set_password(None);
-        shown.as_str().trim_end_matches('/').to_owned()
+        plain(&self.base)
+    }
+
+    /// What of the address and of who asks is a secret.
+    pub fn secrets(&self) -> Vec<String> {
+        let auth = match &self.auth {
+            Auth::None => Vec::new(),
+            Auth::Key(key) => vec![key.clone()],
+            Auth::Basic(pair) => {
+                let password = pair.split_once(':').map(|(_, password)| password.to_owned());
+                [Some(pair.clone()), password].into_iter().flatten().collect()
+            }
+        };
+        let password = self.base.password().map(str::to_owned);
+        let all = auth.into_iter().chain(password);
+        all.filter(|secret| !secret.is_empty()).collect()
     }
 
     /// Reads.
@@ -186,10 +229,51 @@ impl Api {
             .notify(|error, wait| tracing::debug!("{error}; again in {wait:.1?}"))
             .await?;
         let text = if text.is_empty() { b"null" } else { &text[..] };
-        serde_json::from_slice(text).map_err(|error| PrefectError::Answer {
-            call: self.shown(&method, path),
-            what: error.to_string(),
-        })
+        match serde_json::from_slice(text) {
+            Ok(answer) => Ok(answer),
+            Err(error) => {
+                self.is_the_api(is_page(text)).await?;
+                let call = self.shown(&method, path);
+                Err(PrefectError::Answer { call, what: error.to_string() })
+            }
+        }
+    }
+
+    /// Fails where the address is not that of Prefect's API, and says where the API is. Asked after
+    /// an answer that the API would not give; `page` says that it was a page for a browser.
+    async fn is_the_api(&self, page: bool) -> Result<(), PrefectError> {
+        if self.known.load(Ordering::Relaxed) || self.is_cloud() {
+            return Ok(());
+        }
+        if self.healthy(&self.base).await? {
+            self.known.store(true, Ordering::Relaxed);
+            return Ok(());
+        }
+        let mut above = self.base.clone();
+        for _ in 0..ABOVE {
+            let Ok(api) = above.join("api/") else { break };
+            if api != self.base && self.healthy(&api).await? {
+                let (given, api) = (self.url(), plain(&api));
+                return Err(PrefectError::NotTheApi { given, api });
+            }
+            match above.join("../") {
+                Ok(next) if next != above => above = next,
+                _ => break,
+            }
+        }
+        Err(PrefectError::NoPrefect { given: self.url(), page })
+    }
+
+    /// Prefect Cloud has workspaces in its addresses, and no `health` in them.
+    fn is_cloud(&self) -> bool {
+        matches!(self.auth, Auth::Key(_))
+            || self.base.host_str().is_some_and(|host| host.ends_with(".prefect.cloud"))
+    }
+
+    /// Whether Prefect's API answers at an address.
+    async fn healthy(&self, base: &Url) -> Result<bool, PrefectError> {
+        let answer = self.send_to(base, &Method::GET, "health", None).await?;
+        Ok(answer.status.is_success() && answer.text.trim_ascii() == b"true")
     }
 
     async fn once(
@@ -198,6 +282,7 @@ impl Api {
         path: &str,
         body: Option<Vec<u8>>,
     ) -> Result<Vec<u8>, PrefectError> {
+        let sent = body.clone();
         let mut answer = self.send(method, path, body.clone()).await?;
         if answer.status == StatusCode::FORBIDDEN && is_about_csrf(&answer.text) {
             let asked = format!("csrf-token?client={}", self.csrf.client);
@@ -210,18 +295,38 @@ impl Api {
             }
         }
         let call = || self.shown(method, path);
-        let Received { status, wait, text } = answer;
+        let Received { status, wait, to, text } = answer;
+        let detail = || self.hidden(&detail(&text), sent.as_deref());
         match status {
             _ if status.is_success() => Ok(text),
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                Err(PrefectError::Unauthorized { call: call(), status: status.as_u16() })
+            _ if status.is_redirection() => {
+                let to = to.unwrap_or_else(|| "another address".to_owned());
+                Err(PrefectError::Elsewhere { call: call(), status: status.as_u16(), to })
+            }
+            StatusCode::UNAUTHORIZED => {
+                let what = match self.auth {
+                    Auth::None => Refusal::Nobody,
+                    Auth::Key(_) => Refusal::Key,
+                    Auth::Basic(_) => Refusal::Pair,
+                };
+                Err(PrefectError::Unauthorized { call: call(), status: status.as_u16(), what })
+            }
+            StatusCode::FORBIDDEN => {
+                let what = Refusal::Forbidden(detail());
+                Err(PrefectError::Unauthorized { call: call(), status: status.as_u16(), what })
             }
             StatusCode::NOT_FOUND => {
-                Err(PrefectError::Missing { call: call(), detail: detail(&text) })
+                if !is_prefects(&text) {
+                    self.is_the_api(is_page(&text)).await?;
+                }
+                Err(PrefectError::Missing { call: call(), detail: detail() })
             }
-            StatusCode::CONFLICT => {
-                Err(PrefectError::Exists { call: call(), detail: detail(&text) })
+            StatusCode::METHOD_NOT_ALLOWED => {
+                self.is_the_api(is_page(&text)).await?;
+                let status = status.as_u16();
+                Err(PrefectError::Refused { call: call(), status, detail: detail() })
             }
+            StatusCode::CONFLICT => Err(PrefectError::Exists { call: call(), detail: detail() }),
             StatusCode::REQUEST_TIMEOUT
             | StatusCode::TOO_MANY_REQUESTS
             | StatusCode::BAD_GATEWAY
@@ -232,9 +337,19 @@ impl Api {
             _ => Err(PrefectError::Refused {
                 call: call(),
                 status: status.as_u16(),
-                detail: detail(&text),
+                detail: detail(),
             }),
         }
+    }
+
+    /// What the server says, without secrets that it says back.
+    fn hidden(&self, said: &str, sent: Option<&[u8]>) -> String {
+        let mut secrets = self.secrets();
+        if let Some(sent) = sent.and_then(|sent| serde_json::from_slice(sent).ok()) {
+            environment(&sent, false, &mut secrets);
+        }
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        secrets.iter().fold(said.to_owned(), |said, secret| said.replace(secret.as_str(), MASK))
     }
 
     async fn send(
@@ -243,8 +358,17 @@ impl Api {
         path: &str,
         body: Option<Vec<u8>>,
     ) -> Result<Received, PrefectError> {
-        let url =
-            self.base.join(path.trim_start_matches('/')).map_err(|_| PrefectError::Address)?;
+        self.send_to(&self.base, method, path, body).await
+    }
+
+    async fn send_to(
+        &self,
+        base: &Url,
+        method: &Method,
+        path: &str,
+        body: Option<Vec<u8>>,
+    ) -> Result<Received, PrefectError> {
+        let url = base.join(path.trim_start_matches('/')).map_err(|_| PrefectError::Address)?;
         let mut request = self.client.request(method.clone(), url);
         request = match &self.auth {
             Auth::None => request,
@@ -269,7 +393,8 @@ impl Api {
         };
         let response = request.send().await.map_err(lost)?;
         let (status, wait) = (response.status(), retry_after(&response));
-        Ok(Received { status, wait, text: response.bytes().await.map_err(lost)?.to_vec() })
+        let to = leads_to(&response);
+        Ok(Received { status, wait, to, text: response.bytes().await.map_err(lost)?.to_vec() })
     }
 
     fn shown(&self, method: &Method, path: &str) -> String {
@@ -281,7 +406,59 @@ impl Api {
 struct Received {
     status: StatusCode,
     wait: Option<Duration>,
+    /// The server that it leads to.
+    to: Option<String>,
     text: Vec<u8>,
+}
+
+/// Follows what keeps the method and the body of a call: after another redirection a change would
+/// become a question, and a login page the answer.
+fn follow(attempt: Attempt<'_>) -> redirect::Action {
+    let keeps = matches!(attempt.status().as_u16(), 307 | 308);
+    if keeps && attempt.previous().len() <= REDIRECTS { attempt.follow() } else { attempt.stop() }
+}
+
+/// The server that an answer leads to, without what else is in its address.
+fn leads_to(response: &Response) -> Option<String> {
+    let to = response.headers().get(LOCATION)?.to_str().ok()?;
+    let to = response.url().join(to).ok()?;
+    Some(to.origin().ascii_serialization())
+}
+
+/// An address without a slash at its end and without a user or password.
+fn plain(url: &Url) -> String {
+    let mut shown = url.clone();
+    let _ = shown.set_username("");
+    let _ = shown.set_password(None);
+    shown.as_str().trim_end_matches('/').to_owned()
+}
+
+/// Whether an answer is a page for a browser.
+fn is_page(text: &[u8]) -> bool {
+    text.trim_ascii_start().starts_with(b"<")
+}
+
+/// Whether a 404 is of Prefect's API, about a thing that it knows the kind of. It says "Not Found"
+/// alone of a path that it does not know, and so do other servers.
+fn is_prefects(text: &[u8]) -> bool {
+    let Ok(Value::Object(fields)) = serde_json::from_slice(text) else { return false };
+    fields.contains_key("exception_message")
+        || fields.get("detail").and_then(Value::as_str).is_some_and(|detail| detail != "Not Found")
+}
+
+/// Gathers the values of what runs find in their environment.
+fn environment(sent: &Value, within: bool, found: &mut Vec<String>) {
+    const SHORTEST: usize = 4;
+    match sent {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                environment(value, within || name == "env", found);
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| environment(item, within, found)),
+        Value::String(text) if within && text.len() >= SHORTEST => found.push(text.clone()),
+        _ => {}
+    }
 }
 
 /// Whether an answer asks for a token, or for a new one.
@@ -321,6 +498,7 @@ fn detail(text: &[u8]) -> String {
                 .find_map(|name| fields.remove(*name));
             found.map_or_else(|| text.to_string(), |found| sentence(&found))
         }
+        _ if text.trim_start().starts_with('<') => "a page for a browser".to_owned(),
         _ => text.trim().to_owned(),
     };
     if said.len() > LONGEST_DETAIL {
@@ -381,7 +559,7 @@ mod tests {
             ),
             "cron: no zone"
         );
-        assert_eq!(said("<html>"), "<html>");
+        assert_eq!(said("<html>"), "a page for a browser");
         assert!(said(&"é".repeat(1000)).len() < 700);
     }
 
@@ -390,6 +568,22 @@ mod tests {
         let api = |url: &str| Api::new(&Access { url: url.to_owned(), auth: Auth::None });
         assert!(matches!(api("localhost:4200/api"), Err(PrefectError::Address)));
         assert!(matches!(api("4200"), Err(PrefectError::Address)));
+        assert!(matches!(api("http://h/api?x=1"), Err(PrefectError::Address)));
+        assert!(matches!(api("http://h/#/api"), Err(PrefectError::Address)));
         assert_eq!(api("http://u:p@h:4200/api/").unwrap().url(), "http://h:4200/api");
+    }
+
+    #[test]
+    fn a_secret_that_the_server_says_back_is_hidden() {
+        let auth = Auth::Basic("admin:hunter22".to_owned());
+        let url = "http://u:inurl@h/api".to_owned();
+        let api = Api::new(&Access { url, auth }).unwrap();
+        let sent =
+            br#"{"job_variables": {"env": {"A": "s3cret", "B": ["an0ther"]}, "image": "x"}}"#;
+        let said = "wrong: admin:hunter22, hunter22, inurl, {'A': 's3cret'}, an0ther, x";
+        assert_eq!(
+            api.hidden(said, Some(sent)),
+            "wrong: ********, ********, ********, {'A': '********'}, ********, x"
+        );
     }
 }

@@ -3,16 +3,17 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime};
 use serde_json::{Map, Value, json};
 
 use crate::config::{own_before_added, suggestion};
 
 use super::change::{Action, Step};
 use super::form::form;
-use super::manifest::{Deployment, Manifest, ManifestError, Schedule};
+use super::manifest::{Deployment, Manifest, ManifestError, Schedule, time};
+use super::path::segment;
 use super::pools::{Launch, PoolKind, takes_command, variables};
 use super::runs::Made;
+use super::schema::{Misfit, misfit};
 use super::{Api, Id, PrefectError};
 
 /// A Python function that any worker can import and that has no hooks.
@@ -64,7 +65,7 @@ pub enum DeployError {
     /// A pool is another than the file says.
     #[error(
         "the work pool '{pool}' is of type {has}, not {wanted}: name another pool in the file, or \
-         delete this one with 'prefect work-pool delete {pool}'"
+         delete this one with 'prefect work-pool delete \"{pool}\"'"
     )]
     PoolKind {
         /// The pool.
@@ -77,6 +78,9 @@ pub enum DeployError {
 }
 
 /// Brings the deployments of a file to a server; what was done, or with `dry_run` would be.
+///
+/// What is wrong with the file, or does not go with what the server has, is found before anything
+/// is changed: nothing is half deployed.
 pub async fn deploy(
     api: &Api,
     manifest: &Manifest,
@@ -84,6 +88,20 @@ pub async fn deploy(
     options: &Options,
 ) -> Result<Vec<Step>, DeployError> {
     check(manifest, flows)?;
+    let looking = Options { dry_run: true, ..options.clone() };
+    let steps = bring(api, manifest, flows, &looking).await?;
+    if options.dry_run {
+        return Ok(steps);
+    }
+    bring(api, manifest, flows, options).await
+}
+
+async fn bring(
+    api: &Api,
+    manifest: &Manifest,
+    flows: &dyn Flows,
+    options: &Options,
+) -> Result<Vec<Step>, DeployError> {
     let mut steps = Vec::new();
     let mut deploying = Deploying { api, manifest, options, steps: &mut steps };
     deploying.pools().await?;
@@ -97,23 +115,33 @@ pub async fn deploy(
     Ok(steps)
 }
 
-/// Refuses what the flows would refuse, before the server is asked anything.
+/// Refuses what the flows or the server would refuse, before the server is asked anything.
 fn check(manifest: &Manifest, flows: &dyn Flows) -> Result<(), ManifestError> {
     for deployment in &manifest.deployments {
         let flow = &deployment.flow;
-        if flows.schema(flow).is_none() {
+        let Some(schema) = flows.schema(flow) else {
             let what = format!("there is no flow '{flow}'{}", suggestion(flow, flows.names()));
-            return Err(manifest.wrong(deployment, what));
-        }
-        let wrong = |what: String| {
-            manifest.wrong(deployment, format!("{}: {what}", deployment.full_name()))
+            return Err(manifest.wrong(deployment.line, what));
         };
-        flows.check(flow, &deployment.parameters).map_err(wrong)?;
+        let form = form(&schema);
+        let wrong = |line: u64, what: String| {
+            manifest.wrong(line, format!("{}: {what}", deployment.full_name()))
+        };
+        let takes = |line: u64, parameters: &Map<String, Value>| {
+            flows.check(flow, parameters).map_err(|what| wrong(line, what))?;
+            match misfit(&json!(parameters), &form, &form) {
+                Some(Misfit { place, expected }) => {
+                    Err(wrong(line, format!("the parameter '{place}' must be {expected}")))
+                }
+                None => Ok(()),
+            }
+        };
+        takes(deployment.line, &deployment.parameters)?;
         for schedule in &deployment.schedules {
             let mut parameters = deployment.parameters.clone();
             parameters.extend(schedule.parameters.clone());
             let parameters = own_before_added(parameters, &deployment.parameters);
-            flows.check(flow, &parameters).map_err(wrong)?;
+            takes(schedule.line, &parameters)?;
         }
     }
     Ok(())
@@ -150,7 +178,7 @@ impl Deploying<'_> {
                             other.as_str(),
                             one.as_str()
                         );
-                        return Err(self.manifest.wrong(deployment, what).into());
+                        return Err(self.manifest.wrong(deployment.pool_line, what).into());
                     }
                     (one, other) => *kind = one.or(other),
                 },
@@ -215,7 +243,7 @@ impl Deploying<'_> {
             }
             (Action::Changed, _) => {
                 let body = json!({ "base_job_template": template });
-                self.api.patch(&format!("work_pools/{}", step.name), &body).await?;
+                self.api.patch(&format!("work_pools/{}", segment(&step.name)), &body).await?;
             }
             _ => {}
         }
@@ -223,18 +251,30 @@ impl Deploying<'_> {
         Ok(())
     }
 
-    /// Refuses job variables that the pool's template does not declare: Prefect passes them
-    /// over in silence.
+    /// Refuses job variables that the pool's template does not declare, which Prefect passes over
+    /// in silence, and values that it would refuse.
     fn job_variables(&self, pool: &str, template: &Value) -> Result<(), DeployError> {
         let known = variables(template);
+        let nothing = json!({});
+        let schema = template.get("variables").unwrap_or(&nothing);
         for deployment in &self.manifest.deployments {
             let work_pool = &deployment.work_pool;
+            if work_pool.name != pool {
+                continue;
+            }
+            let wrong = |what| self.manifest.wrong(deployment.pool_line, what);
             let unknown =
                 work_pool.job_variables.keys().find(|name| !known.contains(&name.as_str()));
-            if let (true, Some(name)) = (work_pool.name == pool && !known.is_empty(), unknown) {
+            if let (false, Some(name)) = (known.is_empty(), unknown) {
                 let meant = suggestion(name, known);
                 let what = format!("the work pool '{pool}' takes no job variable '{name}'{meant}");
-                return Err(self.manifest.wrong(deployment, what).into());
+                return Err(wrong(what).into());
+            }
+            if let Some(found) = misfit(&json!(work_pool.job_variables), schema, schema) {
+                let Misfit { place, expected } = found;
+                let what =
+                    format!("the job variable '{place}' of pool '{pool}' must be {expected}");
+                return Err(wrong(what).into());
             }
         }
         Ok(())
@@ -242,16 +282,14 @@ impl Deploying<'_> {
 
     async fn queue(&mut self, pool: &str, queue: &str) -> Result<(), DeployError> {
         let name = format!("{pool}/{queue}");
-        let path = format!("work_pools/{pool}/queues/{queue}");
+        let queues = format!("work_pools/{}/queues", segment(pool));
+        let path = format!("{queues}/{}", segment(queue));
         let step = match self.api.find_one::<Value>(&path).await? {
             Some(_) => Step::towards("work queue", name, &Value::Null, &Value::Null),
             None => Step::create("work queue", name, &Value::Null),
         };
         if step.action == Action::Created && !self.options.dry_run {
-            let made = self
-                .api
-                .post::<Value>(&format!("work_pools/{pool}/queues"), &json!({ "name": queue }))
-                .await;
+            let made = self.api.post::<Value>(&queues, &json!({ "name": queue })).await;
             match made {
                 // Of another deploy at the same time.
                 Err(error) if error.is_conflict() => {}
@@ -264,7 +302,7 @@ impl Deploying<'_> {
 
     /// The flow's id; none where it would only be made.
     async fn flow(&mut self, name: &str, new: bool) -> Result<Option<Id>, DeployError> {
-        let has: Option<Made> = self.api.find_one(&format!("flows/name/{name}")).await?;
+        let has: Option<Made> = self.api.find_one(&format!("flows/name/{}", segment(name))).await?;
         if new {
             let step = match has {
                 Some(_) => Step::towards("flow", name.to_owned(), &Value::Null, &Value::Null),
@@ -288,7 +326,10 @@ impl Deploying<'_> {
         let name = deployment.full_name();
         let body = self.body(deployment, schema);
         let has: Option<Value> = match flow {
-            Some(_) => self.api.find_one(&format!("deployments/name/{name}")).await?,
+            Some(_) => {
+                let (flow, name) = (segment(&deployment.flow), segment(&deployment.name));
+                self.api.find_one(&format!("deployments/name/{flow}/{name}")).await?
+            }
             None => None,
         };
         let Some(has) = has else {
@@ -432,7 +473,8 @@ fn comparable(has: &Value, written: &Value) -> Value {
         let anchored = written.get("anchor_date").is_some();
         fields.retain(|name, _| name != "anchor_date" || anchored);
     }
-    let [one, other] = [&has, written].map(|schedule| time(&schedule["anchor_date"]));
+    let [one, other] =
+        [&has, written].map(|schedule| schedule["anchor_date"].as_str().and_then(time));
     if one.is_some() && one == other {
         has["anchor_date"] = written["anchor_date"].clone();
     }
@@ -442,16 +484,6 @@ fn comparable(has: &Value, written: &Value) -> Value {
         has["rrule"] = json!(lines.collect::<Vec<_>>().join("\n"));
     }
     has
-}
-
-/// A time in one of the forms in which it may be written; without a zone it is UTC.
-fn time(value: &Value) -> Option<DateTime<FixedOffset>> {
-    let text = value.as_str()?;
-    let day = |text: &str| text.parse::<NaiveDate>().ok()?.and_hms_opt(0, 0, 0);
-    DateTime::parse_from_rfc3339(text).ok().or_else(|| {
-        let naive = text.parse::<NaiveDateTime>().ok().or_else(|| day(text))?;
-        Some(naive.and_utc().fixed_offset())
-    })
 }
 
 #[cfg(test)]

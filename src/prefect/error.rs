@@ -1,3 +1,4 @@
+use std::fmt;
 use std::time::Duration;
 
 use crate::flow::{Failure, Retry};
@@ -46,15 +47,50 @@ pub enum PrefectError {
         wait: Option<Duration>,
     },
     /// The server does not know who asks, or does not let it.
-    #[error(
-        "{call}: the Prefect server answers {status}: it wants another PREFECT_API_KEY (Prefect \
-         Cloud) or PREFECT_API_AUTH_STRING (a server of your own)"
-    )]
+    #[error("{call}: the Prefect server answers {status}: {what}")]
     Unauthorized {
         /// What was asked.
         call: String,
         /// The answer.
         status: u16,
+        /// What it does not accept.
+        what: Refusal,
+    },
+    /// The API is at another address of the same server.
+    #[error(
+        "PREFECT_API_URL is {given}, but Prefect's API is at {api}{}: set PREFECT_API_URL={api}",
+        missing(given, api)
+    )]
+    NotTheApi {
+        /// The address given.
+        given: String,
+        /// The right one.
+        api: String,
+    },
+    /// What answers is not Prefect's API.
+    #[error(
+        "PREFECT_API_URL is {given}, and no Prefect API answers there{}: set it to the address of \
+         a Prefect 3 server, such as http://127.0.0.1:4200/api",
+        if *page { " (what answers is a page for a browser)" } else { "" }
+    )]
+    NoPrefect {
+        /// The address given.
+        given: String,
+        /// A page for a browser answers.
+        page: bool,
+    },
+    /// The server sends the call somewhere else.
+    #[error(
+        "{call}: the server answers {status} and leads to {to}: set PREFECT_API_URL to the address \
+         of the API itself (https:// rather than http://, and no login page before it)"
+    )]
+    Elsewhere {
+        /// What was asked.
+        call: String,
+        /// The answer.
+        status: u16,
+        /// The server that it leads to.
+        to: String,
     },
     /// There is no such thing.
     #[error("{call}: the Prefect server knows no such thing ({detail})")]
@@ -90,6 +126,50 @@ pub enum PrefectError {
         /// What is wrong with it.
         what: String,
     },
+}
+
+/// What of who asks a server does not accept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// Nothing says who asks.
+    Nobody,
+    /// The key of Prefect Cloud.
+    Key,
+    /// The `user:password` of a server of one's own.
+    Pair,
+    /// It knows who asks and does not let it: in its words.
+    Forbidden(String),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nobody => f.write_str(
+                "it asks who you are; set PREFECT_API_AUTH_STRING to the user:password of the \
+                 server, or PREFECT_API_KEY to a key of Prefect Cloud",
+            ),
+            Self::Key => f.write_str(
+                "it does not accept PREFECT_API_KEY, which is for Prefect Cloud; a server of your \
+                 own takes PREFECT_API_AUTH_STRING (user:password) instead",
+            ),
+            Self::Pair => f.write_str(
+                "it does not accept PREFECT_API_AUTH_STRING; set it to the user:password that the \
+                 server was started with",
+            ),
+            Self::Forbidden(detail) => {
+                write!(
+                    f,
+                    "it does not allow this to whoever PREFECT_API_KEY or \
+                           PREFECT_API_AUTH_STRING says you are ({detail})"
+                )
+            }
+        }
+    }
+}
+
+/// That the end of the address is missing, if that is all.
+fn missing(given: &str, api: &str) -> &'static str {
+    if api.strip_suffix("/api") == Some(given) { " ('/api' is missing)" } else { "" }
 }
 
 impl PrefectError {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use chrono::{DateTime, Datelike, FixedOffset, NaiveDate, NaiveDateTime};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -10,7 +11,14 @@ use serde_saphyr::{Error as YamlError, Spanned};
 
 use crate::config::suggestion;
 
-use super::PoolKind;
+use super::names::Named;
+use super::{PoolKind, cron, rrule};
+
+/// Longer intervals are beyond the calendar of the server.
+const LONGEST_INTERVAL: f64 = 100.0 * 366.0 * 86_400.0;
+
+/// The server counts in 32 bits.
+const HIGHEST_LIMIT: u32 = i32::MAX as u32;
 
 /// A file of deployments.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,7 +56,7 @@ struct Written {
     schedules: Vec<Spanned<WrittenSchedule>>,
     #[serde(default)]
     concurrency_limit: Option<WrittenLimit>,
-    work_pool: WorkPool,
+    work_pool: Spanned<WorkPool>,
 }
 
 #[derive(Deserialize)]
@@ -115,11 +123,15 @@ pub struct Deployment {
     pub limit: Option<Limit>,
     /// Where it runs.
     pub work_pool: WorkPool,
+    /// The line on which that is said.
+    pub pool_line: u64,
 }
 
 /// When a deployment runs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schedule {
+    /// The line of the file it is on.
+    pub line: u64,
     /// Its name: by it, it is found again.
     pub slug: String,
     /// Whether it is on; none where that is for people to say: on when it is new.
@@ -252,9 +264,9 @@ impl Manifest {
         Ok(self)
     }
 
-    /// The error of something that is wrong with a deployment.
-    pub fn wrong(&self, deployment: &Deployment, what: String) -> ManifestError {
-        ManifestError::Understand { path: self.path.clone(), line: deployment.line, what }
+    /// The error of something that is wrong on a line of the file.
+    pub fn wrong(&self, line: u64, what: String) -> ManifestError {
+        ManifestError::Understand { path: self.path.clone(), line, what }
     }
 }
 
@@ -275,17 +287,20 @@ impl Written {
     fn checked(self) -> Result<Deployment, Wrong> {
         let line = self.name.referenced.line();
         let name = self.name.value;
-        if name.is_empty() || name.contains(['/', '%', '&', '<', '>']) {
-            return Err((
-                None,
-                format!("'{name}' is no name of a deployment: leave out / % & < >"),
-            ));
+        Named::Deployment.check(&name).map_err(|what| (None, what))?;
+        let pool_line = self.work_pool.referenced.line();
+        let work_pool = self.work_pool.value;
+        let wrong_pool = |what| (Some(pool_line), what);
+        Named::WorkPool.check(&work_pool.name).map_err(wrong_pool)?;
+        if let Some(queue) = &work_pool.work_queue_name {
+            Named::WorkQueue.check(queue).map_err(wrong_pool)?;
         }
         let mut kinds = BTreeMap::<&str, u32>::new();
         let mut schedules: Vec<Schedule> = Vec::new();
         for written in self.schedules {
-            let line = Some(written.referenced.line());
-            let schedule = written.value.checked(&mut kinds).map_err(|what| (line, what))?;
+            let at = written.referenced.line();
+            let line = Some(at);
+            let schedule = written.value.checked(at, &mut kinds).map_err(|what| (line, what))?;
             if schedules.iter().any(|other| other.slug == schedule.slug) {
                 return Err((line, format!("two schedules have the slug '{}'", schedule.slug)));
             }
@@ -299,8 +314,8 @@ impl Written {
                 grace_period_seconds: None,
             },
         });
-        if limit.is_some_and(|limit| limit.limit == 0) {
-            return Err((None, "concurrency_limit counts from 1".to_owned()));
+        if let Some(limit) = limit {
+            limit.check().map_err(|what| (None, what))?;
         }
         Ok(Deployment {
             line,
@@ -312,31 +327,55 @@ impl Written {
             parameters: self.parameters,
             schedules,
             limit,
-            work_pool: self.work_pool,
+            work_pool,
+            pool_line,
         })
     }
 }
 
+impl Limit {
+    fn check(&self) -> Result<(), String> {
+        if !(1..=HIGHEST_LIMIT).contains(&self.limit) {
+            return Err(format!("concurrency_limit must be from 1 to {HIGHEST_LIMIT}"));
+        }
+        if self.grace_period_seconds.is_some_and(|grace| !(60..=86_400).contains(&grace)) {
+            return Err("grace_period_seconds must be from 60 to 86400".to_owned());
+        }
+        Ok(())
+    }
+}
+
 impl WrittenSchedule {
-    fn checked(self, kinds: &mut BTreeMap<&'static str, u32>) -> Result<Schedule, String> {
+    fn checked(
+        self,
+        line: u64,
+        kinds: &mut BTreeMap<&'static str, u32>,
+    ) -> Result<Schedule, String> {
         let timezone = self.timezone.unwrap_or_else(|| "UTC".to_owned());
+        rrule::time_zone(&timezone)?;
         let (kind, when) = match (self.cron, self.interval, self.rrule) {
             (Some(cron), None, None) => {
-                let fields = cron.split_whitespace().count();
-                if fields != 5 && !cron.starts_with('@') {
-                    return Err(format!("'{cron}' has {fields} fields: cron has five"));
-                }
                 let day_or = self.day_or.unwrap_or(true);
+                cron::check(&cron, day_or)?;
                 ("cron", json!({ "cron": cron, "timezone": timezone, "day_or": day_or }))
             }
             (None, Some(interval), None) => {
                 let mut when = json!({ "interval": interval.checked()?, "timezone": timezone });
                 if let Some(anchor) = &self.anchor_date {
+                    if time(anchor).is_none() {
+                        return Err(format!(
+                            "anchor_date '{anchor}' is not a time: write it as \
+                             2026-01-31T06:00:00Z or 2026-01-31"
+                        ));
+                    }
                     when["anchor_date"] = json!(anchor);
                 }
                 ("interval", when)
             }
-            (None, None, Some(rrule)) => ("rrule", json!({ "rrule": rrule, "timezone": timezone })),
+            (None, None, Some(rule)) => {
+                rrule::check(&rule)?;
+                ("rrule", json!({ "rrule": rule, "timezone": timezone }))
+            }
             _ => return Err("a schedule is one of cron, interval and rrule".to_owned()),
         };
         if self.anchor_date.is_some() && kind != "interval" {
@@ -350,15 +389,22 @@ impl WrittenSchedule {
             1 => kind.to_owned(),
             count => format!("{kind}-{count}"),
         });
-        Ok(Schedule { slug, active: self.active, when, parameters: self.parameters })
+        if slug.trim().is_empty() {
+            return Err(
+                "the slug of a schedule is empty: give it a name or leave it out".to_owned()
+            );
+        }
+        Ok(Schedule { line, slug, active: self.active, when, parameters: self.parameters })
     }
 }
 
 impl Seconds {
     fn checked(&self) -> Result<f64, String> {
         match self {
-            Self::Number(seconds) if *seconds > 0.0 => Ok(*seconds),
-            Self::Number(_) => Err("an interval is a number of seconds above 0".to_owned()),
+            Self::Number(seconds) if (1.0..=LONGEST_INTERVAL).contains(seconds) => Ok(*seconds),
+            Self::Number(_) => {
+                Err("an interval is a number of seconds, from 1 to a hundred years".to_owned())
+            }
             Self::Text(text) => Err(match humantime::parse_duration(text) {
                 Ok(time) => {
                     let seconds = time.as_secs();
@@ -368,6 +414,20 @@ impl Seconds {
             }),
         }
     }
+}
+
+/// A time in one of the forms in which it may be written; without a zone it is UTC.
+pub(super) fn time(text: &str) -> Option<DateTime<FixedOffset>> {
+    const FORMS: [&str; 4] =
+        ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"];
+    let naive = |form: &&str| NaiveDateTime::parse_from_str(text, form).ok();
+    let day = || NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0);
+    let found = DateTime::parse_from_rfc3339(text).ok().or_else(|| {
+        let naive = FORMS.iter().find_map(naive).or_else(day)?;
+        Some(naive.and_utc().fixed_offset())
+    });
+    // Beyond these the server counts for ever or not at all.
+    found.filter(|time| (1900..=2200).contains(&time.year()))
 }
 
 /// What is wrong, without the line it is in.
@@ -425,6 +485,17 @@ mod tests {
             format!("{HEAD}    schedules:\n      - slug: a\n        cron: 6 5 * *\n"),
             format!("{HEAD}    schedules:\n      - interval: 0\n"),
             format!("{HEAD}    schedules:\n      - interval: 6h\n"),
+            format!("{HEAD}    schedules:\n      - interval: .inf\n"),
+            format!("{HEAD}    schedules:\n      - cron: 0 6 5 * *\n      - cron: 0 25 * * *\n"),
+            format!(
+                "{HEAD}    schedules:\n      - {{cron: 0 6 5 * *, timezone: America/NewYork}}\n"
+            ),
+            format!("{HEAD}    schedules:\n      - {{interval: 60, anchor_date: tomorrow}}\n"),
+            format!("{HEAD}    schedules:\n      - rrule: FREQ=DAILY;BYDAYS=MO\n"),
+            format!("{HEAD}    schedules:\n      - {{interval: 60, slug: ''}}\n"),
+            format!("{HEAD}    concurrency_limit: {{limit: 1, grace_period_seconds: 5}}\n"),
+            HEAD.replace("name: p", "name: prefect-managed"),
+            HEAD.replace("name: p", "name: p, work_queue_name: a/b"),
             format!(
                 "{HEAD}    schedules:\n      - {{cron: 0 6 5 * *, slug: a}}\n      - {{interval: 60, slug: a}}\n"
             ),

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::path::segment;
 use super::{Api, PrefectError};
 
 /// The image of the program, unless a pool or a deployment names another.
@@ -116,7 +117,7 @@ pub(super) fn variables(template: &Value) -> Vec<&str> {
 
 impl Api {
     pub(super) async fn pool(&self, name: &str) -> Result<Option<Pool>, PrefectError> {
-        self.find_one(&format!("work_pools/{name}")).await
+        self.find_one(&format!("work_pools/{}", segment(name))).await
     }
 
     /// The template that Prefect itself gives a new pool: every variable that it uses is

@@ -8,7 +8,7 @@ use super::PrefectError;
 
 /// Which server, and who asks: from the environment, else from Prefect's active profile, where
 /// `prefect config set` and `prefect cloud login` leave them.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Access {
     /// The address of its API.
     pub url: String,
@@ -36,6 +36,13 @@ impl fmt::Debug for Auth {
             Self::Key(_) => "Key(********)",
             Self::Basic(_) => "Basic(********)",
         })
+    }
+}
+
+// Its address may have a password in it.
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Access").field("auth", &self.auth).finish_non_exhaustive()
     }
 }
 
@@ -116,8 +123,11 @@ mod tests {
 
     #[test]
     fn keys_are_never_shown() {
-        let access = Access { url: "http://x/api".to_owned(), auth: Auth::Basic("a:b".to_owned()) };
+        let access =
+            Access { url: "http://u:inurl@x/api".to_owned(), auth: Auth::Basic("a:b".to_owned()) };
         let shown = format!("{access:?} {:?}", Auth::Key("pnu_1".to_owned()));
         assert!(!shown.contains("a:b") && !shown.contains("pnu_1"), "{shown}");
+        let shown = format!("{access:?} {:?}", crate::prefect::Api::new(&access).unwrap());
+        assert!(!shown.contains("inurl") && !shown.contains("a:b"), "{shown}");
     }
 }

@@ -43,6 +43,9 @@ pub struct State {
     /// What was said with it.
     #[serde(default)]
     pub message: Option<String>,
+    /// Since when it is so.
+    #[serde(default)]
+    pub timestamp: Option<DateTime<Utc>>,
     /// What belongs to it.
     #[serde(default)]
     pub state_details: StateDetails,

@@ -1,9 +1,13 @@
 //! Prefect: its real server, its command line and its workers.
 
+mod address;
 mod blocks;
 mod client;
 mod create;
 mod deploy;
 mod deployed;
 mod execute;
+mod lease;
 mod machines;
+mod pending;
+mod whole;

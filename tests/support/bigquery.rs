@@ -72,6 +72,7 @@ impl BigQueryServer {
     }
 
     pub async fn start_on(port: u16, gcs: &str) -> Self {
+        super::disk::has_room();
         assert!(Path::new(PYTHON).exists(), "{PYTHON} is missing: run 'make services'");
         let folder = tempfile::Builder::new().prefix("taxi-bigquery-").tempdir().unwrap().keep();
         let url = format!("http://127.0.0.1:{port}");

@@ -38,6 +38,7 @@ pub struct GcsServer {
 impl GcsServer {
     /// Starts on a free port and waits until it answers.
     pub async fn start() -> Self {
+        super::disk::has_room();
         assert!(Path::new(BINARY).exists(), "{BINARY} is missing: run 'make services'");
         let mut said = String::new();
         for _ in 0..5 {

@@ -12,6 +12,7 @@
 
 pub mod bigquery;
 pub mod control;
+pub mod disk;
 pub mod gate;
 pub mod gcs;
 pub mod generate;

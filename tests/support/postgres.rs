@@ -55,6 +55,7 @@ impl PostgresServer {
 
     /// Starts one on a free port and waits until it answers.
     pub async fn start() -> Self {
+        super::disk::has_room();
         assert!(Path::new(BINARY).exists(), "{BINARY} is missing: run 'make services'");
         Self::start_as(Kind::Own).await
     }

@@ -11,8 +11,46 @@ use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-const BINARY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.services/prefect/bin/prefect");
+use super::disk;
+
 const STARTING: Duration = Duration::from_secs(90);
+
+/// A version of Prefect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Version {
+    /// 3.8.8, which most tests run against.
+    #[default]
+    Usual,
+    /// 3.9.1, the newest.
+    Newest,
+}
+
+impl Version {
+    pub const ALL: [Self; 2] = [Self::Usual, Self::Newest];
+
+    const fn binary(self) -> &'static str {
+        match self {
+            Self::Usual => concat!(env!("CARGO_MANIFEST_DIR"), "/.services/prefect/bin/prefect"),
+            Self::Newest => {
+                concat!(env!("CARGO_MANIFEST_DIR"), "/.services/prefect_newest/bin/prefect")
+            }
+        }
+    }
+}
+
+/// Runs a Python program with what this version of Prefect brings along: what it prints.
+pub fn python(version: Version, program: &str, stdin: &str) -> String {
+    use std::io::Write;
+    let python = Path::new(version.binary()).with_file_name("python");
+    let mut command = Command::new(&python);
+    command.args(["-c", program]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut process =
+        command.spawn().unwrap_or_else(|error| panic!("{}: {error}", python.display()));
+    process.stdin.take().unwrap().write_all(stdin.as_bytes()).unwrap();
+    let output = process.wait_with_output().unwrap();
+    assert!(output.status.success(), "{program}");
+    String::from_utf8(output.stdout).unwrap()
+}
 
 /// Nothing calls out, and nothing waits for a terminal.
 const QUIET: [(&str, &str); 6] = [
@@ -28,9 +66,11 @@ const QUIET: [(&str, &str); 6] = [
 pub const CSRF: &str = "PREFECT_SERVER_CSRF_PROTECTION_ENABLED";
 
 static SHARED: OnceCell<PrefectServer> = OnceCell::const_new();
+static SHARED_NEWEST: OnceCell<PrefectServer> = OnceCell::const_new();
 
 /// A server with an empty database of its own.
 pub struct PrefectServer {
+    version: Version,
     folder: PathBuf,
     port: u16,
     settings: Vec<(String, String)>,
@@ -68,7 +108,16 @@ pub struct Said {
 impl PrefectServer {
     /// The one server that the tests of this process share.
     pub async fn shared() -> &'static Self {
-        SHARED.get_or_init(|| Self::start(&[])).await
+        Self::shared_version(Version::default()).await
+    }
+
+    /// The one of a version that the tests of this process share.
+    pub async fn shared_version(version: Version) -> &'static Self {
+        let shared = match version {
+            Version::Usual => &SHARED,
+            Version::Newest => &SHARED_NEWEST,
+        };
+        shared.get_or_init(|| Self::start_version(version, &[])).await
     }
 
     /// Starts one on a free port and on SQLite, with more settings, and waits until a scheduled
@@ -78,7 +127,14 @@ impl PrefectServer {
     /// (`postgresql+asyncpg://...`), `PREFECT_SERVER_API_AUTH_STRING` asks for `user:password`,
     /// `PREFECT_SERVER_UI_ENABLED` shows its pages.
     pub async fn start(settings: &[(&str, &str)]) -> Self {
-        assert!(Path::new(BINARY).exists(), "{BINARY} is missing: run 'make services'");
+        Self::start_version(Version::default(), settings).await
+    }
+
+    /// The same of a version.
+    pub async fn start_version(version: Version, settings: &[(&str, &str)]) -> Self {
+        disk::has_room();
+        let binary = version.binary();
+        assert!(Path::new(binary).exists(), "{binary} is missing: run 'make services'");
         let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
         let port = free.expect("127.0.0.1 has a free port").port();
         let folder = tempfile::Builder::new().prefix("taxi-prefect-").tempdir().unwrap().keep();
@@ -86,10 +142,10 @@ impl PrefectServer {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
-        let process = serve(&folder, port, &settings);
+        let process = serve(version, &folder, port, &settings);
         // A connection that is kept may end just when it is used again.
         let client = Client::builder().pool_max_idle_per_host(0).build().unwrap();
-        let server = Self { folder, port, settings, client, process };
+        let server = Self { version, folder, port, settings, client, process };
         server.ready().await;
         // The client here is a simple one, without the token that is asked for then.
         if server.settings.iter().all(|(name, _)| name != CSRF) {
@@ -128,7 +184,7 @@ impl PrefectServer {
     /// Starts it once more after `kill`, on the same port and data.
     pub async fn start_again(&mut self) {
         std::fs::remove_file(self.folder.join("again")).unwrap();
-        self.process = serve(&self.folder, self.port, &self.settings);
+        self.process = serve(self.version, &self.folder, self.port, &self.settings);
         self.ready().await;
     }
 
@@ -255,7 +311,7 @@ impl PrefectServer {
         let name = format!("worker-{number}");
         let log = self.folder.join(format!("{name}.log"));
         let mut command = kept(None, &log);
-        command.args(&place.within).arg(BINARY).envs(self.environment());
+        command.args(&place.within).arg(self.version.binary()).envs(self.environment());
         command.args(["worker", "start", "--pool", pool, "--name", &name]);
         command.args(place.limit.iter().flat_map(|n| ["--limit".to_owned(), n.to_string()]));
         command.env("PREFECT_WORKER_QUERY_SECONDS", "1").envs(place.env.iter().cloned());
@@ -287,7 +343,7 @@ impl PrefectServer {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(BINARY);
+        let mut command = Command::new(self.version.binary());
         command.envs(self.environment()).current_dir(&self.folder);
         command
     }
@@ -352,10 +408,11 @@ impl Said {
     }
 }
 
-fn serve(folder: &Path, port: u16, settings: &[(String, String)]) -> Kept {
+fn serve(version: Version, folder: &Path, port: u16, settings: &[(String, String)]) -> Kept {
     let mut command = kept(Some(folder), &folder.join("server.log"));
     command
-        .args([BINARY, "server", "start", "--host", "127.0.0.1", "--port", &port.to_string()])
+        .args([version.binary(), "server", "start", "--host", "127.0.0.1"])
+        .args(["--port", &port.to_string()])
         .envs(QUIET)
         .env("PREFECT_HOME", folder.join("home"))
         .env("PREFECT_SERVER_UI_ENABLED", "false")

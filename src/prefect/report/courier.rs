@@ -34,6 +34,10 @@ const PROGRESS: Duration = Duration::from_secs(5);
 /// How many task runs are held until they are found in the record.
 const UNCONFIRMED: usize = 100;
 
+/// How often the record is looked into at the end, after waits that double from 100 ms: with what
+/// is done then, that is less than a run that is told to stop has left.
+const CONFIRMATIONS: u32 = 5;
+
 /// How often a refusal that may pass is met before the report is given up.
 const REFUSALS: u32 = 20;
 
@@ -309,7 +313,7 @@ impl Courier {
     /// Waits until the server has written all states of task runs. Where it never does, as one
     /// without that service, they are set one by one: with the time of now, and in the record.
     async fn confirm_all(&mut self) {
-        for round in 0..6 {
+        for round in 0..CONFIRMATIONS {
             if matches!(self.confirm().await, Ok(true)) {
                 return;
             }

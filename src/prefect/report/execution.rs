@@ -12,14 +12,15 @@ use crate::flow::{Limits, Listener, Policy, Run, RunReport, State, row_sum};
 
 use super::super::{Answer, Api, FlowRun, Id, NewState, PrefectError, StateType, Verdict};
 use super::heartbeat::Heartbeat;
+use super::lease::Lease;
 use super::propose::propose;
 use super::watch::{Watch, Watched, Why};
 use super::{Mask, Reporter};
 use super::{left, tables};
 
-/// How long the record is waited for where the run was told to stop: who tells a program to
-/// stop kills it soon after.
-const HURRY: Duration = Duration::from_secs(4);
+/// How long the record is waited for if the run was told to stop. Whatever stops a program kills
+/// it soon after: Docker, the hastiest, after 10 s, of which the end itself needs some.
+const HURRY: Duration = Duration::from_secs(7);
 
 /// The end itself is worth another try.
 const LAST: Duration = Duration::from_secs(2);
@@ -109,7 +110,7 @@ impl Execution {
     /// Hides these texts in all that is reported; of an address its password alone. The
     /// program's errors hold no secrets: this stands behind them.
     pub fn hide(&mut self, secrets: impl IntoIterator<Item = String>) {
-        self.mask.hide(secrets);
+        self.mask.hide(secrets.into_iter().chain(self.api.secrets()));
     }
 
     /// The name of the flow.
@@ -150,9 +151,17 @@ impl Execution {
         listeners.push(Arc::<Reporter>::clone(&reporter));
         let mut again = false;
         let mut heartbeat = None;
+        let mut place: Option<Lease> = None;
         loop {
-            let (attempt, lease) = match self.claim(again, stop).await? {
-                Claim::Mine { attempt, lease } => (attempt, lease),
+            let attempt = match self.claim(again, stop).await? {
+                Claim::Mine { attempt, lease } => {
+                    if let Some(lease) = lease
+                        && place.as_ref().is_none_or(|place| *place.id() != lease)
+                    {
+                        place = Some(Lease::keep(&self.api, lease, self.terms.heartbeat));
+                    }
+                    attempt
+                }
                 Claim::NotMine(why) => return Ok(Outcome::NotRun(why)),
             };
             if attempt > 1
@@ -167,7 +176,7 @@ impl Execution {
             });
             // A child, so that a signal after the server's word is the first and not the second.
             let told = stop.child_token();
-            let watched = Watched { run: self.run.id.clone(), attempt, lease };
+            let watched = Watched { run: self.run.id.clone(), attempt };
             let watch = Watch::start(&self.api, watched, self.terms.ask_every, told.clone());
             let run = Run::new(listeners.clone(), told.clone(), policy, limits);
             let end = self.came_to(work(&run).await, &told);
@@ -226,7 +235,12 @@ impl Execution {
                 }
                 from = StateType::Pending;
             }
-            let running = NewState::new(StateType::Running);
+            let mut running = NewState::new(StateType::Running);
+            // The server keeps the place of a pending run by itself, but not of one that is tried
+            // again: without it, the end would not free the place.
+            let place = run.state.as_ref().map(|state| &state.state_details);
+            let place = place.and_then(|details| details.deployment_concurrency_lease_id.clone());
+            running.state_details.deployment_concurrency_lease_id = place;
             let answer = self.propose(from, &running, false).await?;
             if answer.took(&running) {
                 if !again {

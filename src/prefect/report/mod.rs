@@ -9,6 +9,7 @@ mod book;
 mod courier;
 mod execution;
 mod heartbeat;
+mod lease;
 mod left;
 mod line;
 mod propose;

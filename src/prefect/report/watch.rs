@@ -3,12 +3,11 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use serde_json::{Value, json};
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::super::{Api, FlowRun, Id, StateType};
-use super::courier::{may_pass, once};
+use super::courier::once;
 
 /// Why the server wants the run to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,19 +33,13 @@ impl Why {
     }
 }
 
-/// How long a place among those that may run at once is kept by one word of ours.
-const LEASE: Duration = Duration::from_secs(300);
-
 /// The flow run that is watched.
 pub(super) struct Watched {
     pub(super) run: Id,
     pub(super) attempt: u32,
-    /// Its place among the runs of its deployment that may run at once. The server gives it to
-    /// another unless it hears that it is still needed.
-    pub(super) lease: Option<Id>,
 }
 
-/// Asks after the flow run now and then, and keeps its place; ends on drop.
+/// Asks after the flow run now and then; ends on drop.
 pub(super) struct Watch {
     seen: Arc<OnceLock<Why>>,
     task: AbortHandle,
@@ -63,19 +56,15 @@ impl Watch {
         let (api, seen) = (once(api), Arc::<OnceLock<Why>>::default());
         let tell = Arc::clone(&seen);
         let task = tokio::spawn(async move {
-            let keep = keep(&api, watched.lease.as_ref());
-            let ask = async {
-                let why = asked(&api, &watched, every).await;
-                let _ = tell.set(why);
-                let said = match why {
-                    Why::Cancelling => "the flow run is being cancelled",
-                    Why::Over => "the flow run was ended by somebody else",
-                    Why::Taken => "another process runs this flow run",
-                };
-                tracing::warn!("{said}: stopping at a safe point");
-                stop.cancel();
+            let why = asked(&api, &watched, every).await;
+            let _ = tell.set(why);
+            let said = match why {
+                Why::Cancelling => "the flow run is being cancelled",
+                Why::Over => "the flow run was ended by somebody else",
+                Why::Taken => "another process runs this flow run",
             };
-            tokio::join!(keep, ask);
+            tracing::warn!("{said}: stopping at a safe point");
+            stop.cancel();
         });
         Self { seen, task: task.abort_handle() }
     }
@@ -95,27 +84,6 @@ async fn asked(api: &Api, watched: &Watched, every: Duration) -> Why {
         if let Some(why) = Why::of(&found, watched.attempt) {
             return why;
         }
-    }
-}
-
-/// Keeps the place of the flow run as long as it runs.
-async fn keep(api: &Api, lease: Option<&Id>) {
-    let Some(lease) = lease else { return };
-    let path = format!("v2/concurrency_limits/leases/{lease}/renew");
-    let asked = json!({ "lease_duration": LEASE.as_secs() });
-    loop {
-        let wait = match api.post::<Value>(&path, &asked).await {
-            Ok(_) => LEASE / 3,
-            Err(error) if may_pass(&error, 0) => LEASE / 30,
-            Err(error) => {
-                tracing::warn!(
-                    "the flow run has lost its place, and another of its deployment may run \
-                     beside it: {error}"
-                );
-                return;
-            }
-        };
-        tokio::time::sleep(wait).await;
     }
 }
 

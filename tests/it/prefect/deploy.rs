@@ -25,7 +25,7 @@ pub fn deploy(taxi: &Taxi, file: &Path, more: &[&str]) -> Ran {
 }
 
 /// What was done, one a line, with the fields that changed.
-fn steps(ran: &Ran) -> String {
+pub fn steps(ran: &Ran) -> String {
     let mut said = Vec::new();
     for step in ran.json()["steps"].as_array().unwrap() {
         let text = |name: &str| step[name].as_str().unwrap().to_owned();
@@ -263,8 +263,8 @@ fn what_makes_no_sense_is_refused_before_the_server_is_asked() {
     insta::assert_snapshot!(said.concat(), @"
     error: deployments.yaml, line 2: there is no flow 'etl-parent-flo': did you mean 'etl-parent-flow'?
     error: deployments.yaml, line 2: ingest-data/a: there is no month 13: months go from 1 to 12
-    error: deployments.yaml, line 2: ingest-data/a: the parameters of ingest-data are not understood: unknown field `month`, expected one of `color`, `colour`, `year`, `months`, `from`, `to`, `lag_months`
-    error: deployments.yaml, line 2: ingest-data/a: 'from' is given without 'to': a range needs both ends
+    error: deployments.yaml, line 2: ingest-data/a: the parameters of ingest-data are not understood: there is no parameter 'month'; did you mean 'months'?
+    error: deployments.yaml, line 6: ingest-data/a: 'from' is given without 'to': a range needs both ends
     error: deployments.yaml, line 2: there is no key 'job_variable': did you mean 'job_variables'?
     ");
     let path = file(&taxi, "  - {name: a, flow: ingest-data, work_pool: {name: p}}\n");

@@ -151,7 +151,7 @@ async fn a_wrong_parameter_fails_the_run_with_the_sentence() {
     let deployed = Deployed::flow(server, "etl-web-to-gcs", taxi).await;
     let wrong = [
         (json!({ "months": [13] }), "there is no month 13: months go from 1 to 12"),
-        (json!({ "month": 1 }), "unknown field `month`"),
+        (json!({ "month": 1 }), "there is no parameter 'month'; did you mean 'months'?"),
         (json!({ "year": 2012, "months": [5] }), "green records begin in 2013-08"),
     ];
     for (parameters, sentence) in wrong {
