@@ -141,7 +141,9 @@ fn shown(runs: &[MonthRun], created: usize, dry_run: bool) -> String {
 
 fn full_name(text: &str) -> Result<String, String> {
     match text.split_once('/') {
-        Some((flow, name)) if !flow.is_empty() && !name.is_empty() => Ok(text.to_owned()),
+        Some((flow, name)) if !flow.is_empty() && !["", ".", ".."].contains(&name) => {
+            Ok(text.to_owned())
+        }
         _ => Err("write it as flow/name, such as etl-parent-flow/monthly".to_owned()),
     }
 }

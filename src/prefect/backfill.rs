@@ -131,9 +131,10 @@ impl Api {
                 stuck => stuck.is_some(),
             };
             let (flow_run, state) = told.map(|run| (run.id, run.state_name)).unzip();
-            let state = match scheduled_again && !dry_run {
-                true => Some("Scheduled".to_owned()),
-                false => state.flatten(),
+            let state = if scheduled_again && !dry_run {
+                Some("Scheduled".to_owned())
+            } else {
+                state.flatten()
             };
             runs.push(MonthRun { month, flow_run, created, scheduled_again, state });
         }

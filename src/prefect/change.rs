@@ -3,6 +3,8 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::config::MASK;
+
 /// Something on the server, and what becomes of it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Step {
@@ -133,10 +135,18 @@ fn same(before: &Value, after: &Value) -> bool {
     }
 }
 
-/// A value that may be a secret is not shown: what a run finds in its environment.
+/// What names of secrets have in them.
+const SECRETS: [&str; 6] = ["credential", "password", "secret", "token", "api_key", "auth"];
+
+/// A value that may be a secret is not shown: what a run finds in its environment, and what is
+/// called one.
 fn shown(field: &str, value: &Value) -> Value {
-    let hidden = field.split('.').any(|part| part == "env") && !value.is_null();
-    if hidden { Value::from("********") } else { value.clone() }
+    let is_secret = |part: &str| {
+        let part = part.to_lowercase();
+        part == "env" || SECRETS.iter().any(|word| part.contains(word))
+    };
+    let hidden = !value.is_null() && field.split('.').any(is_secret);
+    if hidden { Value::from(MASK) } else { value.clone() }
 }
 
 #[cfg(test)]
@@ -148,11 +158,11 @@ mod tests {
     fn what_differs_is_named_field_by_field_and_no_secret_is_shown() {
         let before = json!({
             "tags": ["a"], "interval": 60, "gone": { "x": 1 }, "server": "s", "empty": {},
-            "job_variables": { "image": "a:1", "env": { "DATABASE_URL": "postgres://u:old@h" } },
+            "job_variables": { "image": "a:1", "registry_credentials": { "password": "old" }, "env": { "DATABASE_URL": "postgres://u:old@h" } },
         });
         let after = json!({
             "tags": ["a", "b"], "interval": 60.0, "gone": {}, "empty": null,
-            "job_variables": { "image": "a:2", "env": { "DATABASE_URL": "postgres://u:new@h" } },
+            "job_variables": { "image": "a:2", "registry_credentials": { "password": "new" }, "env": { "DATABASE_URL": "postgres://u:new@h" } },
         });
         let step = Step::towards("deployment", "f/d".to_owned(), &before, &after);
         let said: Vec<String> = step
@@ -164,6 +174,7 @@ mod tests {
             gone.x: 1 -> null
             job_variables.env.DATABASE_URL: "********" -> "********"
             job_variables.image: "a:1" -> "a:2"
+            job_variables.registry_credentials.password: "********" -> "********"
             tags: ["a"] -> ["a","b"]
             "#);
         assert!(step.changed("job_variables") && !step.changed("job"));

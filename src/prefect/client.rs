@@ -119,6 +119,11 @@ impl Api {
         if !is_address || base.query().is_some() || base.fragment().is_some() {
             return Err(PrefectError::Address);
         }
+        if let Auth::Key(key) = &access.auth
+            && !key.bytes().all(|byte| byte.is_ascii_graphic())
+        {
+            return Err(PrefectError::Key);
+        }
         let client = Client::builder()
             .user_agent(USER_AGENT)
             .redirect(redirect::Policy::custom(follow))
@@ -568,6 +573,10 @@ mod tests {
         let api = |url: &str| Api::new(&Access { url: url.to_owned(), auth: Auth::None });
         assert!(matches!(api("localhost:4200/api"), Err(PrefectError::Address)));
         assert!(matches!(api("4200"), Err(PrefectError::Address)));
+        let key = Auth::Key("pnu_1\nx".to_owned());
+        let access = Access { url: "http://h/api".to_owned(), auth: key };
+        let error = Api::new(&access).unwrap_err();
+        assert!(!error.to_string().contains("pnu_1"), "{error}");
         assert!(matches!(api("http://h/api?x=1"), Err(PrefectError::Address)));
         assert!(matches!(api("http://h/#/api"), Err(PrefectError::Address)));
         assert_eq!(api("http://u:p@h:4200/api/").unwrap().url(), "http://h:4200/api");

@@ -8,6 +8,8 @@
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
+use chrono::{Datelike, Utc};
+
 /// A field of an expression.
 struct Field {
     name: &'static str,
@@ -88,6 +90,11 @@ pub(super) fn check(expression: &str, day_or: bool) -> Result<(), String> {
         })?;
         fields.push(field);
     }
+    if let Some(last) = fields.get(YEAR).filter(|years| !years.all).and_then(|y| y.values.last())
+        && i64::from(*last) < i64::from(Utc::now().year())
+    {
+        return Err(format!("'{expression}' never comes again: its last year is {last}"));
+    }
     if never(&fields, day_or) {
         return Err(format!("'{expression}' never comes: no such month has such a day"));
     }
@@ -101,8 +108,8 @@ fn read(at: usize, part: &str, len: usize) -> Result<Allowed, String> {
     if part.contains('?') {
         return match (part, at) {
             ("?", DAY | WEEKDAY) => Ok(Allowed { all: true, ..Allowed::default() }),
-            ("?", _) => Err("a question mark stands for a day alone".to_owned()),
-            _ => Err("a question mark stands alone".to_owned()),
+            ("?", _) => Err("only a day can be '?'".to_owned()),
+            _ => Err("'?' cannot be combined with other values".to_owned()),
         };
     }
     let mut allowed = Allowed::default();
@@ -146,7 +153,7 @@ fn read_item(at: usize, item: &str, len: usize, allowed: &mut Allowed) -> Result
         (None, None) => {
             let value = value(at, range, len)?;
             if value < field.from || value > field.to {
-                return Err(format!("it goes from {} to {}", field.from, field.to));
+                return Err(format!("expected {} to {}", field.from, field.to));
             }
             allowed.values.insert(value);
             if nth.is_some() {
@@ -163,7 +170,7 @@ fn read_item(at: usize, item: &str, len: usize, allowed: &mut Allowed) -> Result
         return Err("a step is at least 1".to_owned());
     }
     if low.max(high) > field.to || low < high && low < field.from {
-        return Err(format!("it goes from {} to {}", field.from, field.to));
+        return Err(format!("expected {} to {}", field.from, field.to));
     }
     // The same twice is all of them, and backwards is over the end.
     let span: Vec<u32> = match low.cmp(&high) {
@@ -268,7 +275,21 @@ mod tests {
             "0,,1 6 * * *",
         ]
         .map(|text| check(text, true).unwrap_err());
-        insta::assert_snapshot!(said.join("\n"), @"");
+        insta::assert_snapshot!(said.join("\n"), @r"
+        '6 5 * *' has 4 fields: cron has five (minute, hour, day of month, month, day of week), then perhaps second and year
+        '61' cannot be the minute of '61 6 5 * *': expected 0 to 59
+        'foo' cannot be the month of '0 6 5 foo *': a value is a whole number, and 'foo' is not
+        '8' cannot be the day of week of '0 6 5 * 8': expected 0 to 6
+        '*/0' cannot be the minute of '*/0 * * * *': a step is at least 1
+        '@often' is not known: there are @midnight, @hourly, @daily, @weekly, @monthly, @yearly, @annually
+        'h' cannot be the minute of 'h 6 5 * *': Prefect takes no random or hashed values
+        '0 0 30 2 *' never comes: no such month has such a day
+        '?' cannot be the month of '0 6 ? ? *': only a day can be '?'
+        'fri#6' cannot be the day of week of '0 6 * * fri#6': a month has a weekday five times at most
+        '1,fri#2' cannot be the day of week of '0 6 * * 1,fri#2': days of the week and nth days of the week do not go together
+        'l-3' cannot be the day of month of '0 6 L-3 * *': a value is a whole number, and 'l' is not
+        '0,,1' cannot be the minute of '0,,1 6 * * *': a value is missing
+        ");
     }
 
     #[test]
@@ -278,6 +299,8 @@ mod tests {
         assert!(check("0 0 31 4,7 *", true).is_ok());
         assert!(check("0 0 30 2 mon", true).is_ok());
         assert!(check("0 0 30 2 mon", false).is_err());
-        assert!(check("0 0 29 2 * 0 2023", true).is_err());
+        assert!(check("0 0 29 2 * 0 2099", true).is_err());
+        assert!(check("0 0 29 2 * 0 2023-2099", true).is_ok());
+        assert!(check("0 0 1 1 * 0 2020", true).unwrap_err().contains("its last year is 2020"));
     }
 }

@@ -15,6 +15,12 @@ pub enum PrefectError {
     /// The address is none.
     #[error("PREFECT_API_URL is no address of a server: write it as http://127.0.0.1:4200/api")]
     Address,
+    /// The key of Prefect Cloud cannot be sent.
+    #[error(
+        "PREFECT_API_KEY has a blank, a line break or a letter outside ASCII in it: set it to the \
+         key alone, without quotes"
+    )]
+    Key,
     /// Prefect's file of profiles makes no sense.
     #[error("Prefect's profiles in {path} are not understood: {what}")]
     Profiles {

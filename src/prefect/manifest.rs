@@ -485,7 +485,6 @@ mod tests {
             format!("{HEAD}    schedules:\n      - slug: a\n        cron: 6 5 * *\n"),
             format!("{HEAD}    schedules:\n      - interval: 0\n"),
             format!("{HEAD}    schedules:\n      - interval: 6h\n"),
-            format!("{HEAD}    schedules:\n      - interval: .inf\n"),
             format!("{HEAD}    schedules:\n      - cron: 0 6 5 * *\n      - cron: 0 25 * * *\n"),
             format!(
                 "{HEAD}    schedules:\n      - {{cron: 0 6 5 * *, timezone: America/NewYork}}\n"
@@ -516,16 +515,24 @@ mod tests {
         deployments.yaml, line 5: there is no entrypoint here: name the flow by 'flow'
         deployments.yaml, line 6: there is no key 'corn': did you mean 'cron'?
         deployments.yaml, line 6: a schedule is one of cron, interval and rrule
-        deployments.yaml, line 6: '6 5 * *' has 4 fields: cron has five
-        deployments.yaml, line 6: an interval is a number of seconds above 0
+        deployments.yaml, line 6: '6 5 * *' has 4 fields: cron has five (minute, hour, day of month, month, day of week), then perhaps second and year
+        deployments.yaml, line 6: an interval is a number of seconds, from 1 to a hundred years
         deployments.yaml, line 6: an interval is a number of seconds: write 6h as 21600
+        deployments.yaml, line 7: '25' cannot be the hour of '0 25 * * *': expected 0 to 23
+        deployments.yaml, line 6: 'America/NewYork' is not an IANA time zone: did you mean 'America/New_York'?
+        deployments.yaml, line 6: anchor_date 'tomorrow' is not a time: write it as 2026-01-31T06:00:00Z or 2026-01-31
+        deployments.yaml, line 6: the rrule has an unknown part 'BYDAYS'
+        deployments.yaml, line 6: the slug of a schedule is empty: give it a name or leave it out
+        deployments.yaml, line 2: grace_period_seconds must be from 60 to 86400
+        deployments.yaml, line 4: 'prefect-managed' cannot be the name of a work pool: names that begin with 'prefect' are reserved by Prefect; choose another
+        deployments.yaml, line 4: 'a/b' cannot be the name of a work queue: Prefect does not allow / % & < > in it
         deployments.yaml, line 7: two schedules have the slug 'a'
         deployments.yaml, line 6: anchor_date belongs to an interval
         deployments.yaml, line 5: a list is wanted here: [one, two]
-        deployments.yaml, line 2: concurrency_limit counts from 1
+        deployments.yaml, line 2: concurrency_limit must be from 1 to 2147483647
         deployments.yaml, line 5: concurrency_limit is a number, or limit with collision_strategy: ENQUEUE or CANCEL_NEW
         deployments.yaml, line 4: there is no 'proces': did you mean 'process'?
-        deployments.yaml, line 2: 'a/b' is no name of a deployment: leave out / % & < >
+        deployments.yaml, line 2: 'a/b' cannot be the name of a deployment: Prefect does not allow / % & < > in it
         deployments.yaml, line 5: there are two deployments etl-parent-flow/monthly
         deployments.yaml, line 1: unclosed bracket '['
         ");

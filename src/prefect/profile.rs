@@ -57,7 +57,11 @@ struct Profiles {
 impl Access {
     /// As the environment and the active profile say.
     pub fn find() -> Result<Self, PrefectError> {
-        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        // What is copied may end in a line break.
+        let variable = |name: &str| {
+            let value = std::env::var(name).ok()?;
+            Some(value.trim().to_owned()).filter(|value| !value.is_empty())
+        };
         // Who names a server means that one, with its own keys.
         let profile = match variable("PREFECT_API_URL") {
             Some(_) => BTreeMap::new(),

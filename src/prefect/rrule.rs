@@ -170,10 +170,10 @@ fn is_day(text: &str) -> bool {
 
 /// The IANA time zone of a name, spelled as Prefect wants it.
 pub(super) fn time_zone(name: &str) -> Result<(), String> {
+    const ALIKE: f64 = 0.85;
     if Tz::from_str(name).is_ok() {
         return Ok(());
     }
-    const ALIKE: f64 = 0.8;
     let lower = name.to_lowercase();
     let likeness = |zone: &str| {
         let zone = zone.to_lowercase();
@@ -215,7 +215,23 @@ mod tests {
             "BEGIN:VEVENT",
         ]
         .map(|text| check(text).unwrap_err());
-        insta::assert_snapshot!(said.join("\n"), @"");
+        insta::assert_snapshot!(said.join("\n"), @r"
+        the rrule has no rule: write it as FREQ=WEEKLY;BYDAY=MO
+        'DAILY' is not a part of an rrule: write NAME=VALUE;NAME=VALUE
+        the rrule has no FREQ: add FREQ=DAILY, say
+        FREQ=FORTNIGHTLY: expected one of YEARLY, MONTHLY, WEEKLY, DAILY, HOURLY, MINUTELY, SECONDLY
+        INTERVAL=0: expected a whole number from 1
+        'TOMORROW' is not a date of an rrule: write it as 20260131T060000
+        UNTIL=20270101T000000Z: without a time zone in DTSTART, UNTIL must not end in Z
+        UNTIL=20270101T000000: DTSTART has a time zone, so UNTIL must end in Z
+        BYDAY=MON: expected days such as MO,WE or 1MO or -1FR
+        BYMONTH=13: expected numbers from 1 to 12
+        BYMONTHDAY=0: expected numbers from 1 to 31 or below 0, counted from the end
+        the rrule has an unknown part 'BYHOURS'
+        '' is not a part of an rrule: write NAME=VALUE;NAME=VALUE
+        'NEW_YORK' is not an IANA time zone
+        the rrule has an unknown property 'BEGIN'
+        ");
         for fine in [
             "FREQ=WEEKLY;BYDAY=MO,-1FR,TU(+2);BYHOUR=9;BYMINUTE=0;BYSECOND=0",
             "freq=monthly;bymonthday=-1,15;interval=2",
@@ -234,6 +250,13 @@ mod tests {
         }
         let said = ["America/NewYork", "new york", "utc", "", "Mars/Olympus", "EDT"];
         let said = said.map(|name| time_zone(name).unwrap_err());
-        insta::assert_snapshot!(said.join("\n"), @"");
+        insta::assert_snapshot!(said.join("\n"), @r"
+        'America/NewYork' is not an IANA time zone: did you mean 'America/New_York'?
+        'new york' is not an IANA time zone: did you mean 'America/New_York'?
+        'utc' is not an IANA time zone: did you mean 'UTC'?
+        '' is not an IANA time zone: write one such as America/New_York or UTC
+        'Mars/Olympus' is not an IANA time zone: write one such as America/New_York or UTC
+        'EDT' is not an IANA time zone: write one such as America/New_York or UTC
+        ");
     }
 }
