@@ -73,9 +73,8 @@ async fn zones(run: &Run, look: &Run, tools: &Tools) -> Result<(State, Option<u6
             return Ok((State::Unchanged, None));
         }
     };
-    let cleaned = run.task("clean", Item::Zones, async |_| {
-        Ok::<_, TaskError>(tools.clean_zones(&fetched, &held)?)
-    });
+    let cleaned =
+        run.task("clean", Item::Zones, async |_| tools.clean_zones(&fetched, &held).await);
     // A bad file is of no use to the next run.
     let cleaned = cleaned.await;
     let ((path, rows), held) = held.unless_damaged(cleaned, |_| true)?;

@@ -134,6 +134,9 @@ fn as_table(
     for (rule, rows) in &counts.reasons {
         writeln!(out, "  {:>9}  {rule}", thousands(*rows))?;
     }
+    for (column, rows) in &counts.unreadable {
+        writeln!(out, "  {:>9}  unreadable: {}", thousands(*rows), shorten(column))?;
+    }
     let mut shown = 0;
     let mut more = false;
     let mut table = rows_table();
@@ -149,7 +152,9 @@ fn as_table(
         shown += 1;
         let fields = row.fields.iter().map(|field| shorten(field.as_deref().unwrap_or_default()));
         let fields = fields.collect::<Vec<_>>().join(",");
-        table.add_row([row.line.to_string(), row.reasons.join(" "), fields]);
+        let unreadable = row.unreadable.iter().map(|column| shorten(column));
+        let unreadable = unreadable.collect::<Vec<_>>().join(" ");
+        table.add_row([row.line.to_string(), row.reasons.join(" "), unreadable, fields]);
     }
     if shown > 0 {
         print_table(out, &table)?;
@@ -168,7 +173,7 @@ const ROWS_A_TABLE: usize = 1000;
 
 fn rows_table() -> Table {
     let mut table = Table::new();
-    table.load_preset(NOTHING).set_header(["line", "reasons", "fields"]);
+    table.load_preset(NOTHING).set_header(["line", "reasons", "unreadable", "fields"]);
     if let Some(width) = width() {
         table.set_width(width).set_content_arrangement(ContentArrangement::Dynamic);
     }
@@ -209,6 +214,7 @@ fn as_json(
         "rows_read": counts.rows_read,
         "rows_quarantined": counts.rows_quarantined,
         "reasons": counts.reasons,
+        "unreadable": counts.unreadable,
         "header": found.header,
     });
     if let Some(edition) = refused {
@@ -230,14 +236,17 @@ fn as_csv(
     reason: Option<&str>,
     limit: usize,
 ) -> Result<(), Error> {
-    let header = ["line", "reasons"].into_iter().chain(found.header.iter().map(String::as_str));
+    let header = ["line", "reasons", "unreadable"]
+        .into_iter()
+        .chain(found.header.iter().map(String::as_str));
     writeln!(out, "{}", header.map(quoted).collect::<Vec<_>>().join(","))?;
     for row in matching(found, reason).take(limit) {
         let row = row?;
         let fields = row.fields.iter().map(|field| field.as_deref().unwrap_or_default());
         let line = row.line.to_string();
         let reasons = row.reasons.join(" ");
-        let all = [line.as_str(), reasons.as_str()].into_iter().chain(fields);
+        let unreadable = row.unreadable.join(" ");
+        let all = [line.as_str(), reasons.as_str(), unreadable.as_str()].into_iter().chain(fields);
         writeln!(out, "{}", all.map(quoted).collect::<Vec<_>>().join(","))?;
     }
     Ok(())

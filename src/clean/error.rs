@@ -91,13 +91,18 @@ pub enum CleanError {
     },
     /// A column of a Parquet file whose type cannot hold such values.
     #[error(
-        "the column '{column}' has the type {found}, which cannot be read: has its meaning changed?"
+        "the column '{column}' of {file} has the type {found}, but {expected} is expected: nothing \
+         of the file was used. Has the meaning of the column changed? If not, write it as {expected}"
     )]
     ColumnType {
+        /// The month.
+        file: TripFile,
         /// The column as spelled in the file.
         column: String,
         /// Its type.
         found: String,
+        /// What it should be.
+        expected: &'static str,
     },
     /// A fault of this program in the midst of the work.
     #[error(
@@ -134,7 +139,7 @@ pub enum CleanError {
     /// Every row was set aside: a change of the files, or another month's.
     #[error(
         "not one of the {read} rows of {file} is a trip of that month ({reasons}): nothing was \
-         published. Is this another month's file, or has its form changed?"
+         published. {unreadable}Is this another month's file, or has its form changed?"
     )]
     NothingKept {
         /// The month.
@@ -145,6 +150,9 @@ pub enum CleanError {
         reasons: String,
         /// The edition: what it says of itself, and its rows set aside.
         edition: Box<Streamed>,
+        /// A sentence on the columns that could not be read and their first values; empty if
+        /// there are none.
+        unreadable: String,
     },
     /// A row of the taxi zones.
     #[error("line {line} of the taxi zones: {what}. Is the address that of taxi_zone_lookup.csv?")]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use polars::prelude::*;
 
 use super::Batch;
-use super::batch::names;
+use super::batch::{Marks, Refused, names};
 use super::rules::{Level, RULES, Rules};
 use crate::schema::Column as Canonical;
 use crate::trip::{Counts, TripFile};
@@ -23,8 +23,10 @@ pub(super) struct Judge {
 pub(super) struct Judged {
     /// The trips.
     pub(super) kept: DataFrame,
-    /// The rows that are none, in order, each with the bits of its reasons.
-    pub(super) rejected: Vec<(u32, u32)>,
+    /// The rows that are not, in order.
+    pub(super) rejected: Vec<Refused>,
+    /// The columns that have times marked as universal.
+    pub(super) universal: Marks,
     /// All rows, counted.
     pub(super) counts: Counts,
 }
@@ -42,7 +44,7 @@ impl Judge {
     }
 
     pub(super) fn judge(&self, batch: Batch) -> PolarsResult<Judged> {
-        let Batch { typed, failed } = batch;
+        let Batch { typed, failed, universal } = batch;
         let rows = typed.rows();
         let frame = typed.into_frame(&self.schema)?;
         let verdicts = frame.clone().lazy().select(self.expressions.clone()).collect()?;
@@ -55,8 +57,8 @@ impl Judge {
             frame
         } else {
             let mut keep = vec![true; rows];
-            for (row, _) in &rejected {
-                keep[*row as usize] = false;
+            for refused in &rejected {
+                keep[refused.row as usize] = false;
             }
             let keep = BooleanChunked::from_slice("keep".into(), &keep);
             frame.filter_seq(&keep)?
@@ -68,17 +70,18 @@ impl Judge {
             rows_quarantined: rejected.len() as u64,
             ..Counts::default()
         };
-        for (_, reasons) in &rejected {
-            count(&mut counts.reasons, names(*reasons), 1);
+        for refused in &rejected {
+            count(&mut counts.reasons, names(refused.reasons), 1);
         }
         for (at, _, mask) in masks.iter().filter(|(_, level, _)| *level == Level::Flag) {
             let all = u64::from(mask.sum().unwrap_or(0));
-            let set_aside = rejected.iter().filter(|(row, _)| is_true(mask, *row)).count() as u64;
+            let set_aside = rejected.iter().filter(|refused| is_true(mask, refused.row));
+            let set_aside = set_aside.count() as u64;
             if all > set_aside {
                 count(&mut counts.flags, std::iter::once(RULES[*at].name), all - set_aside);
             }
         }
-        Ok(Judged { kept, rejected, counts })
+        Ok(Judged { kept, rejected, universal, counts })
     }
 }
 
@@ -97,16 +100,18 @@ fn is_true(mask: &BooleanChunked, row: u32) -> bool {
 
 /// The rows that a rejecting rule concerns, beside those that could not be read. A row that
 /// could not be read has no other reason: its values are not known.
-fn rejected(failed: Vec<(u32, u32)>, masks: &[(usize, Level, &BooleanChunked)]) -> Vec<(u32, u32)> {
-    let mut reasons = BTreeMap::new();
+fn rejected(failed: Vec<Refused>, masks: &[(usize, Level, &BooleanChunked)]) -> Vec<Refused> {
+    let mut refused: BTreeMap<u32, Refused> = BTreeMap::new();
     for (at, _, mask) in masks.iter().filter(|(_, level, _)| *level == Level::Reject) {
         if mask.any() {
             let rows = mask.iter().enumerate().filter(|(_, verdict)| *verdict == Some(true));
             for (row, _) in rows {
-                *reasons.entry(row as u32).or_insert(0) |= 1_u32 << at;
+                let row = row as u32;
+                let refused = refused.entry(row).or_insert(Refused { row, ..Refused::default() });
+                refused.reasons |= 1_u32 << at;
             }
         }
     }
-    reasons.extend(failed);
-    reasons.into_iter().collect()
+    refused.extend(failed.into_iter().map(|failed| (failed.row, failed)));
+    refused.into_values().collect()
 }

@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use arrow::array::RecordBatch;
 use polars::prelude::DataFrame;
 
+use super::batch::Marks;
 use super::input::{Part, Rest};
 use super::judge::{Judge, Judged};
 use super::rows::{self, BatchReader};
@@ -31,6 +32,8 @@ pub(super) struct Done<T> {
     pub(super) counts: Counts,
     pub(super) trips: Option<T>,
     pub(super) rejects: RecordBatch,
+    /// The columns that have times marked as universal.
+    pub(super) universal: Marks,
     buffer: Vec<u8>,
 }
 
@@ -102,7 +105,7 @@ impl<E: Encode> Line<'_, E> {
     ) {
         let schema = schema::columns(self.file.colour);
         let mut text = TextReader::new(schema.clone(), self.mapping);
-        let mut batches = BatchReader::new(schema, self.mapping);
+        let mut batches = BatchReader::new(self.file, schema, self.mapping);
         loop {
             let part = match parts.lock() {
                 Ok(parts) => parts.recv(),
@@ -127,7 +130,7 @@ impl<E: Encode> Line<'_, E> {
         text: &mut TextReader,
         batches: &mut BatchReader,
     ) -> Result<Done<E::Encoded>, CleanError> {
-        let mut rejects = Rejects::default();
+        let mut rejects = Rejects::new(self.mapping);
         let (judged, buffer) = match part {
             Part::Text(piece) => {
                 let (batch, places) = text.read(&piece);
@@ -137,12 +140,13 @@ impl<E: Encode> Line<'_, E> {
             }
             Part::Rows { batch, rows_before } => {
                 let judged = self.judge.judge(batches.read(&batch)?)?;
-                rows::set_aside(&batch, rows_before, &judged.rejected, &mut rejects)?;
+                rows::set_aside(self.file, &batch, rows_before, &judged.rejected, &mut rejects)?;
                 (judged, Vec::new())
             }
         };
-        let Judged { kept, counts, .. } = judged;
-        Ok(Done { counts, trips: self.encoder.encode(kept)?, rejects: rejects.finish()?, buffer })
+        let Judged { kept, mut counts, universal, .. } = judged;
+        let rejects = rejects.finish(&mut counts)?;
+        Ok(Done { counts, trips: self.encoder.encode(kept)?, rejects, universal, buffer })
     }
 }
 

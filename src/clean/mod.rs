@@ -21,7 +21,9 @@ mod records;
 mod rows;
 mod rules;
 mod text;
+mod times;
 mod typed;
+mod zone;
 mod zones;
 
 pub use error::CleanError;

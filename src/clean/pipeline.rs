@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use arrow::array::RecordBatch;
 
+use super::batch::marked;
 use super::input::{Input, Text};
 use super::judge::Judge;
 use super::line::{Encode, Line};
@@ -29,6 +30,8 @@ pub struct Job {
     pub rules: Rules,
     /// Whether a column that the schema does not know is an error.
     pub refuse_new_columns: bool,
+    /// Whether a column that the month's edition has and the file lacks is an error.
+    pub refuse_missing_columns: bool,
     /// How many workers; none for one each core.
     pub workers: Option<usize>,
     /// The folder the cleaned files are put in.
@@ -112,6 +115,10 @@ impl Opened {
             let names = mapping.unknown.join(", ");
             return Err(HeaderError::Unknown { file, names }.into());
         }
+        if job.refuse_missing_columns && !mapping.missing.is_empty() {
+            let names = mapping.missing.join(", ");
+            return Err(HeaderError::Missing { file, names }.into());
+        }
         Ok(Self { input, mapping })
     }
 
@@ -131,8 +138,10 @@ impl Opened {
         let workers = job.workers.unwrap_or_else(cores).clamp(1, MOST_WORKERS);
         let judge = Judge::new(file, schema::columns(file.colour), &job.rules);
         let line = Line { judge, encoder, mapping: &self.mapping, file };
+        let mut universal = 0;
         line.run(rest, workers, progress, |done| {
             counts.add(&done.counts);
+            universal |= done.universal;
             quarantine.append(&done.rejects)?;
             done.trips.map_or(Ok(()), &mut write)
         })?;
@@ -145,7 +154,9 @@ impl Opened {
             month: file.month,
             source: source()?,
             counts,
+            universal_times: marked(&self.mapping, universal),
             unknown_columns: self.mapping.unknown,
+            missing_columns: self.mapping.missing,
             quarantine: quarantine.as_ref().map(|(_, digest)| file.quarantine_key(digest)),
             schema_digest: schema::digest(file.colour),
             rules_digest: job.rules.digest(),
@@ -163,9 +174,13 @@ impl Through {
         if counts.rows_kept == 0 && counts.rows_read > 0 {
             let reasons = counts.reasons.iter().map(|(rule, rows)| format!("{rule} {rows}"));
             let reasons = reasons.collect::<Vec<_>>().join(", ");
+            let unreadable = counts.unreadable_columns();
+            let unreadable =
+                unreadable.map(|columns| format!("Unreadable: {columns}. ")).unwrap_or_default();
+            let read = counts.rows_read;
             let (provenance, quarantine) = (self.provenance.clone(), self.quarantine.clone());
             let edition = Box::new(Streamed { provenance, quarantine });
-            return Err(CleanError::NothingKept { file, read: counts.rows_read, reasons, edition });
+            return Err(CleanError::NothingKept { file, read, reasons, unreadable, edition });
         }
         if counts.balance() && kept == counts.rows_kept && quarantined == counts.rows_quarantined {
             return Ok(());
@@ -194,6 +209,7 @@ mod tests {
             format: Format::Csv,
             rules: Rules::default(),
             refuse_new_columns: false,
+            refuse_missing_columns: false,
             workers: Some(workers),
             folder: folder.path().to_owned(),
         };
@@ -238,6 +254,14 @@ mod tests {
             "pickup_outside_month": 1,
             "unreadable": 1,
             "wrong_field_count": 1
+          },
+          "unreadable": {
+            "trip_distance": 1
+          },
+          "unreadable_values": {
+            "trip_distance": [
+              "x"
+            ]
           },
           "flags": {
             "duration_over_24h": 1,

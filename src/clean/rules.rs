@@ -20,6 +20,10 @@ pub struct Rule {
     pub fixed: bool,
     /// What it means, for people.
     pub about: &'static str,
+    /// The version of its test: a change of what it finds is a new one.
+    version: u32,
+    /// The limits and code lists that its test uses.
+    parameters: fn() -> String,
     test: Test,
 }
 
@@ -83,28 +87,48 @@ pub(super) const UNREADABLE: usize = 1;
 /// Every rule.
 #[rustfmt::skip]
 pub static RULES: &[Rule] = &[
-    Rule { name: "wrong_field_count", default: Level::Reject, fixed: true, test: Test::Reading,
+    Rule { name: "wrong_field_count", default: Level::Reject, fixed: true, version: 1, parameters: String::new,
+        test: Test::Reading,
         about: "fewer or more fields than the header, or quotes that do not close" },
-    Rule { name: "unreadable", default: Level::Reject, fixed: true, test: Test::Reading,
+    Rule { name: "unreadable", default: Level::Reject, fixed: true, version: 1, parameters: String::new,
+        test: Test::Reading,
         about: "a field that is not empty and no value of its column's type" },
-    Rule { name: "no_pickup", default: Level::Reject, fixed: true, test: Test::Columns(|_| Some(col(PICKUP).is_null())),
+    Rule { name: "no_pickup", default: Level::Reject, fixed: true, version: 1, parameters: String::new,
+        test: Test::Columns(|_| Some(col(PICKUP).is_null())),
         about: "no pickup time" },
-    Rule { name: "pickup_outside_month", default: Level::Reject, fixed: true, test: Test::Columns(pickup_outside_month),
+    Rule { name: "pickup_outside_month", default: Level::Reject, fixed: true, version: 1, parameters: String::new,
+        test: Test::Columns(pickup_outside_month),
         about: "a pickup time outside the file's month" },
-    Rule { name: "dropoff_before_pickup", default: Level::Reject, fixed: false, test: Test::Columns(dropoff_before_pickup),
+    Rule { name: "dropoff_before_pickup", default: Level::Reject, fixed: false, version: 1, parameters: String::new,
+        test: Test::Columns(dropoff_before_pickup),
         about: "a drop-off earlier than the pickup" },
-    Rule { name: "distance_impossible", default: Level::Reject, fixed: false, test: Test::Columns(distance_impossible),
+    Rule { name: "distance_impossible", default: Level::Reject, fixed: false, version: 1, parameters: || format!("{LONGEST_MILES:?}"),
+        test: Test::Columns(distance_impossible),
         about: "a distance below 0 or above 1,000 miles" },
-    Rule { name: "negative_fare", default: Level::Flag, fixed: false, test: Test::Columns(negative_fare),
+    Rule { name: "negative_fare", default: Level::Flag, fixed: false, version: 1, parameters: String::new,
+        test: Test::Columns(negative_fare),
         about: "a fare below 0: a refund or a void" },
-    Rule { name: "duration_over_24h", default: Level::Flag, fixed: false, test: Test::Columns(duration_over_24h),
+    Rule { name: "duration_over_24h", default: Level::Flag, fixed: false, version: 1, parameters: || format!("{MICROSECONDS_PER_DAY}"),
+        test: Test::Columns(duration_over_24h),
         about: "a drop-off more than 24 hours after the pickup" },
-    Rule { name: "unknown_code", default: Level::Flag, fixed: false, test: Test::Columns(unknown_code),
+    Rule { name: "unknown_code", default: Level::Flag, fixed: false, version: 1, parameters: || format!("{KNOWN_CODES:?}"),
+        test: Test::Columns(unknown_code),
         about: "a vendor, rate, payment or trip type that the TLC's dictionary does not know" },
-    Rule { name: "unknown_location", default: Level::Flag, fixed: false, test: Test::Columns(unknown_location),
+    Rule { name: "unknown_location", default: Level::Flag, fixed: false, version: 1, parameters: || format!("{ZONES:?}"),
+        test: Test::Columns(unknown_location),
         about: "a taxi zone outside 1 to 265" },
-    Rule { name: "passenger_count_over_9", default: Level::Flag, fixed: false, test: Test::Columns(passenger_count_over_9),
+    Rule { name: "passenger_count_over_9", default: Level::Flag, fixed: false, version: 1, parameters: || format!("{MOST_PASSENGERS}"),
+        test: Test::Columns(passenger_count_over_9),
         about: "more than nine passengers" },
+    Rule { name: "zero_passengers", default: Level::Off, fixed: false, version: 1, parameters: String::new,
+        test: Test::Columns(zero_passengers),
+        about: "a passenger count of 0" },
+    Rule { name: "zero_distance", default: Level::Off, fixed: false, version: 1, parameters: String::new,
+        test: Test::Columns(zero_distance),
+        about: "a distance of 0" },
+    Rule { name: "total_not_positive", default: Level::Off, fixed: false, version: 1, parameters: String::new,
+        test: Test::Columns(total_not_positive),
+        about: "a total amount of 0 or less" },
 ];
 
 fn has(colour: Colour, name: &str) -> bool {
@@ -158,6 +182,18 @@ fn unknown_location(file: TripFile) -> Option<Expr> {
         .into_iter()
         .filter(|name| has(file.colour, name))
         .map(|name| within(name, &ZONES).not()))
+}
+
+fn zero_passengers(file: TripFile) -> Option<Expr> {
+    Some(one_of(file.colour, &["passenger_count"])?.eq(lit(0_i16)))
+}
+
+fn zero_distance(file: TripFile) -> Option<Expr> {
+    Some(one_of(file.colour, &["trip_distance", "trip_miles"])?.eq(lit(0.0)))
+}
+
+fn total_not_positive(file: TripFile) -> Option<Expr> {
+    Some(one_of(file.colour, &["total_amount"])?.gt(lit(0.0)).not())
 }
 
 fn passenger_count_over_9(file: TripFile) -> Option<Expr> {
@@ -243,11 +279,14 @@ impl Rules {
         RULES.iter().zip(self.0.iter().copied())
     }
 
-    /// The digest of what the rules do: equal digests judge alike.
+    /// The digest of what the rules in force do: equal digests judge alike. It is made of names,
+    /// levels, versions and parameters, not of what is said about them to people.
     pub fn digest(&self) -> Digest {
-        let text: Vec<String> = self
-            .iter()
-            .map(|(rule, level)| format!("{} {level} {}", rule.name, rule.about))
+        let in_force = self.iter().filter(|(_, level)| *level != Level::Off);
+        let text: Vec<String> = in_force
+            .map(|(rule, level)| {
+                format!("{} {level} {} {}", rule.name, rule.version, (rule.parameters)())
+            })
             .collect();
         Digest::of(text.join("\n").as_bytes())
     }
@@ -280,14 +319,36 @@ mod tests {
     }
 
     #[test]
+    fn a_rule_that_is_off_is_not_in_the_digest() {
+        let mut rules = Rules::default();
+        let before = rules.digest();
+        rules.set(&"zero_distance".parse().unwrap(), Level::Flag);
+        assert_ne!(rules.digest(), before);
+        rules.set(&"zero_distance".parse().unwrap(), Level::Off);
+        assert_eq!(rules.digest(), before);
+    }
+
+    #[test]
+    fn limits_and_code_lists_are_parameters() {
+        let parameters = |name: &str| {
+            let rule = RULES.iter().find(|rule| rule.name == name).unwrap();
+            (rule.parameters)()
+        };
+        assert_eq!(parameters("distance_impossible"), "1000.0");
+        assert!(parameters("unknown_code").contains("vendor_id"));
+        assert_eq!(parameters("unknown_location"), "1..=265");
+        assert_eq!(parameters("no_pickup"), "");
+    }
+
+    #[test]
     fn names_that_cannot_be_set_are_refused_with_a_sentence() {
         insta::assert_snapshot!(
             ["no_fare", "no_pickup"]
                 .map(|name| name.parse::<Changeable>().unwrap_err().to_string())
                 .join("\n"),
             @r"
-        there is no rule 'no_fare': the rules are wrong_field_count, unreadable, no_pickup, pickup_outside_month, dropoff_before_pickup, distance_impossible, negative_fare, duration_over_24h, unknown_code, unknown_location, passenger_count_over_9
-        the rule 'no_pickup' always rejects: such a record is no trip of its file. What can be changed is dropoff_before_pickup, distance_impossible, negative_fare, duration_over_24h, unknown_code, unknown_location, passenger_count_over_9
+        there is no rule 'no_fare': the rules are wrong_field_count, unreadable, no_pickup, pickup_outside_month, dropoff_before_pickup, distance_impossible, negative_fare, duration_over_24h, unknown_code, unknown_location, passenger_count_over_9, zero_passengers, zero_distance, total_not_positive
+        the rule 'no_pickup' always rejects: such a record is no trip of its file. What can be changed is dropoff_before_pickup, distance_impossible, negative_fare, duration_over_24h, unknown_code, unknown_location, passenger_count_over_9, zero_passengers, zero_distance, total_not_positive
         "
         );
     }

@@ -2,12 +2,14 @@
 
 use std::ops::Range;
 
+use super::batch::{Marks, Refused, marks};
 use super::fields::{self, Clock, Field};
 use super::records::{End, field_text, plain_end, record_end, split_fields};
 use super::rules::{UNREADABLE, WRONG_FIELD_COUNT};
+use super::times::{Written, unusual};
 use super::typed::{Typed, Values};
 use super::{Batch, Rejects};
-use crate::schema::{Column, Kind, Mapping, Target};
+use crate::schema::{Column, FLAG_WORDS, Kind, Mapping, Target, is_missing_word};
 
 /// A piece of text that begins and ends between records.
 #[derive(Debug, Default)]
@@ -38,10 +40,25 @@ pub(super) struct TextReader {
     schema: Vec<&'static Column>,
     mapped: Vec<bool>,
     steps: Vec<Step>,
-    clock: Clock,
+    /// The mark of each source column.
+    marks: Vec<Marks>,
+    reading: Reading,
     ranges: Vec<Range<usize>>,
-    buffer: Vec<u8>,
+    /// The columns that have times marked as universal.
+    universal: Marks,
 }
+
+/// What reading one field after another needs and finds.
+#[derive(Debug, Default)]
+pub(super) struct Reading {
+    clock: Clock,
+    buffer: Vec<u8>,
+    /// Whether a time marked as universal was read since this was last taken.
+    pub(super) universal: bool,
+}
+
+/// Why a record could not be read: its reason, and the columns at fault.
+type Fault = (usize, Marks);
 
 /// What to do with one field of every record.
 #[derive(Debug, Clone, Copy)]
@@ -63,8 +80,8 @@ impl TextReader {
             Target::Unknown => Step::Skip,
         };
         let steps = mapping.targets.iter().map(step).collect();
-        let (clock, ranges, buffer) = (Clock::default(), Vec::new(), Vec::new());
-        Self { schema, mapped, steps, clock, ranges, buffer }
+        let (marks, reading, ranges) = (marks(mapping), Reading::default(), Vec::new());
+        Self { schema, mapped, steps, marks, reading, ranges, universal: 0 }
     }
 
     /// Reads every record of a piece.
@@ -92,39 +109,40 @@ impl TextReader {
                 let quoted = piece.quoted && memchr::memchr(b'"', record).is_some();
                 let read = if !wellformed {
                     self.give_up(&mut typed, 0);
-                    Err(WRONG_FIELD_COUNT)
+                    Err((WRONG_FIELD_COUNT, 0))
                 } else if quoted {
                     self.read_quoted(&mut typed, record)
                 } else {
                     self.read_plain(&mut typed, record)
                 };
                 typed.end_record();
-                if let Err(reason) = read {
-                    failed.push((row, 1 << reason));
+                if let Err((reason, columns)) = read {
+                    failed.push(Refused { row, reasons: 1 << reason, columns });
                 }
             }
             at += next;
             line += lines as u32;
         }
-        (Batch { typed, failed }, places)
+        let universal = std::mem::take(&mut self.universal);
+        (Batch { typed, failed, universal }, places)
     }
 
     /// Reads a record without quotes in one pass.
     #[inline]
-    fn read_plain(&mut self, typed: &mut Typed, record: &[u8]) -> Result<(), usize> {
+    fn read_plain(&mut self, typed: &mut Typed, record: &[u8]) -> Result<(), Fault> {
         let mut at = 0;
-        let mut readable = true;
+        let mut unreadable = 0;
         for index in 0..self.steps.len() {
             if at > record.len() {
                 self.give_up(typed, index);
-                return Err(WRONG_FIELD_COUNT);
+                return Err((WRONG_FIELD_COUNT, 0));
             }
             let step = self.steps[index];
             let end = match self.read_fast(typed, step, record, at) {
                 Some(end) => end,
                 None => {
                     let end = memchr::memchr(b',', &record[at..]).map_or(record.len(), |n| at + n);
-                    readable &= self.read_field(typed, step, &record[at..end]);
+                    unreadable |= self.read_field(typed, index, &record[at..end]);
                     end
                 }
             };
@@ -132,9 +150,9 @@ impl TextReader {
         }
         let surplus = record.get(at.saturating_sub(1)..).unwrap_or_default();
         if surplus.iter().any(|byte| *byte != b',' && !byte.is_ascii_whitespace()) {
-            return Err(WRONG_FIELD_COUNT);
+            return Err((WRONG_FIELD_COUNT, 0));
         }
-        if readable { Ok(()) } else { Err(UNREADABLE) }
+        if unreadable == 0 { Ok(()) } else { Err((UNREADABLE, unreadable)) }
     }
 
     /// Reads the field at `at` if it is written the usual way, and says where it ends.
@@ -165,7 +183,7 @@ impl TextReader {
                 Some(end)
             }
             (Kind::Time, Values::Time(values)) => {
-                let (value, end) = self.clock.time_at(record, at)?;
+                let (value, end) = self.reading.clock.time_at(record, at)?;
                 values.push(value);
                 Some(end)
             }
@@ -174,7 +192,7 @@ impl TextReader {
     }
 
     /// Reads a record some of whose fields are quoted.
-    fn read_quoted(&mut self, typed: &mut Typed, record: &[u8]) -> Result<(), usize> {
+    fn read_quoted(&mut self, typed: &mut Typed, record: &[u8]) -> Result<(), Fault> {
         let mut ranges = std::mem::take(&mut self.ranges);
         split_fields(record, true, &mut ranges);
         let result = self.read_ranges(typed, record, &ranges);
@@ -187,47 +205,62 @@ impl TextReader {
         typed: &mut Typed,
         record: &[u8],
         ranges: &[Range<usize>],
-    ) -> Result<(), usize> {
+    ) -> Result<(), Fault> {
         let count = self.steps.len();
         let surplus = ranges.get(count..).unwrap_or_default();
         let empty = |range: &Range<usize>| record[range.clone()].trim_ascii().is_empty();
         if ranges.len() < count || !surplus.iter().all(empty) {
             self.give_up(typed, 0);
-            return Err(WRONG_FIELD_COUNT);
+            return Err((WRONG_FIELD_COUNT, 0));
         }
-        let mut readable = true;
+        let mut unreadable = 0;
         for (index, range) in ranges[..count].iter().enumerate() {
             let step = self.steps[index];
             let field = &record[range.clone()];
-            if self.read_fast(typed, step, field, 0) == Some(field.len()) {
+            // A comma within quotes is not the end of the field, as the fast parsers think.
+            let whole = memchr::memchr(b',', field).is_none();
+            if whole && self.read_fast(typed, step, field, 0).is_some() {
                 continue;
             }
             let doubled = range.start > 0
                 && record[range.start - 1] == b'"'
                 && memchr::memmem::find(field, b"\"\"").is_some();
-            readable &= if doubled {
+            unreadable |= if doubled {
                 let text = field_text(field, true);
-                self.read_field(typed, step, text.as_bytes())
+                self.read_field(typed, index, text.as_bytes())
             } else {
-                self.read_field(typed, step, field)
+                self.read_field(typed, index, field)
             };
         }
-        if readable { Ok(()) } else { Err(UNREADABLE) }
+        if unreadable == 0 { Ok(()) } else { Err((UNREADABLE, unreadable)) }
     }
 
-    /// Reads a whole field any way it may be written; false where it is unreadable.
-    fn read_field(&mut self, typed: &mut Typed, step: Step, field: &[u8]) -> bool {
-        match step {
-            Step::Skip => true,
+    /// Reads a whole field any way it may be written; the mark of its column if it is
+    /// unreadable, else 0.
+    fn read_field(&mut self, typed: &mut Typed, index: usize, field: &[u8]) -> Marks {
+        let readable = match self.steps[index] {
+            Step::Skip => return 0,
             Step::Read { column, kind } => {
-                push_field(typed, column, kind, field, &mut self.clock, &mut self.buffer)
+                push_field(typed, column, kind, field, &mut self.reading) != Field::Unreadable
             }
             Step::Alternative { column, kind } => {
-                field.trim_ascii().is_empty()
-                    || typed.take_back_null(column)
-                        && push_field(typed, column, kind, field, &mut self.clock, &mut self.buffer)
+                let had_value = !typed.take_back_null(column);
+                let pushed = push_field(typed, column, kind, field, &mut self.reading);
+                match pushed {
+                    Field::Value(()) => !had_value || typed.take_back_equal(column),
+                    Field::Empty | Field::Unreadable => {
+                        if had_value {
+                            typed.take_back_null(column);
+                        }
+                        pushed == Field::Empty
+                    }
+                }
             }
+        };
+        if std::mem::take(&mut self.reading.universal) {
+            self.universal |= self.marks[index];
         }
+        if readable { 0 } else { self.marks[index] }
     }
 
     /// Fills the columns of the steps from `index` on with nulls: the record is lost.
@@ -240,40 +273,53 @@ impl TextReader {
     }
 }
 
-/// Pushes a whole field onto a column, as null where it is empty or, answering false,
-/// unreadable.
+/// Pushes a whole field onto a column, as null if it is empty or unreadable.
 pub(super) fn push_field(
     typed: &mut Typed,
     column: usize,
     kind: Kind,
     field: &[u8],
-    clock: &mut Clock,
-    buffer: &mut Vec<u8>,
-) -> bool {
-    let pushed = match typed.values(column) {
+    reading: &mut Reading,
+) -> Field<()> {
+    let field = field.trim_ascii();
+    let mut pushed = match typed.values(column) {
         Values::Code(values) => {
             let words: &[(&str, i16)] = if let Kind::Code(words) = kind { words } else { &[] };
             push_value(values, code(field, words))
         }
         Values::Seconds(values) => push_value(values, narrow(fields::integer(field))),
         Values::Number(values) => push_value(values, fields::number(field)),
-        Values::Time(values) => push_value(values, clock.time(field)),
-        Values::Text(texts) => {
-            let field = field.trim_ascii();
-            if field.is_empty() {
-                Field::Empty
-            } else if field.contains(&0) || std::str::from_utf8(field).is_err() {
-                Field::Unreadable
-            } else {
-                texts.push(spelled(kind, field, buffer));
+        Values::Time(values) => push_value(values, time(field, reading)),
+        Values::Text(texts) => match text(kind, field, &mut reading.buffer) {
+            Field::Value(text) => {
+                texts.push(text);
                 Field::Value(())
             }
-        }
+            Field::Empty => Field::Empty,
+            Field::Unreadable => Field::Unreadable,
+        },
     };
-    if !matches!(pushed, Field::Value(())) {
+    if pushed == Field::Unreadable && is_missing_word(field) {
+        pushed = Field::Empty;
+    }
+    if pushed != Field::Value(()) {
         typed.push_null(column);
     }
-    !matches!(pushed, Field::Unreadable)
+    pushed
+}
+
+/// Reads a time, in the usual way or another.
+fn time(field: &[u8], reading: &mut Reading) -> Field<i64> {
+    match reading.clock.time(field) {
+        Field::Unreadable => match unusual(&mut reading.clock, field) {
+            Some(Written { micros, universal }) => {
+                reading.universal |= universal;
+                Field::Value(micros)
+            }
+            None => Field::Unreadable,
+        },
+        read => read,
+    }
 }
 
 fn push_value<T>(values: &mut Vec<T>, field: Field<T>) -> Field<()> {
@@ -307,17 +353,41 @@ fn code(field: &[u8], words: &[(&str, i16)]) -> Field<i16> {
     }
 }
 
-/// The canonical spelling of a text.
-pub(super) fn spelled<'a>(kind: Kind, field: &'a [u8], buffer: &'a mut Vec<u8>) -> &'a [u8] {
-    match (kind, field) {
-        (Kind::Flag, b"1" | b"1.0" | b"y") => b"Y",
-        (Kind::Flag, b"0" | b"0.0" | b"n") => b"N",
-        (Kind::Base, _) if field.iter().any(u8::is_ascii_lowercase) => {
+/// Reads a text in its canonical spelling.
+fn text<'a>(kind: Kind, field: &'a [u8], buffer: &'a mut Vec<u8>) -> Field<&'a [u8]> {
+    if field.is_empty() || kind != Kind::Flag && is_missing_word(field) {
+        return Field::Empty;
+    }
+    match kind {
+        Kind::Flag => flag(field),
+        _ if field.contains(&0) || std::str::from_utf8(field).is_err() => Field::Unreadable,
+        Kind::Base if field.iter().any(u8::is_ascii_lowercase) => {
             buffer.clear();
             buffer.extend(field.iter().map(u8::to_ascii_uppercase));
-            buffer
+            Field::Value(buffer)
         }
-        _ => field,
+        _ => Field::Value(field),
+    }
+}
+
+/// Reads a flag: Y, N, a word or a number that stands for one of them.
+fn flag(field: &[u8]) -> Field<&'static [u8]> {
+    let is_yes = match field {
+        b"Y" => Some(true),
+        b"N" => Some(false),
+        _ => match fields::integer(field) {
+            Field::Value(1) => Some(true),
+            Field::Value(0) => Some(false),
+            _ => {
+                let word = |word: &str| field.eq_ignore_ascii_case(word.as_bytes());
+                FLAG_WORDS.iter().find(|(known, _)| word(known)).map(|(_, is_yes)| *is_yes)
+            }
+        },
+    };
+    match is_yes {
+        Some(true) => Field::Value(b"Y"),
+        Some(false) => Field::Value(b"N"),
+        None => Field::Unreadable,
     }
 }
 
@@ -325,12 +395,12 @@ pub(super) fn spelled<'a>(kind: Kind, field: &'a [u8], buffer: &'a mut Vec<u8>) 
 pub(super) fn set_aside(
     piece: &Piece,
     places: &[Place],
-    rejected: &[(u32, u32)],
-    rejects: &mut Rejects,
+    rejected: &[Refused],
+    rejects: &mut Rejects<'_>,
 ) {
     let mut ranges = Vec::new();
-    for &(row, reasons) in rejected {
-        let place = places[row as usize];
+    for refused in rejected {
+        let place = places[refused.row as usize];
         let start = place.start as usize;
         let record = &piece.text[start..start + place.length as usize];
         split_fields(record, place.wellformed, &mut ranges);
@@ -338,6 +408,6 @@ pub(super) fn set_aside(
             let quoted = place.wellformed && range.start > 0 && record[range.start - 1] == b'"';
             Some(field_text(&record[range.clone()], quoted))
         });
-        rejects.push(piece.lines_before + u64::from(place.line) + 1, reasons, fields);
+        rejects.push(piece.lines_before + u64::from(place.line) + 1, refused, fields);
     }
 }

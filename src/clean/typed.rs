@@ -51,14 +51,30 @@ impl Texts {
     /// Pushes a text; its bytes must be UTF-8.
     #[inline]
     pub(super) fn push(&mut self, text: &[u8]) {
-        let view = if text.len() <= View::MAX_INLINE_SIZE as usize {
+        let view = self.viewed(text);
+        self.views.push(view);
+    }
+
+    /// The text of a view.
+    pub(super) fn get<'a>(&'a self, view: &'a View) -> &'a [u8] {
+        let long = || &self.long[view.offset as usize..][..view.length as usize];
+        view.get_inlined_slice().unwrap_or_else(long)
+    }
+
+    /// Puts a text in the place of another.
+    pub(super) fn replace(&mut self, row: usize, text: &[u8]) {
+        let view = self.viewed(text);
+        self.views[row] = view;
+    }
+
+    fn viewed(&mut self, text: &[u8]) -> View {
+        if text.len() <= View::MAX_INLINE_SIZE as usize {
             View::new_inline(text)
         } else {
             let view = View::new_from_bytes(text, 0, self.long.len() as u32);
             self.long.extend_from_slice(text);
             view
-        };
-        self.views.push(view);
+        }
     }
 }
 
@@ -66,15 +82,7 @@ impl Typed {
     /// Room for so many records of these columns.
     pub(super) fn new(schema: &[&'static Canonical], mapped: &[bool], rows: usize) -> Self {
         let grow = |(column, mapped): (&&Canonical, &bool)| {
-            let room = if *mapped { rows } else { 0 };
-            let values = match column.kind {
-                Kind::Code(_) => Values::Code(Vec::with_capacity(room)),
-                Kind::Seconds => Values::Seconds(Vec::with_capacity(room)),
-                Kind::Number => Values::Number(Vec::with_capacity(room)),
-                Kind::Time => Values::Time(Vec::with_capacity(room)),
-                Kind::Text | Kind::Base | Kind::Flag => Values::Text(Texts::with_capacity(room)),
-            };
-            Growing { values, nulls: Vec::new() }
+            Growing::new(column.kind, if *mapped { rows } else { 0 })
         };
         Self { columns: schema.iter().zip(mapped).map(grow).collect(), rows: 0 }
     }
@@ -117,10 +125,34 @@ impl Typed {
         true
     }
 
+    /// Takes back the value just pushed for the record in hand, which already had one; whether
+    /// the two are equal.
+    pub(super) fn take_back_equal(&mut self, column: usize) -> bool {
+        fn equal<T: PartialEq>(values: &mut Vec<T>) -> bool {
+            let last = values.pop();
+            last.as_ref() == values.last()
+        }
+        match &mut self.columns[column].values {
+            Values::Code(values) => equal(values),
+            Values::Seconds(values) => equal(values),
+            Values::Number(values) => equal(values),
+            Values::Time(values) => equal(values),
+            Values::Text(texts) => match (texts.views.pop(), texts.views.last()) {
+                (Some(last), Some(before)) => texts.get(&last) == texts.get(before),
+                _ => false,
+            },
+        }
+    }
+
     /// Ends the record in hand, for which every mapped column has one value or null.
     #[inline]
     pub(super) fn end_record(&mut self) {
         self.rows += 1;
+    }
+
+    /// Room for so many records of one column.
+    pub(super) fn of_kind(kind: Kind, rows: usize) -> Self {
+        Self { columns: vec![Growing::new(kind, rows)], rows: 0 }
     }
 
     /// So many records of nulls: what a reader of columns begins with.
@@ -156,6 +188,17 @@ impl Typed {
 }
 
 impl Growing {
+    fn new(kind: Kind, room: usize) -> Self {
+        let values = match kind {
+            Kind::Code(_) => Values::Code(Vec::with_capacity(room)),
+            Kind::Seconds => Values::Seconds(Vec::with_capacity(room)),
+            Kind::Number => Values::Number(Vec::with_capacity(room)),
+            Kind::Time => Values::Time(Vec::with_capacity(room)),
+            Kind::Text | Kind::Base | Kind::Flag => Values::Text(Texts::with_capacity(room)),
+        };
+        Self { values, nulls: Vec::new() }
+    }
+
     fn into_column(self, name: PlSmallStr, rows: usize) -> PolarsResult<Column> {
         let empty = match &self.values {
             Values::Code(values) => values.is_empty(),

@@ -24,10 +24,12 @@ const COLUMNS: [(&str, &str); 4] = [
 ];
 
 /// Cleans the zones into a Parquet file with their source in its footer; how many there are.
+/// `before` is how many the lake has: an edition with fewer is not whole.
 pub fn clean_zones(
     input: &Path,
     format: Format,
     source: &SourceFacts,
+    before: Option<u64>,
     target: &Path,
 ) -> Result<u64, CleanError> {
     let bad = |line, what: &str| CleanError::Zones { line, what: what.to_owned() };
@@ -37,13 +39,17 @@ pub fn clean_zones(
     let text = std::fs::read(input).map_err(|source| CleanError::io("read", input, source))?;
     let mut rows = records(text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text));
     let (_, header) = rows.next().ok_or_else(|| bad(1, "the file is empty"))?;
+    let header = header.map_err(|what| bad(1, what))?;
     let names: Vec<String> = header.iter().map(|name| name.trim().to_lowercase()).collect();
     if names != COLUMNS.map(|(name, _)| name) {
         return Err(bad(1, "the columns are not LocationID, Borough, Zone, service_zone"));
     }
     let mut ids: Vec<i16> = Vec::new();
     let mut texts: [Vec<Option<String>>; 3] = Default::default();
+    let mut last = 1;
     for (line, fields) in rows {
+        last = line;
+        let fields = fields.map_err(|what| bad(line, what))?;
         if fields.len() != COLUMNS.len() {
             return Err(bad(line, "a zone has four fields"));
         }
@@ -64,6 +70,14 @@ pub fn clean_zones(
     if ids.is_empty() {
         return Err(bad(2, "there is not a single zone"));
     }
+    if let Some(before) = before.filter(|before| (ids.len() as u64) < *before) {
+        let found = ids.len();
+        let what = format!(
+            "the file ends after {found} zones, but the lake has {before}: it is not whole. What \
+             the lake has stays; --force replaces it"
+        );
+        return Err(bad(last, &what));
+    }
 
     let schema = Arc::new(Schema::new(vec![
         Field::new(COLUMNS[0].1, DataType::Int16, false),
@@ -80,8 +94,8 @@ pub fn clean_zones(
     Ok(count)
 }
 
-/// The records of a text that are not blank, each with its line.
-fn records(text: &[u8]) -> impl Iterator<Item = (u64, Vec<String>)> {
+/// The records of a text that are not blank, each with its line; or what is wrong with one.
+fn records(text: &[u8]) -> impl Iterator<Item = (u64, Result<Vec<String>, &'static str>)> {
     let (mut at, mut line) = (0, 1);
     std::iter::from_fn(move || {
         loop {
@@ -96,14 +110,36 @@ fn records(text: &[u8]) -> impl Iterator<Item = (u64, Vec<String>)> {
             line += memchr::memchr_iter(b'\n', &text[at..at + next]).count() as u64;
             at += next;
             if !record.trim_ascii().is_empty() {
-                let mut ranges = Vec::new();
-                split_fields(record, wellformed, &mut ranges);
-                let field =
-                    |range: &std::ops::Range<usize>| field_text(&record[range.clone()], true);
-                return Some((began, ranges.iter().map(field).collect()));
+                return Some((began, fields_of(record, wellformed)));
             }
         }
     })
+}
+
+/// The fields of a record, if every one of them is text.
+fn fields_of(record: &[u8], wellformed: bool) -> Result<Vec<String>, &'static str> {
+    if !wellformed {
+        return Err("a quote is not closed");
+    }
+    let text = std::str::from_utf8(record).map_err(|_| "there are bytes that are not UTF-8")?;
+    // The mark that other programs leave where they could not read a letter.
+    if text.contains('\u{fffd}') {
+        return Err("a letter was lost before: there is a replacement character (U+FFFD)");
+    }
+    if text.contains(|c: char| c.is_control() && !c.is_ascii_whitespace()) {
+        return Err("there is a control character");
+    }
+    let mut ranges = Vec::new();
+    split_fields(record, true, &mut ranges);
+    let fields: Vec<String> =
+        ranges.iter().map(|range| field_text(&record[range.clone()], true)).collect();
+    // A quote that begins or ends a field and has no partner is not closed, or not opened.
+    let is_quote = |at: usize| record.get(at) == Some(&b'"');
+    let odd = ranges.iter().any(|range| {
+        let quoted = range.start > 0 && is_quote(range.start - 1) && is_quote(range.end);
+        !quoted && record[range.clone()].contains(&b'"')
+    });
+    if odd { Err("a quote is not closed") } else { Ok(fields) }
 }
 
 #[cfg(test)]
@@ -112,6 +148,10 @@ mod tests {
     use crate::trip::Digest;
 
     fn clean(text: &str) -> Result<u64, String> {
+        clean_after(None, text.as_bytes())
+    }
+
+    fn clean_after(before: Option<u64>, text: &[u8]) -> Result<u64, String> {
         let folder = tempfile::tempdir().unwrap();
         let input = folder.path().join("zones.csv");
         std::fs::write(&input, text).unwrap();
@@ -123,7 +163,8 @@ mod tests {
             sha256: Digest::of(b""),
         };
         let target = folder.path().join("zones.parquet");
-        clean_zones(&input, Format::Csv, &source, &target).map_err(|error| error.to_string())
+        clean_zones(&input, Format::Csv, &source, before, &target)
+            .map_err(|error| error.to_string())
     }
 
     const HEADER: &str = "\"LocationID\",\"Borough\",\"Zone\",\"service_zone\"\n";
@@ -132,6 +173,40 @@ mod tests {
     fn both_editions_are_read() {
         let rows = "1,\"EWR\",\"Newark Airport\",\"EWR\"\r\n264,\"Unknown\",\"N/A\",\"N/A\"\n265,\"N/A\",\"Outside of NYC\",\"N/A\"";
         assert_eq!(clean(&format!("{HEADER}{rows}")), Ok(3));
+    }
+
+    #[test]
+    fn damage_is_named_with_its_line() {
+        let whole = format!("{HEADER}1,\"EWR\",\"Newark Airport\",\"EWR\"\n");
+        let rows: [&[u8]; 7] = [
+            b"2,\"Queens\",\"Jamaica Bay,\"Boro Zone\"\n3,a,b,c\n",
+            b"2,\"Queens\",\"Jamaica Bay\",\"Boro",
+            b"2,Queens,Jamaica \"Bay,Boro Zone\n",
+            b"2,Queens,Caf\xe9,Boro Zone\n",
+            "2,Queens,Caf\u{fffd},Boro Zone\n".as_bytes(),
+            b"2,Queens,Ja\0maica,Boro Zone\n",
+            b"2,Queens,Jam",
+        ];
+        let errors = rows.map(|row| {
+            let text = [whole.as_bytes(), row].concat();
+            clean_after(None, &text).unwrap_err()
+        });
+        insta::assert_snapshot!(errors.join("\n"), @r"
+        line 3 of the taxi zones: a quote is not closed. Is the address that of taxi_zone_lookup.csv?
+        line 3 of the taxi zones: a quote is not closed. Is the address that of taxi_zone_lookup.csv?
+        line 3 of the taxi zones: a quote is not closed. Is the address that of taxi_zone_lookup.csv?
+        line 3 of the taxi zones: there are bytes that are not UTF-8. Is the address that of taxi_zone_lookup.csv?
+        line 3 of the taxi zones: a letter was lost before: there is a replacement character (U+FFFD). Is the address that of taxi_zone_lookup.csv?
+        line 3 of the taxi zones: there is a control character. Is the address that of taxi_zone_lookup.csv?
+        line 3 of the taxi zones: a zone has four fields. Is the address that of taxi_zone_lookup.csv?
+        ");
+    }
+
+    #[test]
+    fn fewer_zones_than_the_lake_has_are_not_whole() {
+        let text = format!("{HEADER}1,a,b,c\n2,a,b,c\n");
+        assert_eq!(clean_after(Some(2), text.as_bytes()), Ok(2));
+        insta::assert_snapshot!(clean_after(Some(265), text.as_bytes()).unwrap_err(), @"line 3 of the taxi zones: the file ends after 2 zones, but the lake has 265: it is not whole. What the lake has stays; --force replaces it. Is the address that of taxi_zone_lookup.csv?");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::warehouse::WarehouseKind;
 use super::file::Defaults;
 use super::origin::{Effective, Origin, Place};
 use super::secret::Credentials;
-use super::{NewColumn, NotifyOn, Options};
+use super::{MissingColumn, NewColumn, NotifyOn, Options};
 
 /// The settings that one side says.
 pub(super) struct Layer {
@@ -221,6 +221,12 @@ impl Show for Vec<WarehouseKind> {
 }
 
 impl Show for NewColumn {
+    fn show(&self) -> Value {
+        value_name(self)
+    }
+}
+
+impl Show for MissingColumn {
     fn show(&self) -> Value {
         value_name(self)
     }

@@ -29,7 +29,7 @@ pub use error::{SettingsError, TaskError};
 pub use given::{GivenError, read_given};
 pub(crate) use keys::suggestion;
 pub use notify::{NotifyOn, NotifySettings};
-pub use options::{NewColumn, Options};
+pub use options::{MissingColumn, NewColumn, Options};
 pub use origin::{Effective, Origin, Place};
 pub use parameters::{ColourList, MonthList, ParameterError, Parameters, own_before_added};
 pub use parent::ParentParameters;

@@ -81,6 +81,10 @@ pub struct Options {
     #[serde(deserialize_with = "from_text")]
     pub max_shrink: Option<Share>,
 
+    /// What a missing column means, one that the files of that month have [default: warn]
+    #[arg(long, value_name = "WHAT", env = "TAXI_ON_MISSING_COLUMN")]
+    pub on_missing_column: Option<MissingColumn>,
+
     /// Set the records aside that these rules concern
     #[serde(skip)]
     #[arg(long, value_name = "RULES", value_delimiter = ',', env = "TAXI_REJECT")]
@@ -232,6 +236,17 @@ impl Args for Flagged {
 #[serde(rename_all = "lowercase")]
 pub enum NewColumn {
     /// It is named in a warning and in the footer, and left out.
+    #[default]
+    Warn,
+    /// The month fails.
+    Fail,
+}
+
+/// What a column means that the month's edition has and the file lacks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MissingColumn {
+    /// It is named in a warning and in the footer, and its values are null.
     #[default]
     Warn,
     /// The month fails.

@@ -22,7 +22,7 @@ use super::file::File;
 use super::keys::suggestion;
 use super::layers::{Layer, Picker};
 use super::origin::{Effective, Origin};
-use super::{Blocks, NewColumn, NotifyOn, NotifySettings, Options, SettingsError};
+use super::{Blocks, MissingColumn, NewColumn, NotifyOn, NotifySettings, Options, SettingsError};
 
 /// The concurrency limits of tasks. Cleaning takes all cores and most of the memory that a run
 /// may have, so one month is cleaned while others are fetched and loaded.
@@ -58,6 +58,8 @@ pub struct Settings {
     pub max_set_aside: Share,
     /// By what share an edition may have fewer trips than the one it replaces.
     pub max_shrink: Share,
+    /// What a column means that the month's edition has and the file lacks.
+    pub on_missing_column: MissingColumn,
     /// The rules with their levels.
     pub rules: Rules,
     /// How many threads clean a month; none for one each core.
@@ -224,6 +226,8 @@ impl Settings {
         let on_new_column = from.pick("on_new_column", |o| &o.on_new_column, NewColumn::default());
         let max_set_aside = from.pick("max_set_aside", |o| &o.max_set_aside, Share::percent(5));
         let max_shrink = from.pick("max_shrink", |o| &o.max_shrink, Share::percent(10));
+        let on_missing_column =
+            from.pick("on_missing_column", |o| &o.on_missing_column, MissingColumn::default());
         let rules = from.rules();
         let threads = from.optional("threads", |o| &o.threads);
         let limits = Limits {
@@ -273,6 +277,7 @@ impl Settings {
             on_new_column,
             max_set_aside,
             max_shrink,
+            on_missing_column,
             rules,
             threads,
             policy,

@@ -21,7 +21,7 @@ use crate::trip::{Format, Item, Month, Provenance, SourceFacts, TripFile};
 use crate::warehouse::Loaded;
 use crate::warehouse::postgres::{Batches, Load, PostgresError, Proven, Warehouse};
 
-use super::{NewColumn, Settings, TaskError};
+use super::{MissingColumn, NewColumn, Settings, TaskError};
 
 /// What the flows work with, made from the settings.
 #[derive(Debug)]
@@ -311,14 +311,17 @@ impl Tools {
         self.fetcher.fetch(&wanted, held, &raw, progress).await
     }
 
-    /// Cleans the fetched zones: the file of them, and how many.
-    pub fn clean_zones(
+    /// Cleans the fetched zones: the file of them, and how many. Fewer than the lake has replace
+    /// nothing, unless that is forced.
+    pub async fn clean_zones(
         &self,
         fetched: &Fetched,
         held: &Held,
-    ) -> Result<(PathBuf, u64), CleanError> {
+    ) -> Result<(PathBuf, u64), TaskError> {
+        let local = held.path("zones-before.parquet");
+        let before = if self.settings.force { None } else { self.lake.count_zones(&local).await };
         let target = held.path("zones.parquet");
-        let rows = clean_zones(&fetched.path, fetched.format, &fetched.facts, &target)?;
+        let rows = clean_zones(&fetched.path, fetched.format, &fetched.facts, before, &target)?;
         Ok((target, rows))
     }
 
@@ -401,6 +404,7 @@ impl Tools {
             format,
             rules: self.settings.rules.clone(),
             refuse_new_columns: self.settings.on_new_column == NewColumn::Fail,
+            refuse_missing_columns: self.settings.on_missing_column == MissingColumn::Fail,
             workers: self.settings.threads,
             folder: held.folder().to_owned(),
         }

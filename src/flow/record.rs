@@ -179,6 +179,7 @@ mod tests {
             rows_quarantined: 1,
             reasons: [("no_pickup".to_owned(), 1)].into(),
             flags: BTreeMap::new(),
+            ..Counts::default()
         };
         let loaded = MonthReport { rows_loaded: Some(2), ..MonthReport::new(file, State::Loaded) };
         let load = LoadReport::new(

@@ -82,6 +82,9 @@ pub struct MonthReport {
     pub rows_quarantined: Option<u64>,
     /// Records set aside by reason.
     pub reasons: BTreeMap<String, u64>,
+    /// Records that could not be read, by the source column that is at fault.
+    #[serde(default)]
+    pub unreadable: BTreeMap<String, u64>,
     /// Records kept by the rule that flags them.
     pub flags: BTreeMap<String, u64>,
     /// The address it came from.
@@ -121,6 +124,7 @@ impl MonthReport {
             rows_kept: None,
             rows_quarantined: None,
             reasons: BTreeMap::new(),
+            unreadable: BTreeMap::new(),
             flags: BTreeMap::new(),
             source: None,
             lake: None,
@@ -161,6 +165,7 @@ impl MonthReport {
         self.rows_kept = Some(counts.rows_kept);
         self.rows_quarantined = Some(counts.rows_quarantined);
         self.reasons.clone_from(&counts.reasons);
+        self.unreadable.clone_from(&counts.unreadable);
         self.flags.clone_from(&counts.flags);
         self
     }
@@ -170,6 +175,14 @@ impl MonthReport {
     pub fn replacing(mut self, rows_before: Option<u64>, rows_after: u64) -> Self {
         self.replaced = rows_before.map(|rows_before| Replaced { rows_before, rows_after });
         self
+    }
+
+    /// Records set aside by reason, and by column those that could not be read:
+    /// `unreadable: trip_distance`.
+    pub fn set_aside(&self) -> BTreeMap<String, u64> {
+        let columns = self.unreadable.iter();
+        let columns = columns.map(|(column, rows)| (format!("unreadable: {column}"), *rows));
+        self.reasons.clone().into_iter().chain(columns).collect()
     }
 
     /// The month.

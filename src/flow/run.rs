@@ -9,6 +9,7 @@ use futures_util::{FutureExt, StreamExt};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
+use crate::schema;
 use crate::trip::{Item, Provenance, TripFile};
 
 use super::{
@@ -150,6 +151,33 @@ impl Run {
             self.warn(
                 file,
                 &format!("columns the schema does not know are left out: {names}{more}"),
+            );
+        }
+        if !month.missing_columns.is_empty() {
+            let known = schema::columns(file.colour);
+            let named = month.missing_columns.iter().map(|name| {
+                let column = known.iter().find(|column| column.is_called(name));
+                match column.filter(|column| !column.name.eq_ignore_ascii_case(name)) {
+                    Some(column) => format!("{name} ({})", column.name),
+                    None => name.clone(),
+                }
+            });
+            let names = named.collect::<Vec<_>>().join(", ");
+            self.warn(
+                file,
+                &format!(
+                    "columns that the files of that month have are missing, so their values are \
+                     null: {names}"
+                ),
+            );
+        }
+        if !month.universal_times.is_empty() {
+            let names = month.universal_times.join(", ");
+            self.warn(
+                file,
+                &format!(
+                    "times marked as UTC are read as they stand, as New York wall-clock time: {names}"
+                ),
             );
         }
         if month.counts.rows_kept == 0 {

@@ -117,7 +117,7 @@ fn columns<'a>(wide: bool, replacing: bool, warehouses: &[&'a str]) -> Vec<Colum
     columns.push(number("kept", |month| month.rows_kept.map(thousands)));
     columns.push(number("set aside", |month| month.rows_quarantined.map(thousands)));
     if wide {
-        columns.push(text("reasons", |month| by_rule(&month.reasons)));
+        columns.push(text("reasons", |month| by_rule(&month.set_aside())));
         columns.push(text("flagged", |month| by_rule(&month.flags)));
     }
     if roomy {
@@ -143,7 +143,7 @@ fn rules_table(months: &[MonthReport], width: Option<u16>) -> Option<String> {
     let mut table =
         plain_table(["month", "rows", "are", "by the rule"].map(str::to_owned).into(), width);
     for month in months {
-        for (what, rules) in [("set aside", &month.reasons), ("flagged", &month.flags)] {
+        for (what, rules) in [("set aside", &month.set_aside()), ("flagged", &month.flags)] {
             for (rule, rows) in rules {
                 table.add_row([
                     month.file().to_string(),
@@ -286,6 +286,7 @@ mod tests {
             ]
             .into(),
             flags: [("negative_fare".to_owned(), 97)].into(),
+            ..Counts::default()
         };
         let mut published = MonthReport::new(month(4), State::Published).counted(&counts);
         published.bytes = Some(613_411);

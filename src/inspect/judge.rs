@@ -225,6 +225,8 @@ mod tests {
             },
             counts: Counts { rows_read: rows, rows_kept: rows, ..Counts::default() },
             unknown_columns: Vec::new(),
+            missing_columns: Vec::new(),
+            universal_times: Vec::new(),
             quarantine: None,
             schema_digest: Digest::of(b"schema"),
             rules_digest: Digest::of(rules.as_bytes()),

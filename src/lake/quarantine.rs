@@ -1,12 +1,12 @@
 use std::path::Path;
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{Array, AsArray, GenericListArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 use parquet::errors::ParquetError;
 
 use crate::trip::TripFile;
-use crate::trip::quarantine::{FIELDS, HEADER_KEY, LINE, QuarantinedRow, REASONS};
+use crate::trip::quarantine::{FIELDS, HEADER_KEY, LINE, QuarantinedRow, REASONS, UNREADABLE};
 
 use super::{Lake, LakeError, Published};
 
@@ -92,18 +92,27 @@ fn rows(batch: &RecordBatch) -> Result<Vec<QuarantinedRow>, ParquetError> {
     let lines = column(LINE)?.as_primitive_opt::<Int64Type>().ok_or_else(|| missing(LINE))?;
     let reasons = column(REASONS)?.as_list_opt::<i32>().ok_or_else(|| missing(REASONS))?;
     let fields = column(FIELDS)?.as_list_opt::<i32>().ok_or_else(|| missing(FIELDS))?;
+    // Files of earlier versions do not have it.
+    let unreadable = match batch.column_by_name(UNREADABLE) {
+        Some(column) => Some(column.as_list_opt::<i32>().ok_or_else(|| missing(UNREADABLE))?),
+        None => None,
+    };
     let texts = |array: &dyn Array| -> Option<Vec<Option<String>>> {
         Some(array.as_string_opt::<i32>()?.iter().map(|text| text.map(str::to_owned)).collect())
     };
     (0..batch.num_rows())
         .map(|row| {
+            let names = |list: &GenericListArray<i32>, column: &str| {
+                let names = texts(&list.value(row)).ok_or_else(|| missing(column))?;
+                Ok::<_, ParquetError>(names.into_iter().flatten().collect())
+            };
             Ok(QuarantinedRow {
                 line: lines.value(row),
-                reasons: texts(&reasons.value(row))
-                    .ok_or_else(|| missing(REASONS))?
-                    .into_iter()
-                    .flatten()
-                    .collect(),
+                reasons: names(reasons, REASONS)?,
+                unreadable: match unreadable {
+                    Some(unreadable) => names(unreadable, UNREADABLE)?,
+                    None => Vec::new(),
+                },
                 fields: texts(&fields.value(row)).ok_or_else(|| missing(FIELDS))?,
             })
         })

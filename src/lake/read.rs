@@ -211,6 +211,12 @@ impl Lake {
         Ok(Some((facts, rows)))
     }
 
+    /// How many taxi zones the lake has; `None` if it has none that can be read.
+    pub async fn count_zones(&self, local: &Path) -> Option<u64> {
+        let (builder, _) = self.open(Self::ZONES, local).await.ok()??;
+        u64::try_from(builder.metadata().file_metadata().num_rows()).ok()
+    }
+
     /// Opens a Parquet object, and says its size; none where there is none. One of a bucket is
     /// brought to a file like `local` first, which has no name any more when the first byte
     /// comes: that it is open is enough, and nothing of it stays, whatever happens.

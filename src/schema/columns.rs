@@ -13,18 +13,29 @@ pub struct Column {
     pub kind: Kind,
     /// The colours that have it.
     pub colours: &'static [Colour],
-    /// The other names it goes by in source files, trimmed and in lower case. Where a file
-    /// has several of them, a row's value is in whichever is not empty.
+    /// Its other names in source files, in lower case. If a file has several of them, a row's
+    /// value is in whichever is not empty.
     pub aliases: &'static [&'static str],
     /// What it means, after the TLC's data dictionaries.
     pub about: &'static str,
 }
 
 impl Column {
-    /// Whether a source column of this name, trimmed and in lower case, fills it.
+    /// Whether a source column of this name fills it. Letters and digits alone matter, in any
+    /// case: `PULocationID`, `pu_location_id` and `"PU Location ID"` are one name.
     pub fn is_called(&self, name: &str) -> bool {
-        self.name == name || self.aliases.contains(&name)
+        same_name(self.name, name) || self.aliases.iter().any(|alias| same_name(alias, name))
     }
+}
+
+/// Whether two names are the same but for case, blanks and punctuation, and not empty.
+pub(super) fn same_name(one: &str, other: &str) -> bool {
+    letters(one).eq(letters(other)) && letters(one).next().is_some()
+}
+
+/// The letters and digits of a name, in lower case.
+fn letters(name: &str) -> impl Iterator<Item = char> + '_ {
+    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase)
 }
 
 /// What the values of a column are, and so how they are read and stored.
@@ -42,9 +53,63 @@ pub enum Kind {
     Text,
     /// The number of a base: text in upper case.
     Base,
-    /// Y or N; the 1 and 0 of old files are read as such.
+    /// Y or N, or one of [`FLAG_WORDS`].
     Flag,
 }
+
+impl Kind {
+    /// The name and the version of the way in which such a column is read. A change of the
+    /// reading is a new version, and months read by the old one are cleaned again.
+    pub(super) const fn reading(self) -> (&'static str, u32) {
+        match self {
+            Self::Code(_) => ("code", 2),
+            Self::Seconds => ("seconds", 2),
+            Self::Number => ("number", 2),
+            Self::Time => ("time", 2),
+            Self::Text => ("text", 2),
+            Self::Base => ("base", 2),
+            Self::Flag => ("flag", 2),
+        }
+    }
+
+    /// What a column of this kind is expected to hold, for people.
+    pub const fn expected(self) -> &'static str {
+        match self {
+            Self::Code(_) => "a whole number",
+            Self::Seconds => "a whole number of seconds",
+            Self::Number => "a number",
+            Self::Time => "a timestamp in New York wall-clock time",
+            Self::Text | Self::Base => "text",
+            Self::Flag => "text, a boolean, or 0 and 1",
+        }
+    }
+}
+
+/// The words that stand for a missing value in any column, in upper case; they are read in any
+/// case. They are what databases, pandas, R and spreadsheets write.
+pub const MISSING_WORDS: &[&str] =
+    &["\\N", "NULL", "NAN", "-NAN", "NAT", "NONE", "NA", "N/A", "<NA>", "#N/A"];
+
+/// The longest of them.
+const LONGEST_MISSING_WORD: usize = 4;
+
+/// Whether a field is one of the [`MISSING_WORDS`].
+pub fn is_missing_word(field: &[u8]) -> bool {
+    field.len() <= LONGEST_MISSING_WORD
+        && MISSING_WORDS.iter().any(|word| field.eq_ignore_ascii_case(word.as_bytes()))
+}
+
+/// The words of a [`Kind::Flag`], in lower case, and whether each is Y.
+pub const FLAG_WORDS: &[(&str, bool)] = &[
+    ("y", true),
+    ("n", false),
+    ("yes", true),
+    ("no", false),
+    ("true", true),
+    ("false", false),
+    ("t", true),
+    ("f", false),
+];
 
 const VENDORS: &[(&str, i16)] = &[("cmt", 1), ("vts", 2), ("dds", 3)];
 
@@ -65,8 +130,9 @@ const PAYMENTS: &[(&str, i16)] = &[
     ("na", 5),
 ];
 
-/// The collection's fhvhv file of 2021-06 writes words where all others write 1 or nothing.
-const YES_NO: &[(&str, i16)] = &[("y", 1), ("n", 0)];
+/// The collection's fhvhv file of 2021-06 writes Y and N, all others write 1 or nothing.
+const YES_NO: &[(&str, i16)] =
+    &[("y", 1), ("n", 0), ("yes", 1), ("no", 0), ("true", 1), ("false", 0), ("t", 1), ("f", 0)];
 
 const TAXIS: &[Colour] = &[Yellow, Green];
 const HIRES: &[Colour] = &[Fhv, Fhvhv];
@@ -87,13 +153,13 @@ const fn column(
 /// (<https://www.nyc.gov/site/tlc/about/tlc-trip-record-data.page>) and its user guide.
 #[rustfmt::skip]
 pub static COLUMNS: &[Column] = &[
-    column("vendor_id", Kind::Code(VENDORS), TAXIS, &["vendorid", "vendor_name"],
+    column("vendor_id", Kind::Code(VENDORS), TAXIS, &["vendor_name"],
         "The provider of the record: 1 Creative Mobile Technologies (CMT), 2 Curb, formerly VeriFone (VTS), 3 Digital Dispatch Systems (DDS), 6 Myle, 7 Helix"),
-    column("hvfhs_license_num", Kind::Text, &[Fhvhv], &[],
+    column("hvfhs_license_num", Kind::Text, &[Fhvhv], &["hvfhs_license_number"],
         "The licence of the high-volume company: HV0002 Juno, HV0003 Uber, HV0004 Via, HV0005 Lyft"),
     column("dispatching_base_num", Kind::Base, HIRES, &["dispatching_base_number"],
         "The licence of the base that dispatched the trip"),
-    column("originating_base_num", Kind::Base, &[Fhvhv], &[],
+    column("originating_base_num", Kind::Base, &[Fhvhv], &["originating_base_number"],
         "The licence of the base that received the request"),
     column("affiliated_base_num", Kind::Base, HIRES, &["affiliated_base_number"],
         "The licence of the base the vehicle is affiliated with"),
@@ -141,7 +207,7 @@ pub static COLUMNS: &[Column] = &[
         "All tolls of the trip, in dollars"),
     column("ehail_fee", Kind::Number, &[Green], &[],
         "The e-hail fee, in dollars"),
-    column("improvement_surcharge", Kind::Number, TAXIS, &[],
+    column("improvement_surcharge", Kind::Number, TAXIS, &["imp_surcharge"],
         "The improvement surcharge, in dollars, levied since 2015"),
     column("total_amount", Kind::Number, TAXIS, &["total_amt"],
         "All that the passenger was charged but cash tips, in dollars"),
@@ -182,3 +248,46 @@ pub static COLUMNS: &[Column] = &[
     column("wav_match_flag", Kind::Flag, &[Fhvhv], &[],
         "Y when the trip was in a wheelchair-accessible vehicle"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_known_in_the_spelling_of_every_tool() {
+        let called = |column: &str, name: &str| {
+            let column = COLUMNS.iter().find(|known| known.name == column).unwrap();
+            column.is_called(name)
+        };
+        // BigQuery's public tables, and dlt's names for those of the TLC.
+        for (column, names) in [
+            ("improvement_surcharge", &["imp_surcharge", "improvement_surcharge"][..]),
+            ("rate_code", &["rate_code", "rate_code_id", "ratecode_id", "RatecodeID"]),
+            ("pickup_location_id", &["pu_location_id", "p_ulocation_id", "pickup_location_id"]),
+            ("dropoff_location_id", &["do_location_id", "d_olocation_id", "DOLocationID"]),
+            ("dropoff_datetime", &["drop_off_datetime", "DropOff_datetime"]),
+            ("pickup_datetime", &["trip_pickup_date_time", "Pickup Date Time", "pickup-date"]),
+            ("vendor_id", &["vendor_id", "VendorID", "'VendorID'", " Vendor ID "]),
+            ("sr_flag", &["sr_flag", "SR_Flag"]),
+        ] {
+            for name in names {
+                assert!(called(column, name), "{name}");
+            }
+        }
+        for name in ["", " ", "--", "vendor", "vendor_id_2"] {
+            assert!(!called("vendor_id", name), "{name}");
+        }
+    }
+
+    #[test]
+    fn missing_words_are_found_in_any_case_and_nothing_else_is() {
+        for word in ["NULL", "null", "\\N", "NaN", "-nan", "None", "n/a", "<NA>", "NaT"] {
+            assert!(is_missing_word(word.as_bytes()), "{word}");
+        }
+        for word in ["", "N", "Y", "nil!", "B00001", "NULLS", "nano"] {
+            assert!(!is_missing_word(word.as_bytes()), "{word}");
+        }
+        let longest = MISSING_WORDS.iter().map(|word| word.len()).max();
+        assert_eq!(longest, Some(LONGEST_MISSING_WORD));
+    }
+}

@@ -2,7 +2,8 @@ use std::collections::HashSet;
 
 use crate::trip::{Colour, TripFile};
 
-use super::{COLUMNS, PICKUP, columns};
+use super::columns::same_name;
+use super::{COLUMNS, Column, PICKUP, columns, editions};
 
 /// More columns than this are no header.
 const MOST_COLUMNS: usize = 1000;
@@ -12,8 +13,12 @@ const MOST_COLUMNS: usize = 1000;
 pub struct Mapping {
     /// For each source column, in its order: where its values go.
     pub targets: Vec<Target>,
+    /// The names of the source columns, as spelled in the file.
+    pub names: Vec<String>,
     /// The source columns the schema does not know, as spelled in the file.
     pub unknown: Vec<String>,
+    /// The columns that the month's edition has and the file lacks, as the edition spells them.
+    pub missing: Vec<String>,
 }
 
 /// Where the values of one source column go.
@@ -21,8 +26,8 @@ pub struct Mapping {
 pub enum Target {
     /// To the canonical column of this index in [`columns`].
     Column(usize),
-    /// To the same canonical column as an earlier source column, for the rows where that one
-    /// is empty: the base number of the fhv files of 2018 stands in either of two columns.
+    /// To the same canonical column as an earlier source column, for the rows in which that one
+    /// is empty or equal: the base number of the fhv files of 2018 is in either of two columns.
     Alternative(usize),
     /// Nowhere: a column the schema does not know, or the index column of a careless export.
     Unknown,
@@ -87,11 +92,21 @@ pub enum HeaderError {
         /// Their names as spelled in the file.
         names: String,
     },
+    /// A column of the month's edition that the file lacks, if the run asked to be told.
+    #[error(
+        "{file} lacks columns that the files of that month have: {names}. Check the file, or run \
+         with --on-missing-column warn to publish the month without their values"
+    )]
+    Missing {
+        /// The month.
+        file: TripFile,
+        /// Their names as the edition spells them.
+        names: String,
+    },
 }
 
 impl Mapping {
-    /// Matches the column names of a file, trimmed and in lower case, to the canonical
-    /// columns of its colour.
+    /// Matches the column names of a file to the canonical columns of its colour.
     pub fn of(file: TripFile, names: &[String]) -> Result<Self, HeaderError> {
         if names.len() > MOST_COLUMNS {
             return Err(HeaderError::TooMany { file, found: names.len() });
@@ -105,7 +120,8 @@ impl Mapping {
             if !seen.insert(key) && !key.is_empty() {
                 return Err(HeaderError::Twice { file, name: name.trim().to_owned() });
             }
-            let target = match known.iter().position(|column| column.is_called(key)) {
+            let called = |column: &&Column| column.is_called(key);
+            let target = match known.iter().position(called) {
                 Some(index) if targets.contains(&Target::Column(index)) => {
                     Target::Alternative(index)
                 }
@@ -132,8 +148,30 @@ impl Mapping {
         if let Some((other, found)) = other_colour(file.colour, &keys) {
             return Err(HeaderError::OtherColour { file, other, found });
         }
-        Ok(Self { targets, unknown })
+        let missing = missing(file, &targets, &known);
+        let names = names.iter().map(|name| name.trim().to_owned()).collect();
+        Ok(Self { targets, names, unknown, missing })
     }
+}
+
+/// The columns that a month's file lacks of the edition that it is most like.
+fn missing(file: TripFile, targets: &[Target], known: &[&Column]) -> Vec<String> {
+    let has = |name: &str| {
+        let index = known.iter().position(|column| column.is_called(name));
+        index.is_none_or(|index| targets.contains(&Target::Column(index)))
+    };
+    let mut best: Option<(usize, Vec<&str>)> = None;
+    for edition in editions(file) {
+        let (there, missing): (Vec<&str>, Vec<&str>) =
+            edition.columns().partition(|name| has(name));
+        // As many points as columns are there, less those that are not; the first wins a draw.
+        let points = |there: usize, missing: usize| there as i64 - missing as i64;
+        let score = points(there.len(), missing.len());
+        if best.as_ref().is_none_or(|(there, missing)| score > points(*there, missing.len())) {
+            best = Some((there.len(), missing));
+        }
+    }
+    best.into_iter().flat_map(|(_, missing)| missing).map(str::to_owned).collect()
 }
 
 /// The colour whose files these columns belong to when they cannot belong to `colour`'s: the
@@ -146,8 +184,9 @@ fn other_colour(colour: Colour, keys: &[String]) -> Option<(String, String)> {
         ("vendor_name", Colour::Yellow),
         ("hvfhs_license_num", Colour::Fhvhv),
     ];
-    let sign =
-        SIGNS.iter().find(|(name, owner)| *owner != colour && keys.iter().any(|k| k == name));
+    let sign = SIGNS
+        .iter()
+        .find(|(name, owner)| *owner != colour && keys.iter().any(|key| same_name(key, name)));
     if let Some((name, owner)) = sign {
         return Some((owner.to_string(), (*name).to_owned()));
     }
@@ -185,7 +224,7 @@ fn first_few<'a>(names: impl Iterator<Item = &'a str>) -> String {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::VINTAGES;
+    use super::super::{PARQUET_EDITIONS, VINTAGES};
     use super::*;
 
     fn names(text: &str) -> Vec<String> {
@@ -202,7 +241,7 @@ mod tests {
 
     #[test]
     fn every_header_ever_published_is_known_from_end_to_end() {
-        for vintage in VINTAGES {
+        for vintage in VINTAGES.iter().chain(PARQUET_EDITIONS) {
             let header: Vec<String> = vintage.columns().map(str::to_owned).collect();
             let mapping = Mapping::of(TripFile::new(vintage.colour, vintage.from), &header)
                 .unwrap_or_else(|e| panic!("{} {}: {e}", vintage.colour, vintage.from));
@@ -213,7 +252,50 @@ mod tests {
                 vintage.colour,
                 vintage.from
             );
+            assert_eq!(mapping.missing, Vec::<String>::new(), "{}", vintage.header);
         }
+    }
+
+    #[test]
+    fn a_column_of_the_edition_that_a_file_lacks_is_named() {
+        for vintage in VINTAGES.iter().chain(PARQUET_EDITIONS) {
+            let header: Vec<String> = vintage.columns().map(str::to_owned).collect();
+            let file = TripFile::new(vintage.colour, vintage.from);
+            let others: Vec<Vec<&str>> =
+                editions(file).map(|edition| edition.columns().collect()).collect();
+            for at in 0..header.len() {
+                let mut fewer = header.clone();
+                let gone = fewer.remove(at);
+                let Ok(mapping) = Mapping::of(file, &fewer) else { continue };
+                let known = columns(vintage.colour);
+                let column = known.iter().find(|column| column.is_called(&gone)).unwrap();
+                let still = fewer.iter().any(|name| column.is_called(name));
+                let optional = others.iter().any(|names| {
+                    !names.iter().any(|name| column.is_called(name)) && fewer.len() == names.len()
+                });
+                if still || optional {
+                    continue;
+                }
+                assert_eq!(mapping.missing.len(), 1, "{} {gone}", vintage.from);
+                assert!(others.len() > 1 || mapping.missing == [gone]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_of_a_few_columns_lacks_all_others() {
+        let lacks = |month: &str, header: &str| {
+            let file = TripFile::new(Colour::Fhvhv, month.parse().unwrap());
+            Mapping::of(file, &names(header)).unwrap().missing
+        };
+        let old = "hvfhs_license_num,dispatching_base_num,pickup_datetime,dropoff_datetime,PULocationID,DOLocationID,SR_Flag";
+        assert_eq!(lacks("2020-04", old), Vec::<String>::new());
+        assert_eq!(lacks("2021-06", old), Vec::<String>::new());
+        assert_eq!(lacks("2023-01", old).len(), 18);
+        assert_eq!(
+            lacks("2020-04", "hvfhs_license_num,pickup_datetime,dropoff_datetime,SR_Flag"),
+            ["dispatching_base_num", "PULocationID", "DOLocationID"]
+        );
     }
 
     #[test]

@@ -14,11 +14,11 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 
-pub use columns::{COLUMNS, Column, Kind};
+pub use columns::{COLUMNS, Column, FLAG_WORDS, Kind, MISSING_WORDS, is_missing_word};
 pub use dictionary::{Entry, dictionary, page};
 pub use header::{HeaderError, Mapping, Target};
 pub use sums::{SUMMED, Sums, summed};
-pub use vintages::{VINTAGES, Vintage};
+pub use vintages::{PARQUET_EDITIONS, VINTAGES, Vintage, editions};
 
 use crate::trip::{Colour, Digest};
 
@@ -50,14 +50,24 @@ pub const fn data_type(kind: Kind) -> DataType {
     }
 }
 
-/// The digest of all that decides how a value of this colour is read and stored. It changes
-/// when a column, an alias or a code word does, and then months are cleaned anew.
+/// The version of the way in which published files are encoded.
+const ENCODING: u32 = 2;
+
+/// The digest of all that decides how a value of this colour is read and stored: names, aliases,
+/// code words, missing words, and the versions of the readings and of the encoding. When it
+/// changes, months are cleaned again. What columns mean, said for people, is not in it.
 pub fn digest(colour: Colour) -> Digest {
-    let table: Vec<String> = columns(colour)
-        .into_iter()
-        .map(|column| format!("{} {:?} {:?}", column.name, column.kind, column.aliases))
-        .collect();
-    Digest::of(table.join("\n").as_bytes())
+    let mut lines = vec![format!("encoding {ENCODING}"), format!("missing {MISSING_WORDS:?}")];
+    lines.extend(columns(colour).into_iter().map(|column| {
+        let (reading, version) = column.kind.reading();
+        let words = match column.kind {
+            Kind::Code(words) => format!("{words:?}"),
+            Kind::Flag => format!("{FLAG_WORDS:?}"),
+            _ => String::new(),
+        };
+        format!("{} {reading} {version} {:?} {words}", column.name, column.aliases)
+    }));
+    Digest::of(lines.join("\n").as_bytes())
 }
 
 #[cfg(test)]
@@ -67,15 +77,15 @@ mod tests {
     #[test]
     fn each_colour_has_one_pickup_and_no_column_or_alias_twice() {
         for colour in Colour::ALL {
-            let mut names: Vec<&&str> = columns(colour)
+            let names: Vec<&&str> = columns(colour)
                 .into_iter()
                 .flat_map(|column| std::iter::once(&column.name).chain(column.aliases))
                 .collect();
             assert_eq!(names.iter().filter(|name| ***name == PICKUP).count(), 1, "{colour}");
-            let all = names.len();
-            names.sort_unstable();
-            names.dedup();
-            assert_eq!(names.len(), all, "{colour} has a name twice");
+            for (at, name) in names.iter().enumerate() {
+                let twice = names[..at].iter().any(|other| super::columns::same_name(name, other));
+                assert!(!twice, "{colour} has {name} twice");
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! The editions of the CSV and Parquet files, by what their headers name.
 
-use crate::trip::{Colour, Month};
+use crate::trip::{Colour, Month, TripFile};
 
 use Colour::{Fhv, Fhvhv, Green, Yellow};
 
@@ -11,7 +11,7 @@ pub struct Vintage {
     pub colour: Colour,
     /// Its first month.
     pub from: Month,
-    /// Its last month; none while it goes on.
+    /// Its last month; `None` while it continues.
     pub to: Option<Month>,
     /// The header as published, its names separated by commas.
     pub header: &'static str,
@@ -37,8 +37,7 @@ const fn csv(
     Vintage { colour, from: Month::known(from.0, from.1), to, header }
 }
 
-/// Every edition, as the heads of the published files show it. The Parquet editions of old
-/// months have the names of the newest CSV of their colour.
+/// Every edition, as the heads of the published files show it. Some months have several.
 #[rustfmt::skip]
 pub static VINTAGES: &[Vintage] = &[
     csv(Yellow, (2009, 1), Some((2009, 12)),
@@ -73,9 +72,11 @@ pub static VINTAGES: &[Vintage] = &[
         "Dispatching_base_num,Pickup_DateTime,DropOff_datetime,PUlocationID,DOlocationID,SR_Flag"),
     csv(Fhv, (2018, 1), Some((2018, 12)),
         "Pickup_DateTime,DropOff_datetime,PUlocationID,DOlocationID,SR_Flag,Dispatching_base_number,Dispatching_base_num"),
+    csv(Fhv, (2019, 1), Some((2020, 12)),
+        "dispatching_base_num,pickup_datetime,dropoff_datetime,PULocationID,DOLocationID,SR_Flag"),
     csv(Fhv, (2019, 1), None,
         "dispatching_base_num,pickup_datetime,dropOff_datetime,PUlocationID,DOlocationID,SR_Flag,Affiliated_base_number"),
-    csv(Fhvhv, (2019, 2), Some((2020, 6)),
+    csv(Fhvhv, (2019, 2), Some((2021, 12)),
         "hvfhs_license_num,dispatching_base_num,pickup_datetime,dropoff_datetime,PULocationID,DOLocationID,SR_Flag"),
     csv(Fhvhv, (2021, 6), Some((2021, 6)),
         "dispatching_base_num,pickup_datetime,dropoff_datetime,PULocationID,DOLocationID,SR_Flag,Affiliated_base_number"),
@@ -84,3 +85,27 @@ pub static VINTAGES: &[Vintage] = &[
     csv(Fhvhv, (2025, 1), None,
         "hvfhs_license_num,dispatching_base_num,originating_base_num,request_datetime,on_scene_datetime,pickup_datetime,dropoff_datetime,PULocationID,DOLocationID,trip_miles,trip_time,base_passenger_fare,tolls,bcf,sales_tax,congestion_surcharge,airport_fee,tips,driver_pay,shared_request_flag,shared_match_flag,access_a_ride_flag,wav_request_flag,wav_match_flag,cbd_congestion_fee"),
 ];
+
+/// The Parquet editions of months whose CSV had other columns: they have the names of the
+/// newest CSV of their colour. Columns that a later law brought hold no value there, and are
+/// not listed.
+#[rustfmt::skip]
+pub static PARQUET_EDITIONS: &[Vintage] = &[
+    csv(Yellow, (2011, 1), Some((2016, 6)),
+        "VendorID,tpep_pickup_datetime,tpep_dropoff_datetime,passenger_count,trip_distance,RatecodeID,store_and_fwd_flag,PULocationID,DOLocationID,payment_type,fare_amount,extra,mta_tax,tip_amount,tolls_amount,improvement_surcharge,total_amount"),
+    csv(Green, (2013, 8), Some((2016, 6)),
+        "VendorID,lpep_pickup_datetime,lpep_dropoff_datetime,store_and_fwd_flag,RatecodeID,PULocationID,DOLocationID,passenger_count,trip_distance,fare_amount,extra,mta_tax,tip_amount,tolls_amount,ehail_fee,improvement_surcharge,total_amount,payment_type,trip_type"),
+    csv(Fhv, (2015, 1), Some((2018, 12)),
+        "dispatching_base_num,pickup_datetime,dropOff_datetime,PUlocationID,DOlocationID,SR_Flag,Affiliated_base_number"),
+    csv(Fhvhv, (2019, 2), Some((2020, 6)),
+        "hvfhs_license_num,dispatching_base_num,originating_base_num,request_datetime,on_scene_datetime,pickup_datetime,dropoff_datetime,PULocationID,DOLocationID,trip_miles,trip_time,base_passenger_fare,tolls,bcf,sales_tax,congestion_surcharge,airport_fee,tips,driver_pay,shared_request_flag,shared_match_flag,access_a_ride_flag,wav_request_flag,wav_match_flag"),
+];
+
+/// The editions that a month's file may be of.
+pub fn editions(file: TripFile) -> impl Iterator<Item = &'static Vintage> {
+    VINTAGES.iter().chain(PARQUET_EDITIONS).filter(move |edition| {
+        edition.colour == file.colour
+            && edition.from <= file.month
+            && edition.to.is_none_or(|to| file.month <= to)
+    })
+}

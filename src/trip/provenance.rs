@@ -20,6 +20,13 @@ pub struct Provenance {
     pub counts: Counts,
     /// Columns of the source that the canonical schema does not know.
     pub unknown_columns: Vec<String>,
+    /// Columns that the month's edition has and the source lacks: their values are null.
+    #[serde(default)]
+    pub missing_columns: Vec<String>,
+    /// Columns of the source whose times are marked as universal time, and are read as they
+    /// stand.
+    #[serde(default)]
+    pub universal_times: Vec<String>,
     /// The key in the lake of the rows set aside; none where no row was.
     pub quarantine: Option<String>,
     /// The digest of the canonical schema.
@@ -77,6 +84,13 @@ pub struct Counts {
     pub rows_quarantined: u64,
     /// Records set aside by reason; one with two reasons counts under both.
     pub reasons: BTreeMap<String, u64>,
+    /// Records that could not be read, by the source column that is at fault; one with two such
+    /// columns counts under both.
+    #[serde(default)]
+    pub unreadable: BTreeMap<String, u64>,
+    /// The first distinct values of each of these columns, as they were.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unreadable_values: BTreeMap<String, Vec<String>>,
     /// Trips kept that a rule flags.
     pub flags: BTreeMap<String, u64>,
 }
@@ -87,15 +101,107 @@ impl Counts {
         self.rows_read += part.rows_read;
         self.rows_kept += part.rows_kept;
         self.rows_quarantined += part.rows_quarantined;
-        for (sum, parts) in [(&mut self.reasons, &part.reasons), (&mut self.flags, &part.flags)] {
+        for (sum, parts) in [
+            (&mut self.reasons, &part.reasons),
+            (&mut self.unreadable, &part.unreadable),
+            (&mut self.flags, &part.flags),
+        ] {
             for (rule, rows) in parts {
                 *sum.entry(rule.clone()).or_default() += rows;
             }
+        }
+        for (column, values) in &part.unreadable_values {
+            for value in values {
+                self.note_unreadable(column, value);
+            }
+        }
+    }
+
+    /// Remembers a value of a column that could not be read, if it is one of the first.
+    pub fn note_unreadable(&mut self, column: &str, value: &str) {
+        const FIRST: usize = 3;
+        const LONGEST: usize = 60;
+        let known = match self.unreadable_values.get_mut(column) {
+            Some(known) => known,
+            None => self.unreadable_values.entry(column.to_owned()).or_default(),
+        };
+        if known.len() == FIRST {
+            return;
+        }
+        // What a file holds must not steer a terminal.
+        let shown = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+        let mut text: String = value.chars().take(LONGEST).map(shown).collect();
+        if value.chars().nth(LONGEST).is_some() {
+            text.push('…');
+        }
+        if !known.contains(&text) {
+            known.push(text);
+        }
+    }
+
+    /// The columns that could not be read, those with the most rows first, for people:
+    /// `trip_distance 995 ('3,25', '4,5')`. `None` if there are none.
+    pub fn unreadable_columns(&self) -> Option<String> {
+        const MOST: usize = 5;
+        let mut columns: Vec<(&String, &u64)> = self.unreadable.iter().collect();
+        columns.sort_by_key(|(_, rows)| std::cmp::Reverse(**rows));
+        let shown = columns.iter().take(MOST).map(|(column, rows)| {
+            let values = self.unreadable_values.get(*column).map_or(&[][..], Vec::as_slice);
+            let values = values.iter().map(|value| format!("'{value}'")).collect::<Vec<_>>();
+            if values.is_empty() {
+                format!("{column} {rows}")
+            } else {
+                format!("{column} {rows} ({})", values.join(", "))
+            }
+        });
+        let shown = shown.collect::<Vec<_>>().join(", ");
+        let more = columns.len().saturating_sub(MOST);
+        match (shown.is_empty(), more) {
+            (true, _) => None,
+            (false, 0) => Some(shown),
+            (false, more) => Some(format!("{shown} and {more} more columns")),
         }
     }
 
     /// Whether no row was lost.
     pub const fn balance(&self) -> bool {
         self.rows_read == self.rows_kept + self.rows_quarantined
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(column: &str, rows: u64, values: &[&str]) -> Counts {
+        let mut counts = Counts::default();
+        counts.unreadable.insert(column.to_owned(), rows);
+        for value in values {
+            counts.note_unreadable(column, value);
+        }
+        counts
+    }
+
+    #[test]
+    fn the_first_three_distinct_values_of_a_column_are_kept() {
+        let mut counts = Counts::default();
+        counts.add(&part("trip_distance", 2, &["3,25", "3,25"]));
+        counts.add(&part("trip_distance", 900, &["4,5", "1\n2", "9,9"]));
+        counts.add(&part("tip_amount", 1, &[]));
+        insta::assert_snapshot!(
+            counts.unreadable_columns().unwrap(),
+            @"trip_distance 902 ('3,25', '4,5', '1�2'), tip_amount 1"
+        );
+        assert_eq!(Counts::default().unreadable_columns(), None);
+        let long = part("fare_amount", 1, &[&"x".repeat(100)]);
+        assert_eq!(long.unreadable_values["fare_amount"][0], "x".repeat(60) + "…");
+    }
+
+    #[test]
+    fn counts_of_earlier_versions_are_read() {
+        let json = r#"{"rows_read":1,"rows_kept":1,"rows_quarantined":0,"reasons":{},"flags":{}}"#;
+        let counts: Counts = serde_json::from_str(json).unwrap();
+        assert_eq!(counts.rows_read, 1);
+        assert!(counts.unreadable.is_empty());
     }
 }

@@ -8,6 +8,9 @@ pub const REASONS: &str = "reasons";
 /// Its fields as text, in the order of the source; null where a Parquet value is. A list of
 /// texts.
 pub const FIELDS: &str = "fields";
+/// The names of the source columns that could not be read. A list of texts; files of earlier
+/// versions do not have it.
+pub const UNREADABLE: &str = "unreadable";
 /// The footer entry that holds the source's column names, as a JSON list.
 pub const HEADER_KEY: &str = "nyc_taxi_etl.header";
 
@@ -18,6 +21,8 @@ pub struct QuarantinedRow {
     pub line: i64,
     /// See [`REASONS`].
     pub reasons: Vec<String>,
+    /// See [`UNREADABLE`].
+    pub unreadable: Vec<String>,
     /// See [`FIELDS`].
     pub fields: Vec<Option<String>>,
 }

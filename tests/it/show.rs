@@ -41,10 +41,12 @@ fn the_rows_set_aside_are_shown_with_their_lines_and_reasons() {
                   1  dropoff_before_pickup
                   1  pickup_outside_month
                   1  unreadable
+                  1  unreadable: fare_amount
+                  1  unreadable: store_and_fwd_flag
 
-         line  reasons                                     fields
-         3     unreadable                                  2,2020-01-05 10:00:00,2020-01-05 10:20:00,N, or "Y",x
-         4     pickup_outside_month dropoff_before_pickup  2,2019-01-05 10:00:00,2019-01-05 09:20:00,N,9.5
+         line  reasons                                     unreadable                      fields
+         3     unreadable                                  store_and_fwd_flag fare_amount  2,2020-01-05 10:00:00,2020-01-05 10:20:00,N, or "Y",x
+         4     pickup_outside_month dropoff_before_pickup                                  2,2019-01-05 10:00:00,2019-01-05 09:20:00,N,9.5
         "#);
 }
 
@@ -53,8 +55,8 @@ fn rows_can_be_chosen_by_reason_and_number() {
     let taxi = with_a_month();
     let csv = quarantine(&taxi, &["--output", "csv", "--reason", "unreadable"]);
     insta::assert_snapshot!(csv, @r#"
-        line,reasons,VendorID,lpep_pickup_datetime,lpep_dropoff_datetime,store_and_fwd_flag,fare_amount
-        3,unreadable,2,2020-01-05 10:00:00,2020-01-05 10:20:00,"N, or ""Y""",x
+        line,reasons,unreadable,VendorID,lpep_pickup_datetime,lpep_dropoff_datetime,store_and_fwd_flag,fare_amount
+        3,unreadable,store_and_fwd_flag fare_amount,2,2020-01-05 10:00:00,2020-01-05 10:20:00,"N, or ""Y""",x
         "#);
     let first = quarantine(&taxi, &["--output", "csv", "--limit", "1"]);
     assert_eq!(first, csv);
@@ -66,6 +68,9 @@ fn programs_get_the_rows_as_json() {
     let json: Value = serde_json::from_str(&quarantine(&taxi, &["--output", "json"])).unwrap();
     assert_eq!(json["rows_quarantined"], 2);
     assert_eq!(json["header"][0], "VendorID");
+    assert_eq!(json["unreadable"], serde_json::json!({"fare_amount": 1, "store_and_fwd_flag": 1}));
+    let columns = serde_json::json!(["store_and_fwd_flag", "fare_amount"]);
+    assert_eq!(json["rows"][0]["unreadable"], columns);
     assert_eq!(json["rows"][0]["line"], 3);
     assert_eq!(json["rows"][0]["fields"][3], "N, or \"Y\"");
     assert_eq!(

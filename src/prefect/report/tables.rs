@@ -75,7 +75,7 @@ pub(super) fn error(month: &MonthReport) -> Option<&str> {
 pub(super) fn rules(months: &[MonthReport]) -> Option<Value> {
     let mut rows = Vec::new();
     for month in months {
-        for (what, rules) in [("set aside", &month.reasons), ("flagged", &month.flags)] {
+        for (what, rules) in [("set aside", &month.set_aside()), ("flagged", &month.flags)] {
             for (rule, count) in rules {
                 rows.push(RuleRow {
                     month: month.file().to_string(),
@@ -113,6 +113,7 @@ mod tests {
             rows_quarantined: 32,
             reasons: [("unreadable".to_owned(), 32)].into(),
             flags: [("negative_fare".to_owned(), 97)].into(),
+            ..Counts::default()
         };
         let mut month = MonthReport::new(file, State::Published).counted(&counts);
         month.seconds = 0.3449;

@@ -292,6 +292,8 @@ mod tests {
             },
             counts: Counts { rows_read: 3, rows_kept: 2, rows_quarantined: 1, ..Counts::default() },
             unknown_columns: vec![],
+            missing_columns: Vec::new(),
+            universal_times: Vec::new(),
             quarantine: None,
             schema_digest: Digest::of(b"s"),
             rules_digest: Digest::of(b"r"),

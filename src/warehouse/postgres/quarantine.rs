@@ -59,8 +59,10 @@ pub(super) async fn replace(
     Ok(())
 }
 
-/// A batch with the month before its columns.
+/// A batch with the month before the columns that the table has.
 fn with_month(batch: &RecordBatch, day: i32) -> Result<RecordBatch, ArrowError> {
+    let known = [LINE, REASONS, FIELDS].map(|name| batch.schema().index_of(name));
+    let batch = batch.project(&known.into_iter().collect::<Result<Vec<_>, _>>()?)?;
     let month = Field::new("month", DataType::Date32, false);
     let schema = batch.schema();
     let fields = std::iter::once(Arc::new(month)).chain(schema.fields().iter().cloned());

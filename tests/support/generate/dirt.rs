@@ -236,8 +236,8 @@ fn unreadable(layout: &Layout, mark: &str) -> Vec<Change> {
                 (_, Kind::Code) if !is_number(layout, *column) => &[],
                 (Form::Parquet, Kind::Code) => &["99999", "-40000"],
                 (_, Kind::Code) => &["1.5", "abc", "99999", "-40000"],
-                (Form::Parquet, Kind::Amount | Kind::Degrees) => &["NaN", "inf"],
-                (_, Kind::Amount | Kind::Degrees) => &["x", "NaN", "inf"],
+                (Form::Parquet, Kind::Amount | Kind::Degrees) => &["inf", "-inf"],
+                (_, Kind::Amount | Kind::Degrees) => &["x", "--1", "inf"],
                 _ => &[],
             };
             if let Some(text) = texts.get(round) {
