@@ -319,7 +319,7 @@ impl Tools {
         held: &Held,
     ) -> Result<(PathBuf, u64), TaskError> {
         let local = held.path("zones-before.parquet");
-        let before = if self.settings.force { None } else { self.lake.count_zones(&local).await };
+        let before = if self.settings.force { None } else { self.lake.count_zones(&local).await? };
         let target = held.path("zones.parquet");
         let rows = clean_zones(&fetched.path, fetched.format, &fetched.facts, before, &target)?;
         Ok((target, rows))

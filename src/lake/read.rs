@@ -211,10 +211,15 @@ impl Lake {
         Ok(Some((facts, rows)))
     }
 
-    /// How many taxi zones the lake has; `None` if it has none that can be read.
-    pub async fn count_zones(&self, local: &Path) -> Option<u64> {
-        let (builder, _) = self.open(Self::ZONES, local).await.ok()??;
-        u64::try_from(builder.metadata().file_metadata().num_rows()).ok()
+    /// How many taxi zones the lake has; `None` if it has none, or a file that cannot be read.
+    pub async fn count_zones(&self, local: &Path) -> Result<Option<u64>, LakeError> {
+        match self.open(Self::ZONES, local).await {
+            Ok(Some((builder, _))) => {
+                Ok(u64::try_from(builder.metadata().file_metadata().num_rows()).ok())
+            }
+            Ok(None) | Err(LakeError::Damaged { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Opens a Parquet object, and says its size; none where there is none. One of a bucket is

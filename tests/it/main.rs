@@ -33,4 +33,5 @@ mod status;
 mod taxi;
 mod unattended;
 mod usage;
+mod values;
 mod vintages;
