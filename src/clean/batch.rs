@@ -60,8 +60,9 @@ pub(super) struct Batch {
 
 /// Rows set aside, as the quarantine keeps them.
 #[derive(Debug)]
-pub(super) struct Rejects<'a> {
-    mapping: &'a Mapping,
+pub(super) struct Rejects {
+    /// The names and the marks of the source columns.
+    names: Vec<String>,
     marks: Vec<Marks>,
     line: Int64Builder,
     reasons: ListBuilder<StringBuilder>,
@@ -77,12 +78,11 @@ pub(super) fn item(nullable: bool) -> Arc<Field> {
     Arc::new(Field::new("element", DataType::Utf8, nullable))
 }
 
-impl<'a> Rejects<'a> {
-    /// No rows yet, of a file with these columns.
-    pub(super) fn new(mapping: &'a Mapping) -> Self {
+impl Default for Rejects {
+    fn default() -> Self {
         Self {
-            mapping,
-            marks: marks(mapping),
+            names: Vec::new(),
+            marks: Vec::new(),
             line: Int64Builder::new(),
             reasons: ListBuilder::new(StringBuilder::new()).with_field(item(false)),
             fields: ListBuilder::new(StringBuilder::new()).with_field(item(true)),
@@ -90,6 +90,13 @@ impl<'a> Rejects<'a> {
             spoiled: BTreeMap::new(),
             values: Counts::default(),
         }
+    }
+}
+
+impl Rejects {
+    /// No rows yet, of a file with these columns.
+    pub(super) fn new(mapping: &Mapping) -> Self {
+        Self { names: mapping.names.clone(), marks: marks(mapping), ..Self::default() }
     }
 
     /// The schema of a quarantine file.
@@ -116,7 +123,7 @@ impl<'a> Rejects<'a> {
         self.reasons.append(true);
         for (at, field) in fields.enumerate() {
             if self.marks.get(at).is_some_and(|mark| mark & refused.columns != 0) {
-                let name = &self.mapping.names[at];
+                let name = &self.names[at];
                 self.unreadable.values().append_value(name);
                 *self.spoiled.entry(at).or_default() += 1;
                 if let Some(value) = &field {
@@ -132,7 +139,7 @@ impl<'a> Rejects<'a> {
     /// The rows so far; `counts` learns which columns could not be read.
     pub(super) fn finish(mut self, counts: &mut Counts) -> Result<RecordBatch, ArrowError> {
         for (at, rows) in self.spoiled {
-            *counts.unreadable.entry(self.mapping.names[at].clone()).or_default() += rows;
+            *counts.unreadable.entry(self.names[at].clone()).or_default() += rows;
         }
         counts.unreadable_values = self.values.unreadable_values;
         let columns: Vec<ArrayRef> = vec![

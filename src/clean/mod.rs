@@ -20,6 +20,7 @@ mod pipeline;
 mod records;
 mod rows;
 mod rules;
+mod stored_zones;
 mod text;
 mod times;
 mod typed;

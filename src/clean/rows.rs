@@ -549,7 +549,7 @@ pub(super) fn set_aside(
     batch: &RecordBatch,
     rows_before: u64,
     rejected: &[Refused],
-    rejects: &mut Rejects<'_>,
+    rejects: &mut Rejects,
 ) -> Result<(), CleanError> {
     if rejected.is_empty() {
         return Ok(());

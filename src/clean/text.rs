@@ -396,7 +396,7 @@ pub(super) fn set_aside(
     piece: &Piece,
     places: &[Place],
     rejected: &[Refused],
-    rejects: &mut Rejects<'_>,
+    rejects: &mut Rejects,
 ) {
     let mut ranges = Vec::new();
     for refused in rejected {
