@@ -47,6 +47,13 @@ pub(super) struct Refused {
     pub(super) columns: Marks,
 }
 
+impl Refused {
+    /// A row, whatever the reason.
+    pub(super) fn plain(row: u32) -> Self {
+        Self { row, ..Self::default() }
+    }
+}
+
 /// A batch that was read: its columns, and the rows that could not be.
 #[derive(Debug)]
 pub(super) struct Batch {

@@ -30,6 +30,7 @@ use parquet::file::metadata::{ParquetMetaData, ParquetStatisticsPolicy};
 
 use super::CleanError;
 use super::input::Part;
+use super::stored_zones::with_stored_zones;
 use crate::flow::Progress;
 use crate::schema::{self, Kind};
 use crate::trip::TripFile;
@@ -183,7 +184,8 @@ impl Opened {
     fn with_dictionaries(self, reading: &[(usize, Pages)]) -> Result<Self, CleanError> {
         let known = schema::columns(self.file.colour);
         let found = self.metadata.schema();
-        let mut fields: Vec<Arc<Field>> = found.fields().to_vec();
+        let zoned = with_stored_zones(found, self.parquet().file_metadata());
+        let mut fields: Vec<Arc<Field>> = zoned.fields().to_vec();
         for (root, pages) in reading {
             let field = &mut fields[*root];
             let name = field.name().trim().to_lowercase();

@@ -11,7 +11,7 @@ use parquet::arrow::arrow_reader::{
 
 use super::{Opened, careful, damaged, rows_of};
 use crate::clean::{CleanError, Rejects, batch, rows};
-use crate::trip::quarantine;
+use crate::trip::{Counts, quarantine};
 
 /// How much of these columns is decoded at once, in bytes.
 const STEP: u64 = 8 << 20;
@@ -81,9 +81,9 @@ impl Completer {
         while let Some(batch) = careful(file, || reader.next().transpose())? {
             // Written as every row set aside is.
             let mut written = Rejects::default();
-            let all: Vec<_> = (0..batch.num_rows() as u32).map(|row| (row, 0)).collect();
-            rows::set_aside(&batch, 0, &all, &mut written)?;
-            let written = written.finish()?;
+            let all: Vec<_> = (0..batch.num_rows() as u32).map(batch::Refused::plain).collect();
+            rows::set_aside(file, &batch, 0, &all, &mut written)?;
+            let written = written.finish(&mut Counts::default())?;
             let written = written.column_by_name(quarantine::FIELDS).ok_or_else(lost)?;
             let written = written.as_list::<i32>();
             for of_row in 0..written.len() {
