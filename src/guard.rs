@@ -215,6 +215,10 @@ impl Refusal {
                 part.push_str(": ");
                 part.push_str(&reasons(&self.counts));
             }
+            if let Some(columns) = self.counts.unreadable_columns() {
+                // Writing to a String cannot fail.
+                let _ = write!(part, "; unreadable columns: {columns}");
+            }
             if refused {
                 // Writing to a String cannot fail.
                 let _ = write!(part, " (the limit is {limit})");
@@ -323,6 +327,8 @@ mod tests {
                 ..Counts::default()
             },
             unknown_columns: vec![],
+            missing_columns: vec![],
+            universal_times: vec![],
             quarantine: None,
             schema_digest: Digest::of(b"s"),
             rules_digest: Digest::of(b"r"),
