@@ -1,9 +1,12 @@
 //! What `taxi status` and `taxi verify` are asked for: months, warehouses, settings.
 
+use std::path::Path;
+
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args};
-use nyc_taxi_etl::config::{Options, ParentParameters, Settings};
+use nyc_taxi_etl::config::{Credentials, Options, ParentParameters, Settings};
 use nyc_taxi_etl::inspect::{Facts, Stores};
+use nyc_taxi_etl::redact::is_plain;
 use nyc_taxi_etl::trip::{Colour, Month, TripFile};
 use nyc_taxi_etl::warehouse::WarehouseKind;
 
@@ -24,7 +27,8 @@ pub(crate) struct Asked {
     pub(crate) settings: Vec<String>,
 }
 
-/// These flags are part of what is asked; none of them may hold a secret.
+/// These flags are part of what is asked. The credentials among them are only those that are in a
+/// file: no other of these may hold a secret.
 const SETTINGS: [&str; 15] = [
     "config",
     "profile",
@@ -52,8 +56,15 @@ impl Asked {
             .filter(|name| matches.value_source(name) == Some(ValueSource::CommandLine));
         for name in flagged {
             let values = matches.get_raw(name).into_iter().flatten();
-            let values: Vec<_> = values.map(|value| value.to_string_lossy()).collect();
-            self.settings.extend([format!("--{name}"), quoted(&values.join(","))]);
+            let mut values: Vec<_> = values.map(|value| value.to_string_lossy()).collect();
+            if name == "credentials" {
+                let file = self.options.credentials.as_ref().and_then(Credentials::path);
+                values = file.map(Path::to_string_lossy).into_iter().collect();
+            }
+            let values = values.join(",");
+            if !values.is_empty() && is_plain(&values) {
+                self.settings.extend([format!("--{name}"), quoted(&values)]);
+            }
         }
     }
 

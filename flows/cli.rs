@@ -1,5 +1,7 @@
 //! The command line: what can be asked, and how the answer is given.
 
+use std::ffi::OsString;
+use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -7,6 +9,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use nyc_taxi_etl::config::{Options, Parameters, ParentParameters, Settings, Tools};
 use nyc_taxi_etl::flow::{Journal, Listener, Run, month_table};
 use nyc_taxi_etl::prefect::ServerBlocks;
+use nyc_taxi_etl::redact::{MASK, is_plain, redacted};
 
 use crate::config::{ConfigArgs, config};
 use crate::connections::Connections;
@@ -181,10 +184,11 @@ impl FlowArgs {
             }
             Self::EtlZones(args) => return zones(args, listener).await,
         };
-        let (run, tools) = start(&options, listener).await?;
         if dry {
+            let (run, tools) = start_to_look(&options, listener).await?;
             return dry_run::dry_run(&flow, &run, &tools, printed.output).await;
         }
+        let (run, tools) = start(&options, listener).await?;
         let started = Instant::now();
         let report = flow.run(&run, &tools).await?;
         match printed.output {
@@ -243,8 +247,8 @@ struct ZonesArgs {
 impl Cli {
     /// Reads the command line; ends the program where it makes no sense.
     pub(crate) fn read() -> Self {
-        let matches = Self::command().get_matches();
-        let mut cli = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        let matches = Self::command().try_get_matches().unwrap_or_else(|error| refused(&error));
+        let mut cli = Self::from_arg_matches(&matches).unwrap_or_else(|error| refused(&error));
         let Some((_, matches)) = matches.subcommand() else {
             return cli;
         };
@@ -288,6 +292,49 @@ impl Cli {
     }
 }
 
+/// Ends the program with what is wrong with the command line, without a word of it that may be a
+/// secret.
+fn refused(error: &clap::Error) -> ! {
+    let mut words: Vec<String> = Vec::new();
+    let mut follows_secret = false;
+    for word in std::env::args().skip(1) {
+        let (flag, value) = word.split_once('=').unwrap_or((&word, ""));
+        if follows_secret || !is_plain(&word) {
+            words.push(word.clone());
+        }
+        if flag.starts_with("--") && (SECRET_FLAGS.contains(&flag) || !is_plain(value)) {
+            words.push(value.to_owned());
+        }
+        follows_secret = SECRET_FLAGS.contains(&word.as_str());
+    }
+    for variable in Cli::command().get_subcommands().flat_map(variables) {
+        let value = std::env::var(variable).unwrap_or_default();
+        if !is_plain(&value) {
+            words.push(value);
+        }
+    }
+    // A whole before its parts.
+    words.retain(|word| word.len() > 3);
+    words.sort_by_key(|word| std::cmp::Reverse(word.len()));
+    let said = error.render().to_string();
+    if !error.use_stderr() || !words.iter().any(|word| said.contains(word.as_str())) {
+        error.exit();
+    }
+    let said = words.iter().fold(said, |said, word| said.replace(word.as_str(), MASK));
+    // Nobody hears it if stderr is gone.
+    let _ = write!(std::io::stderr(), "{}", redacted(&said));
+    std::process::exit(error.exit_code());
+}
+
+/// The flags whose values are secrets.
+const SECRET_FLAGS: [&str; 4] = ["--credentials", "--database-url", "--source", "--zones"];
+
+/// The variables that the flags of a command and of those below it are taken from.
+fn variables(command: &clap::Command) -> Vec<OsString> {
+    let own = command.get_arguments().filter_map(|arg| Some(arg.get_env()?.to_owned()));
+    own.chain(command.get_subcommands().flat_map(variables)).collect()
+}
+
 fn completions(shell: clap_complete::Shell) -> Result<Exit, Error> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "taxi", &mut script);
@@ -297,6 +344,7 @@ fn completions(shell: clap_complete::Shell) -> Result<Exit, Error> {
 
 async fn zones(args: ZonesArgs, listener: Arc<dyn Listener>) -> Result<Exit, Error> {
     let (run, tools) = start(&args.options, listener).await?;
+    tools.lake().prepare()?;
     let report = etl_zones(&run, &tools).await;
     match (args.printed.output, report.rows) {
         (Output::Json, _) => print(&serde_json::to_string_pretty(&report)?)?,
@@ -315,10 +363,21 @@ pub(crate) async fn start(
     listener: Arc<dyn Listener>,
 ) -> Result<(Run, Tools), Error> {
     let settings = Settings::resolve_with(options, &ServerBlocks).await?;
+    Ok((run_of(&settings, listener), Tools::new(settings)?))
+}
+
+/// The same for who only looks: a store that cannot be opened says so when it is asked.
+pub(crate) async fn start_to_look(
+    options: &Options,
+    listener: Arc<dyn Listener>,
+) -> Result<(Run, Tools), Error> {
+    let settings = Settings::resolve_to_look(options, &ServerBlocks).await?;
+    Ok((run_of(&settings, listener), Tools::to_look(settings)?))
+}
+
+fn run_of(settings: &Settings, listener: Arc<dyn Listener>) -> Run {
     let journal = Arc::new(Journal::new(&settings.runs, settings.keep_runs));
-    let run =
-        Run::new(vec![listener, journal], cancelled_by_signal(), settings.policy, settings.limits);
-    Ok((run, Tools::new(settings)?))
+    Run::new(vec![listener, journal], cancelled_by_signal(), settings.policy, settings.limits)
 }
 
 pub(crate) fn ended(run: &Run, ok: bool) -> Exit {

@@ -7,7 +7,7 @@ use nyc_taxi_etl::warehouse::WarehouseKind;
 use serde_json::Value;
 
 use crate::cli::{Output, Printed};
-use crate::terminal::{Error, Exit, print, table};
+use crate::terminal::{Error, Exit, print, table, warn};
 
 #[derive(Debug, Args)]
 pub(crate) struct ConfigArgs {
@@ -23,7 +23,13 @@ pub(crate) struct ConfigArgs {
 /// Shows the settings in force.
 pub(crate) async fn config(mut args: ConfigArgs) -> Result<Exit, Error> {
     args.options.to_warehouse = args.to_warehouse;
-    let settings = Settings::resolve_with(&args.options, &ServerBlocks).await?;
+    let settings = Settings::resolve_to_look(&args.options, &ServerBlocks).await?;
+    if let Err(error) = settings.refuse_missing_lake() {
+        warn(&error.to_string());
+    }
+    if let Some(why) = settings.closed() {
+        warn(why);
+    }
     match args.printed.output {
         Output::Json => print(&serde_json::to_string_pretty(settings.effective())?)?,
         Output::Table => {

@@ -4,14 +4,15 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
 use futures_util::future::join_all;
-use nyc_taxi_etl::config::{Connection, ConnectionKind, Options};
+use nyc_taxi_etl::config::{Connection, ConnectionKind, Options, Settings};
 use nyc_taxi_etl::lake::LakeAccess;
 use nyc_taxi_etl::prefect::ServerBlocks;
+use nyc_taxi_etl::redact::name_or_mask;
 use serde::Serialize;
 
 use crate::cli::{Output, Printed};
 use crate::examples;
-use crate::terminal::{Error, Exit, print, table};
+use crate::terminal::{Error, Exit, print, table, warn};
 
 /// A server that says nothing for so long is not there.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -53,8 +54,17 @@ impl Connections {
     }
 }
 
+/// The connections; a warning if the lake that was named is not there.
+async fn all(options: &Options) -> Result<Vec<Connection>, Error> {
+    let settings = Settings::resolve_to_look(options, &ServerBlocks).await?;
+    if let Err(error) = settings.refuse_missing_lake() {
+        warn(&error.to_string());
+    }
+    Ok(Connection::all(options, &ServerBlocks).await?)
+}
+
 async fn list(args: &ListArgs) -> Result<Exit, Error> {
-    let all = Connection::all(&args.options, &ServerBlocks).await?;
+    let all = all(&args.options).await?;
     match args.printed.output {
         Output::Json => print(&serde_json::to_string_pretty(&all)?)?,
         Output::Table => {
@@ -88,10 +98,11 @@ struct Tested {
 }
 
 async fn test(args: &TestArgs) -> Result<Exit, Error> {
-    let mut all = Connection::all(&args.options, &ServerBlocks).await?;
+    let mut all = all(&args.options).await?;
     if let Some(name) = &args.name {
         all.retain(|connection| connection.name.as_ref() == Some(name));
         if all.is_empty() {
+            let name = name_or_mask(name);
             let what = format!("there is no connection '{name}': taxi connections list shows all");
             return Err(what.into());
         }
@@ -131,13 +142,18 @@ async fn test(args: &TestArgs) -> Result<Exit, Error> {
 async fn ask(connection: &Connection, options: &Options) -> Result<String, Error> {
     let settings = connection.settings(options, &ServerBlocks).await?;
     match connection.kind {
-        ConnectionKind::Lake => Ok(match settings.lake.probe(&settings.gcs).await? {
+        ConnectionKind::Lake => Ok(match settings.probe_lake().await? {
             LakeAccess::Write => "may be read and written".to_owned(),
             LakeAccess::Read => "may be read, not written".to_owned(),
             LakeAccess::Missing => "not there yet, the first run makes it".to_owned(),
         }),
         ConnectionKind::BigQuery => Ok(match settings.bigquery()?.probe().await? {
-            Some(location) => format!("dataset {} in {location}", settings.dataset),
+            Some((location, None)) => format!("dataset {} in {location}", settings.dataset),
+            Some((location, Some(days))) => format!(
+                "dataset {} in {location}, whose tables forget months that began more than {days} \
+                 days ago",
+                settings.dataset
+            ),
             None => format!("no dataset {} yet, the first load makes it", settings.dataset),
         }),
         ConnectionKind::Postgres => {

@@ -50,7 +50,8 @@ pub(crate) async fn zones_if_missing(run: &Run, look: &Run, tools: &Tools) {
 
 /// Brings the zones to the lake.
 pub(crate) async fn etl_zones(run: &Run, tools: &Tools) -> ZonesReport {
-    let (state, rows, error) = match zones(run, run, tools).await {
+    let brought = run.flow_without_months(NAME, zones(run, run, tools), Result::is_ok).await;
+    let (state, rows, error) = match brought {
         Ok((state, rows)) => (state, rows, None),
         Err(error) => (State::Failed, None, Some(error.to_string())),
     };

@@ -127,6 +127,9 @@ impl Flow {
     /// Runs it.
     pub(crate) async fn run(&self, run: &Run, tools: &Tools) -> Result<RunReport, Error> {
         let files = self.files(tools.settings())?;
+        if let Self::EtlWebToGcs(_) | Self::EtlParentFlow(_) = self {
+            tools.lake().prepare()?;
+        }
         Ok(match self {
             Self::EtlWebToGcs(_) => etl_web_to_gcs::etl_web_to_gcs(run, tools, &files).await,
             Self::EtlGcsToBq(_) => etl_gcs_to_bq::etl_gcs_to_bq(run, tools, &files).await?,

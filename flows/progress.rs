@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use nyc_taxi_etl::flow::{JsonLines, Listener, LogLines, Terminal};
+use nyc_taxi_etl::redact::Redacting;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::EnvFilter;
@@ -52,15 +53,18 @@ pub(crate) fn told(level: &str, form: Option<ProgressForm>) -> Result<Arc<dyn Li
         ProgressForm::Bars => {
             let terminal = Arc::new(Terminal::default());
             let above = Arc::clone(&terminal);
-            log.with_writer(move || above.above()).init();
+            log.with_writer(move || Redacting(above.above())).init();
             Ok(terminal)
         }
         ProgressForm::Lines => {
-            log.with_writer(std::io::stderr).init();
+            log.with_writer(|| Redacting(std::io::stderr())).init();
             Ok(Arc::new(LogLines))
         }
         ProgressForm::Json => {
-            log.with_writer(std::io::stderr).with_ansi(false).event_format(LogAsJson).init();
+            log.with_writer(|| Redacting(std::io::stderr()))
+                .with_ansi(false)
+                .event_format(LogAsJson)
+                .init();
             Ok(Arc::new(JsonLines))
         }
     }

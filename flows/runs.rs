@@ -26,6 +26,10 @@ pub(crate) struct RunsArgs {
     /// The file of settings [default: taxi.toml, where there is one]
     #[arg(long, global = true, value_name = "FILE", env = "TAXI_CONFIG")]
     config: Option<PathBuf>,
+
+    /// The profile of taxi.toml that goes before its other settings
+    #[arg(long, global = true, value_name = "NAME", env = "TAXI_PROFILE")]
+    profile: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -41,8 +45,9 @@ enum RunsCommand {
 /// Shows the runs, or one.
 pub(crate) fn runs(args: RunsArgs) -> Result<Exit, Error> {
     let mut options = Options::default();
-    (options.runs, options.config) = (args.runs, args.config);
-    let folder = Settings::resolve(&options)?.runs;
+    (options.runs, options.config, options.profile) = (args.runs, args.config, args.profile);
+    // The folder alone: a lake that cannot be reached does not matter here.
+    let folder = Settings::runs_folder(&options)?;
     match (args.command, args.output) {
         (None, Output::Json) => print(&serde_json::to_string_pretty(&PastRun::all(&folder)?)?)?,
         (None, Output::Table) => match &PastRun::all(&folder)?[..] {
@@ -55,7 +60,9 @@ pub(crate) fn runs(args: RunsArgs) -> Result<Exit, Error> {
         (Some(RunsCommand::Show { run }), Output::Table) => {
             let run = PastRun::named(&folder, &run)?;
             print(&run_table(std::slice::from_ref(&run), width()))?;
-            print(&month_table(&run.months, width()))?;
+            if !run.months.is_empty() {
+                print(&month_table(&run.months, width()))?;
+            }
             for warning in &run.warnings {
                 print(&format!(" {warning}"))?;
             }

@@ -57,7 +57,9 @@ pub(crate) async fn quarantine(args: QuarantineArgs) -> Result<Exit, Error> {
     }
     let file = TripFile::new(args.colour, args.month);
     file.colour.check(file.month, Month::current())?;
-    let tools = Tools::new(Settings::resolve_with(&args.options, &ServerBlocks).await?)?;
+    let settings = Settings::resolve_to_look(&args.options, &ServerBlocks).await?;
+    settings.refuse_missing_lake()?;
+    let tools = Tools::to_look(settings)?;
     let failed = |error: LakeError| Failed(error.to_string());
     let mut refused = tools.refused(file).await.map_err(failed)?;
     let mut shown = None;

@@ -23,10 +23,11 @@ pub(crate) struct StatusArgs {
 
 /// Shows what the stores have.
 pub(crate) async fn status(args: StatusArgs) -> Result<Exit, Error> {
-    let settings = Settings::resolve_with(&args.asked.options, &ServerBlocks).await?;
+    let settings = Settings::resolve_to_look(&args.asked.options, &ServerBlocks).await?;
+    settings.refuse_missing_lake()?;
     // Nobody listens: what could not be asked is part of the picture.
     let run = Run::new(Vec::new(), cancelled_by_signal(), settings.policy, settings.limits);
-    let tools = Tools::new(settings)?;
+    let tools = Tools::to_look(settings)?;
     let stores = Stores::open(&tools, args.asked.warehouses(tools.settings()));
     let interrupted = run.progress();
     let survey = async {

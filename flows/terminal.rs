@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 use nyc_taxi_etl::inspect::Style;
+use nyc_taxi_etl::redact::redacted;
 use tokio_util::sync::CancellationToken;
 
 /// How the program ends.
@@ -92,7 +93,7 @@ pub(crate) fn cancelled_by_signal() -> CancellationToken {
 pub(crate) fn warn(text: &str) {
     if on_terminal() {
         // A terminal that is gone hears nothing.
-        let _ = writeln!(std::io::stderr(), "warning: {text}");
+        let _ = writeln!(std::io::stderr(), "warning: {}", redacted(text));
     } else {
         tracing::warn!("{text}");
     }
@@ -115,7 +116,7 @@ pub(crate) fn table<const COLUMNS: usize>(
 
 /// Prints the product. Who reads it may have had enough: that is no failure.
 pub(crate) fn print(text: &str) -> Result<(), Error> {
-    match writeln!(std::io::stdout().lock(), "{text}") {
+    match writeln!(std::io::stdout().lock(), "{}", redacted(text)) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         printed => Ok(printed?),
     }

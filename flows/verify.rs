@@ -8,7 +8,7 @@ use nyc_taxi_etl::inspect::{Stores, Survey, mends, verified_table, verify as cou
 use serde_json::json;
 
 use crate::asked::Asked;
-use crate::cli::{Output, start};
+use crate::cli::{Output, start_to_look};
 use crate::terminal::{Error, Exit, print, style};
 
 #[derive(Debug, Args)]
@@ -19,7 +19,8 @@ pub(crate) struct VerifyArgs {
 
 /// Counts months afresh in all stores and compares.
 pub(crate) async fn verify(args: VerifyArgs, listener: Arc<dyn Listener>) -> Result<Exit, Error> {
-    let (run, tools) = start(&args.asked.options, listener).await?;
+    let (run, tools) = start_to_look(&args.asked.options, listener).await?;
+    tools.settings().refuse_missing_lake()?;
     let stores = Stores::open(&tools, args.asked.warehouses(tools.settings()));
     let (facts, files) = args.asked.gather(&stores).await?;
     let survey = Survey::judge(&stores, &facts, files, None);

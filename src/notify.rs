@@ -9,6 +9,7 @@ use serde_json::json;
 use url::Url;
 
 use crate::flow::{MonthReport, RunReport, State, thousands};
+use crate::redact::{MASK, redacted};
 
 /// How long an answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -131,8 +132,9 @@ fn message(report: &RunReport, took: Duration, host: &str, secrets: &[String]) -
     let mut parts = vec![clean(&summary(report, failed.len(), took, host))];
     if !failed.is_empty() {
         let lines = failed.iter().map(|month| {
-            let error = month.error.as_deref().unwrap_or_default();
-            clean(&format!("• {}: {}", month.file(), shortened(error, LONGEST_ERROR)))
+            // Masked before it is cut: half a secret is one too.
+            let error = masked(&month.reason().unwrap_or_default(), secrets);
+            clean(&format!("• {}: {}", month.file(), shortened(&error, LONGEST_ERROR)))
         });
         parts.push(fitting(lines, LONGEST_BLOCK));
     }
@@ -173,7 +175,7 @@ fn table(months: &[MonthReport]) -> Vec<String> {
             number(month.rows_read),
             number(month.rows_kept),
             number(month.rows_quarantined),
-            number(month.rows_loaded),
+            month.loaded().into_iter().map(number).collect::<Vec<_>>().join(" / "),
         ]);
     }
     table.lines().map(|line| line.trim().to_owned()).collect()
@@ -205,7 +207,8 @@ fn shortened(text: &str, most: usize) -> String {
 
 fn masked(text: &str, secrets: &[String]) -> String {
     let secrets = secrets.iter().filter(|secret| secret.len() > 3);
-    secrets.fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), "********"))
+    let text = secrets.fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), MASK));
+    redacted(&text).into_owned()
 }
 
 /// As Slack wants what is no markup
@@ -219,6 +222,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::flow::LoadReport;
     use crate::trip::{Colour, Month, TripFile};
 
     fn report(months: u16, failing: u16, error: &str) -> RunReport {
@@ -258,6 +262,40 @@ mod tests {
             ```
             ");
         assert_eq!(message["blocks"].as_array().unwrap().len(), 3);
+    }
+
+    #[test]
+    fn a_month_that_fails_in_a_warehouse_says_why_and_what_was_loaded() {
+        let file = TripFile::new(Colour::Green, Month::known(2020, 1));
+        let load = |to: &'static str, rows: Option<u64>, error: Option<&str>| LoadReport {
+            to: to.into(),
+            place: String::new(),
+            state: if error.is_some() { State::Failed } else { State::Loaded },
+            rows_loaded: rows,
+            error: error.map(str::to_owned),
+            replaced: None,
+        };
+        let month =
+            MonthReport { rows_kept: Some(1234), ..MonthReport::new(file, State::Published) };
+        let (fine, broken) =
+            (load("postgres", Some(1234), None), load("bigquery", None, Some("no")));
+        let both = vec![fine.clone(), load("bigquery", Some(1234), None)];
+        let months = vec![
+            month.clone().with_loads(vec![fine.clone(), broken]),
+            month.clone().with_loads(vec![fine]),
+            month.with_loads(both),
+        ];
+        let message = said(&RunReport::new("etl-parent-flow", months), &[]);
+        insta::assert_snapshot!(message["text"].as_str().unwrap(), @"
+            ❌ *etl-parent-flow* on here: 1 of 3 months failed, in 1m 15s
+            • green 2020-01: bigquery: no
+            ```
+            month          state      read  kept   set aside  loaded
+            green 2020-01  failed     -     1,234  -          1,234 / -
+            green 2020-01  published  -     1,234  -          1,234
+            green 2020-01  published  -     1,234  -          1,234
+            ```
+            ");
     }
 
     #[test]

@@ -1,13 +1,12 @@
 //! The BigQuery that the settings name, with its credentials or those of the lake.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde::Deserialize;
 
 use crate::flow::{Failure, Progress, Run, Stop};
-use crate::lake::{self, LakeError, Published, ServiceAccount, Tokens};
+use crate::lake::{self, LakeError, Published, Tokens, unwrapped};
 use crate::trip::TripFile;
 use crate::warehouse::Loaded;
 use crate::warehouse::bigquery::{Load, Object, Target, TokenError, TokenSource, Warehouse};
@@ -141,18 +140,8 @@ fn as_read(object: &lake::Object) -> Object<'_> {
 pub(super) fn project(settings: &Settings) -> Option<String> {
     let env = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
     let key = || {
-        let named = match &settings.google.credentials {
-            Some(ServiceAccount::Key(key)) => return project_of(key.as_bytes()),
-            Some(ServiceAccount::Missing(_)) => return None,
-            Some(ServiceAccount::File(path)) => Some(path.clone()),
-            None => env("GOOGLE_APPLICATION_CREDENTIALS").map(PathBuf::from),
-        };
-        // Where gcloud leaves those of `gcloud auth application-default login`.
-        let left = || {
-            let home = env("HOME")?;
-            Some(PathBuf::from(home).join(".config/gcloud/application_default_credentials.json"))
-        };
-        project_of(&std::fs::read(named.or_else(left)?).ok()?)
+        let (_, text) = settings.google.credentials_in_force().ok()??;
+        project_of(unwrapped(&text)?.as_bytes())
     };
     settings.project.clone().or_else(|| env(PROJECT)).or_else(key)
 }

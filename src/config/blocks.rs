@@ -27,8 +27,8 @@ pub struct BlockName {
     pub name: String,
 }
 
-/// Blocks that were read.
-pub(super) type ReadBlocks = BTreeMap<BlockName, Options>;
+/// Blocks that were read, and why one could not be.
+pub(super) type ReadBlocks = BTreeMap<BlockName, Result<Options, String>>;
 
 impl BlockName {
     /// The block that a setting refers to, if it does.
@@ -39,7 +39,13 @@ impl BlockName {
 
     /// What it says, if it was read.
     pub(super) fn among<'a>(&self, read: &'a ReadBlocks) -> Result<&'a Options, SettingsError> {
-        read.get(self).ok_or_else(|| SettingsError::Block(self.clone()))
+        match read.get(self) {
+            Some(Ok(says)) => Ok(says),
+            Some(Err(why)) => {
+                Err(SettingsError::UnreadBlock { block: self.clone(), why: why.clone() })
+            }
+            None => Err(SettingsError::Block(self.clone())),
+        }
     }
 }
 

@@ -3,19 +3,19 @@
 
 use serde_json::json;
 
-use crate::lake::{GcsSettings, LakeAddress, ServiceAccount};
+use crate::lake::{GcsSettings, GoogleCredentials, LakeAddress, why_none};
 use crate::source::{Source, without_secrets};
 use crate::warehouse::postgres::Target;
 
 use super::bigquery::PROJECT;
 use super::blocks::ReadBlocks;
-use super::connection::DEFAULT;
+use super::connection::{Connected, DEFAULT};
 use super::database::Database;
 use super::file::{File, Table};
 use super::layers::{Layer, Picker, Show};
 use super::origin::{Origin, Place};
 use super::secret::{Credentials, Reference, SecretError};
-use super::{BlockName, NotifySettings, SettingsError};
+use super::{BlockName, NotifySettings, Options, SettingsError};
 
 impl Picker {
     // Read here and not by the command line, which would show what it refuses.
@@ -58,8 +58,14 @@ impl Picker {
             Some(LakeAddress::Gcs { .. }) => None,
             None => Some(DEFAULT),
         };
-        let connected = match name {
-            Some(name) => file.lake(name, &by, blocks)?,
+        let connected = match name.map(|name| file.lake(name, &by, blocks)) {
+            Some(Err(SettingsError::UnreadBlock { block, why })) => {
+                let error = SettingsError::UnreadBlock { block: block.clone(), why };
+                self.closed = Some(error.to_string());
+                self.note("lake", json!(block.to_string()), by);
+                return Ok(LakeAddress::Folder(block.to_string().into()));
+            }
+            Some(connected) => connected?,
             None => None,
         };
         let (lake, origin) = match connected {
@@ -82,7 +88,7 @@ impl Picker {
         self.optional("credentials", |o| &o.credentials);
         // A folder needs none: a block is not asked for them.
         let credentials = match lake {
-            LakeAddress::Gcs { .. } => self.service_account(blocks)?,
+            LakeAddress::Gcs { .. } => self.google_credentials(blocks)?,
             LakeAddress::Folder(_) => None,
         };
         let emulator = self.emulator("storage_emulator", "STORAGE_EMULATOR_HOST");
@@ -96,26 +102,33 @@ impl Picker {
     }
 
     /// The credentials in force, for the connection in hand.
-    fn service_account(
+    fn google_credentials(
         &self,
         blocks: &ReadBlocks,
-    ) -> Result<Option<ServiceAccount>, SettingsError> {
+    ) -> Result<Option<GoogleCredentials>, SettingsError> {
         let Some((given, origin)) = self.find("credentials", |o| &o.credentials) else {
             return Ok(None);
         };
-        let key = match &given.0 {
-            Reference::File(path) => match path.to_str().and_then(BlockName::of) {
-                Some(block) => match &block.among(blocks)?.credentials {
-                    Some(Credentials(key)) => key.clone(),
-                    None => return Err(SettingsError::BlockSays { block, what: "credentials" }),
-                },
-                None => return Ok(Some(ServiceAccount::File(path.clone()))),
+        let block = given.path().and_then(|path| path.to_str()).and_then(BlockName::of);
+        let key = match block {
+            None => given.0,
+            Some(block) => match block.among(blocks) {
+                Ok(Options { credentials: Some(Credentials(key)), .. }) => key.clone(),
+                Ok(_) => return Err(SettingsError::BlockSays { block, what: "credentials" }),
+                Err(error @ SettingsError::UnreadBlock { .. }) => {
+                    return Ok(Some(GoogleCredentials::Missing(error.to_string())));
+                }
+                Err(error) => return Err(error),
             },
-            kept => kept.clone(),
         };
-        Ok(Some(match key.resolve() {
-            Ok(key) => ServiceAccount::Key(key.reveal().to_owned()),
-            Err(error) => ServiceAccount::Missing(format!("{error} ({origin})")),
+        let missing = |why: &str| GoogleCredentials::Missing(format!("{why} ({origin})"));
+        Ok(Some(match &key {
+            Reference::File(path) => GoogleCredentials::File(path.clone()),
+            Reference::Text(_) | Reference::Env(_) => match key.resolve() {
+                Ok(key) => GoogleCredentials::of(key.reveal())
+                    .unwrap_or_else(|| missing(&why_none(key.reveal()))),
+                Err(error) => missing(&error.to_string()),
+            },
         }))
     }
 
@@ -153,7 +166,7 @@ impl Picker {
         blocks: &ReadBlocks,
     ) -> Result<GcsSettings, SettingsError> {
         self.named("bigquery.credentials", "credentials", |o| &o.credentials);
-        let credentials = self.service_account(blocks)?;
+        let credentials = self.google_credentials(blocks)?;
         Ok(GcsSettings { credentials, emulator: lake.emulator.clone() })
     }
 
@@ -166,17 +179,27 @@ impl Picker {
         let name = self.find("postgres", |o| &o.postgres);
         self.optional("postgres", |o| &o.postgres);
         let url = self.find("database_url", |o| &o.database_url);
-        let connected = match (name, &url) {
-            (Some((name, by)), url)
-                if url.as_ref().is_none_or(|(_, from)| by.rank() <= from.rank()) =>
+        let named = match (name, &url) {
+            (Some(named), url)
+                if url.as_ref().is_none_or(|(_, from)| named.1.rank() <= from.rank()) =>
             {
-                Some(file.postgres(&name, &by, blocks)?)
+                Some(named)
             }
             (_, Some(_)) => None,
-            _ if file.postgres.contains_key(DEFAULT) => {
-                Some(file.postgres(DEFAULT, &Origin::Default, blocks)?)
+            _ => {
+                let default = || (DEFAULT.to_owned(), Origin::Default);
+                file.postgres.contains_key(DEFAULT).then(default)
             }
-            _ => None,
+        };
+        let connected = match named {
+            Some((name, by)) => match file.postgres(&name, &by, blocks) {
+                Err(error @ SettingsError::UnreadBlock { .. }) => {
+                    let (to, options) = (Database::unknown(error.to_string()), Options::default());
+                    Some(Connected { to, options, origin: Origin::block(&name, &by) })
+                }
+                connected => Some(connected?),
+            },
+            None => None,
         };
         let (database, origin) = match (connected, url) {
             (Some(connected), _) => {
@@ -184,7 +207,12 @@ impl Picker {
                 self.connection = Some(Layer::connection(connected.options, connected.origin));
                 (Some(connected.to), origin)
             }
-            (None, Some((url, origin))) => (Some(Database::from(url).with_block(blocks)?), origin),
+            (None, Some((url, origin))) => match Database::from(url).with_block(blocks) {
+                Err(error @ SettingsError::UnreadBlock { .. }) => {
+                    (Some(Database::unknown(error.to_string())), origin)
+                }
+                database => (Some(database?), origin),
+            },
             (None, None) => (None, Origin::Default),
         };
         let (shown, origin) = match (&database, Target::variable()) {

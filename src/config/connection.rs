@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::lake::LakeAddress;
+use crate::redact::is_plain;
 
 use super::blocks::{BlockName, Blocks, ReadBlocks};
 use super::database::Database;
@@ -103,7 +104,7 @@ impl Connection {
     /// All of them: those that the file names, and what is in force without a name.
     pub async fn all(options: &Options, blocks: &dyn Blocks) -> Result<Vec<Self>, SettingsError> {
         let file = File::read(options.config.as_deref())?;
-        let settings = Settings::resolve_with(options, blocks).await?;
+        let settings = Settings::resolve_to_look(options, blocks).await?;
         let place = |line| Origin::File { place: Place::new(&file.path, line) };
         let lakes = file.lakes.iter().map(|(name, lake)| {
             (ConnectionKind::Lake, name, lake.value.address.to_string(), lake.line)
@@ -143,7 +144,7 @@ impl Connection {
         Ok(all)
     }
 
-    /// The settings in force where this connection is named.
+    /// The settings in force where this connection is named, for who only looks.
     pub async fn settings(
         &self,
         options: &Options,
@@ -153,7 +154,7 @@ impl Connection {
         if let Some(name) = &self.name {
             options.name(self.kind, name);
         }
-        Settings::resolve_with(&options, blocks).await
+        Settings::resolve_to_look(&options, blocks).await
     }
 }
 
@@ -293,6 +294,9 @@ impl File {
         // Not shown: a password may be in it.
         if kind == ConnectionKind::Postgres && (name.contains("://") || name.contains('=')) {
             return Err(SettingsError::AddressForName { by: Box::new(by.clone()) });
+        }
+        if !is_plain(name) {
+            return Err(SettingsError::NotAName { kind, by: Box::new(by.clone()) });
         }
         Err(self.no_connection(kind, name, by, suggestion(name, names)))
     }

@@ -10,11 +10,13 @@ use super::secret::{Reference, Secret, SecretError};
 pub struct Database {
     url: Option<Reference>,
     parts: Vec<(&'static str, Reference)>,
+    /// Why it is not known.
+    trouble: Option<String>,
 }
 
 impl From<Reference> for Database {
     fn from(url: Reference) -> Self {
-        Self { url: Some(url), parts: Vec::new() }
+        Self { url: Some(url), parts: Vec::new(), trouble: None }
     }
 }
 
@@ -31,14 +33,22 @@ impl From<&PostgresConnection> for Database {
             ("sslrootcert", text(&given.sslrootcert)),
         ];
         let parts = parts.into_iter().filter_map(|(name, part)| Some((name, part?)));
-        Self { url: given.url.clone(), parts: parts.collect() }
+        Self { url: given.url.clone(), parts: parts.collect(), trouble: None }
     }
 }
 
 impl Database {
+    /// One that cannot be asked, for this reason.
+    pub(super) const fn unknown(why: String) -> Self {
+        Self { url: None, parts: Vec::new(), trouble: Some(why) }
+    }
+
     /// The database, its secrets looked up; asks nobody yet.
     pub fn target(&self) -> Result<Target, ConnectError> {
         let secret = |error: SecretError| ConnectError::Secret(error.to_string());
+        if let Some(why) = &self.trouble {
+            return Err(secret(SecretError::Elsewhere(why.clone())));
+        }
         let text = self.url.as_ref().map(Reference::resolve).transpose().map_err(secret)?;
         let mut parts = Vec::new();
         for (name, part) in &self.parts {

@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use crate::clean::CleanError;
 use crate::flow::{Failure, Retry, Stop};
 use crate::lake::LakeError;
+use crate::redact::name_or_mask;
 use crate::source::{FetchError, SpoolError, UnknownSource};
 use crate::trip::TripFile;
 use crate::warehouse::bigquery::BigQueryError;
@@ -138,7 +139,7 @@ pub enum SettingsError {
         what: String,
     },
     /// A profile that the file does not have.
-    #[error("there is no profile '{name}' in {}{meant}", path.display())]
+    #[error("there is no profile '{}' in {}{meant}", name_or_mask(name), path.display())]
     NoProfile {
         /// Its name.
         name: String,
@@ -170,6 +171,14 @@ pub enum SettingsError {
         /// What says it.
         by: Box<Origin>,
     },
+    /// Something that is not a name, and may be a secret, where a name is wanted.
+    #[error("{by}: this is not a name, and the name of one of [{}] in taxi.toml is wanted", kind.table())]
+    NotAName {
+        /// What it would lead to.
+        kind: ConnectionKind,
+        /// What says it.
+        by: Box<Origin>,
+    },
     /// A secret is not to be had.
     #[error("{setting}, from {origin}: {source}")]
     Secret {
@@ -198,6 +207,14 @@ pub enum SettingsError {
         block: BlockName,
         /// Why.
         source: BlockError,
+    },
+    /// The same, for who asks the other stores all the same.
+    #[error("{block} cannot be read: {why}")]
+    UnreadBlock {
+        /// The block.
+        block: BlockName,
+        /// Why.
+        why: String,
     },
     /// A block of another type than is needed.
     #[error("{block} is a block that says no {what}")]

@@ -86,11 +86,13 @@ pub(super) struct Picker {
     /// The connection whose settings are being picked: it goes after what is asked.
     pub(super) connection: Option<Layer>,
     pub(super) picked: Vec<Effective>,
+    /// Why the lake cannot even be named.
+    pub(super) closed: Option<String>,
 }
 
 impl Picker {
     pub(super) const fn new(layers: Vec<Layer>) -> Self {
-        Self { layers, connection: None, picked: Vec::new() }
+        Self { layers, connection: None, picked: Vec::new(), closed: None }
     }
 
     /// What the first layer that says a setting says of it.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, FromArgMatches, ValueEnum};
+use serde::de::Unexpected;
 use serde::{Deserialize, Deserializer};
 
 use crate::clean::Changeable;
@@ -36,7 +37,7 @@ pub struct Options {
     pub zones: Option<String>,
 
     /// Where months go: a lake of taxi.toml, a folder, or gs://bucket/prefix [default: data]
-    #[arg(long, env = "TAXI_LAKE")]
+    #[arg(long, env = "TAXI_LAKE", hide_env_values = true)]
     #[serde(deserialize_with = "from_text")]
     pub lake: Option<LakeAddress>,
 
@@ -101,7 +102,8 @@ pub struct Options {
     pub off: Vec<Changeable>,
 
     /// How many threads clean a month [default: one each core]
-    #[arg(long, value_name = "N", env = "TAXI_THREADS")]
+    #[arg(long, value_name = "N", value_parser = at_least_one, env = "TAXI_THREADS")]
+    #[serde(deserialize_with = "count")]
     pub threads: Option<usize>,
 
     /// How often a task is tried again after a passing trouble [default: 5]
@@ -114,17 +116,18 @@ pub struct Options {
     pub retry_delay: Option<Duration>,
 
     /// How long each try of a task may take [default: 2h]
-    #[arg(long, value_name = "TIME", value_parser = time, env = "TAXI_TASK_TIMEOUT")]
-    #[serde(deserialize_with = "duration")]
+    #[arg(long, value_name = "TIME", value_parser = some_time, env = "TAXI_TASK_TIMEOUT")]
+    #[serde(deserialize_with = "some_duration")]
     pub task_timeout: Option<Duration>,
 
     /// How long a silent host is waited for [default: 60s]
-    #[arg(long, value_name = "TIME", value_parser = time, env = "TAXI_STALL_TIMEOUT")]
-    #[serde(deserialize_with = "duration")]
+    #[arg(long, value_name = "TIME", value_parser = some_time, env = "TAXI_STALL_TIMEOUT")]
+    #[serde(deserialize_with = "some_duration")]
     pub stall_timeout: Option<Duration>,
 
     /// The most connections to one host [default: 2]
-    #[arg(long, value_name = "N", env = "TAXI_CONNECTIONS_PER_HOST")]
+    #[arg(long, value_name = "N", value_parser = at_least_one, env = "TAXI_CONNECTIONS_PER_HOST")]
+    #[serde(deserialize_with = "count")]
     pub connections_per_host: Option<usize>,
 
     /// The Postgres of taxi.toml to load into
@@ -162,7 +165,8 @@ pub struct Options {
     pub table: Option<String>,
 
     /// How many months are in flight at once [default: 4]
-    #[arg(long, value_name = "N", env = "TAXI_JOBS")]
+    #[arg(long, value_name = "N", value_parser = at_least_one, env = "TAXI_JOBS")]
+    #[serde(deserialize_with = "count")]
     pub jobs: Option<usize>,
 
     /// The warehouses etl-parent-flow loads into, where it is not told: a setting of taxi.toml.
@@ -261,6 +265,33 @@ fn time(text: &str) -> Result<Duration, String> {
 fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     let text = String::deserialize(deserializer)?;
     time(&text).map(Some).map_err(serde::de::Error::custom)
+}
+
+/// A time that is not zero.
+fn some_time(text: &str) -> Result<Duration, String> {
+    match time(text)? {
+        Duration::ZERO => Err("write a time longer than 0".to_owned()),
+        time => Ok(time),
+    }
+}
+
+fn some_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    some_time(&text).map(Some).map_err(serde::de::Error::custom)
+}
+
+const AT_LEAST_ONE: &str = "a whole number, 1 or more";
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    let number = text.trim().parse().ok().filter(|&number| number > 0);
+    number.ok_or_else(|| format!("write {AT_LEAST_ONE}"))
+}
+
+fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
+    match usize::deserialize(deserializer)? {
+        0 => Err(serde::de::Error::invalid_value(Unexpected::Unsigned(0), &AT_LEAST_ONE)),
+        number => Ok(Some(number)),
+    }
 }
 
 pub(super) fn from_text<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>

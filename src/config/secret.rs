@@ -1,12 +1,16 @@
 use std::ffi::OsString;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-/// What is shown of a secret.
-pub const MASK: &str = "********";
+use crate::lake::GoogleCredentials;
+use crate::redact::name_or_mask;
+
+use super::blocks::BlockName;
+
+pub use crate::redact::MASK;
 
 /// A text that is never shown.
 #[derive(Clone, PartialEq, Eq)]
@@ -70,20 +74,29 @@ impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(_) => f.write_str(MASK),
-            Self::Env(name) => write!(f, "${name}"),
-            Self::File(path) => path.display().fmt(f),
+            Self::Env(name) => write!(f, "${}", name_or_mask(name)),
+            Self::File(path) => f.write_str(&shown(path)),
         }
     }
+}
+
+/// A path for people. What is too long for one, or has quotes or braces in it, is a secret that
+/// was put in its place.
+fn shown(path: &Path) -> String {
+    name_or_mask(&path.display().to_string()).to_owned()
 }
 
 /// Why a secret is not to be had.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// The variable is not set.
-    #[error("the variable {0} of the environment is not set")]
+    #[error("the variable {} of the environment is not set", name_or_mask(_0))]
     NoVariable(String),
+    /// It is kept elsewhere, and that cannot be read.
+    #[error("{0}")]
+    Elsewhere(String),
     /// The file cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {source}", shown(path))]
     Read {
         /// The file.
         path: PathBuf,
@@ -104,18 +117,32 @@ impl From<&str> for Reference {
     }
 }
 
-/// The key of a Google service account.
+/// The credentials of Google: a key in any spelling, or where it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credentials(pub Reference);
 
 impl Credentials {
-    /// A text is the file's name, or the JSON that such a file holds.
+    /// A text is the JSON of a key in any spelling, or the path of a file that is there, or the
+    /// name of a block. Whatever else it is, it is kept as a secret: a key that was cut off, say.
     pub(super) fn of(reference: Reference) -> Self {
         match reference {
-            Reference::Text(text) if !text.0.trim_start().starts_with('{') => {
+            Reference::Text(text) if BlockName::of(&text.0).is_some() => {
                 Self(Reference::File(text.0.into()))
             }
+            Reference::Text(text) => match GoogleCredentials::of(&text.0) {
+                Some(GoogleCredentials::File(path)) => Self(Reference::File(path)),
+                Some(GoogleCredentials::Text(json)) => Self(Reference::Text(Secret(json))),
+                Some(GoogleCredentials::Missing(_)) | None => Self(Reference::Text(text)),
+            },
             kept => Self(kept),
+        }
+    }
+
+    /// The path of the file they are in, if that is how they are given.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.0 {
+            Reference::File(path) => Some(path),
+            Reference::Text(_) | Reference::Env(_) => None,
         }
     }
 }

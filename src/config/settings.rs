@@ -8,8 +8,9 @@ use url::{Position, Url};
 use crate::clean::Rules;
 use crate::flow::{Limits, Policy, RunReport};
 use crate::guard::{Guard, Share};
-use crate::lake::{GcsSettings, LakeAddress};
+use crate::lake::{GcsSettings, Lake, LakeAccess, LakeAddress, LakeError, unwrapped};
 use crate::notify::{NotifyError, Webhook};
+use crate::redact::{self, name_or_mask, url_secrets};
 use crate::source::{HttpSettings, Source};
 use crate::trip::{Month, TripFile};
 use crate::warehouse::WarehouseKind;
@@ -27,6 +28,9 @@ use super::{Blocks, MissingColumn, NewColumn, NotifyOn, NotifySettings, Options,
 /// The concurrency limits of tasks. Cleaning takes all cores and most of the memory that a run
 /// may have, so one month is cleaned while others are fetched and loaded.
 const AT_ONCE: [(&str, usize); 2] = [("clean", 1), ("ingest", 1)];
+
+/// The folder of the journal.
+const RUNS: &str = "data/runs";
 
 /// The settings in force: flags, then the environment, then a connection, a profile and the rest
 /// of `taxi.toml`, then these defaults.
@@ -93,6 +97,8 @@ pub struct Settings {
     /// Who is told how a run ended.
     pub notify: NotifySettings,
     effective: Vec<Effective>,
+    /// Why the lake cannot even be named.
+    closed: Option<String>,
 }
 
 impl Settings {
@@ -115,8 +121,74 @@ impl Settings {
             let says = blocks.read(&block).await;
             let says =
                 says.map_err(|source| SettingsError::ReadBlock { block: block.clone(), source })?;
+            read.insert(block, Ok(says));
+        }
+    }
+
+    /// The same for who only looks: a store whose block cannot be read says so when it is asked,
+    /// and spoils no other.
+    pub async fn resolve_to_look(
+        options: &Options,
+        blocks: &dyn Blocks,
+    ) -> Result<Self, SettingsError> {
+        let mut read = ReadBlocks::new();
+        loop {
+            let block = match Self::resolved(options, &read) {
+                Err(SettingsError::Block(block)) if !read.contains_key(&block) => block,
+                resolved => return resolved,
+            };
+            let says = blocks.read(&block).await.map_err(|error| error.to_string());
             read.insert(block, says);
         }
+    }
+
+    /// The folder of the journal, whatever else the settings say.
+    pub fn runs_folder(options: &Options) -> Result<PathBuf, SettingsError> {
+        let file = File::read(options.config.as_deref())?;
+        Ok(Picker::new(layers(options, &file)?).pick("runs", |o| &o.runs, RUNS.into()))
+    }
+
+    /// The lake, for who only looks: one that cannot be opened says why when it is asked.
+    pub fn lake_to_look_at(&self) -> Lake {
+        match &self.closed {
+            Some(why) => self.lake.closed(why.clone()),
+            None => self
+                .lake
+                .open(&self.gcs)
+                .unwrap_or_else(|error| self.lake.closed(error.to_string())),
+        }
+    }
+
+    /// Why the lake cannot even be named: its block cannot be read.
+    pub fn closed(&self) -> Option<&str> {
+        self.closed.as_deref()
+    }
+
+    /// Asks the lake what may be done with it.
+    pub async fn probe_lake(&self) -> Result<LakeAccess, LakeError> {
+        match &self.closed {
+            Some(why) => Err(LakeError::Closed { why: why.clone() }),
+            None => self.lake.probe(&self.gcs).await,
+        }
+    }
+
+    /// Refuses a lake to look at that was named, and is a folder that is not there: most likely a
+    /// slip. What the file of settings says of it may be there later.
+    pub fn refuse_missing_lake(&self) -> Result<(), LakeError> {
+        let named = self.effective.iter().find(|setting| setting.key == "lake");
+        let Some(Effective { from, .. }) = named else { return Ok(()) };
+        let bare =
+            matches!(&self.lake, LakeAddress::Folder(path) if path.components().count() == 1);
+        let refused = match from {
+            Origin::Flag { .. } | Origin::Environment { .. } => true,
+            Origin::Profile { .. } | Origin::File { .. } => bare,
+            Origin::Connection { .. } | Origin::Default => false,
+        };
+        if refused && self.closed.is_none() && self.lake.is_missing() {
+            let name = name_or_mask(&self.lake.to_string()).to_owned();
+            return Err(LakeError::NotThere { name, by: from.to_string() });
+        }
+        Ok(())
     }
 
     /// Every setting, its value with secrets masked, and where it comes from.
@@ -181,7 +253,18 @@ impl Settings {
             let path = parsed.map(|url| url[Position::BeforePath..].to_owned());
             [Some(webhook.reveal().trim().to_owned()), path].into_iter().flatten()
         });
-        database.chain(webhook).collect()
+        let google = [&self.gcs, &self.google].into_iter().filter_map(|google| {
+            // An emulator is asked without them.
+            let wanted = google.emulator.is_none() && google.credentials.is_some();
+            wanted.then(|| google.credentials_in_force().ok().flatten()).flatten()
+        });
+        let google = google.map(|(_, text)| unwrapped(&text).unwrap_or(text));
+        let addresses = match &self.source {
+            Source::Template(address) => url_secrets(address),
+            _ => Vec::new(),
+        };
+        let addresses = addresses.into_iter().chain(url_secrets(&self.zones));
+        database.chain(webhook).chain(google).chain(addresses).collect()
     }
 
     /// Tells who is to be told how a run ended.
@@ -199,17 +282,7 @@ impl Settings {
     fn resolved(options: &Options, blocks: &ReadBlocks) -> Result<Self, SettingsError> {
         let file = File::read(options.config.as_deref())?;
         file.check()?;
-        let mut layers = vec![Layer::asked(options)];
-        if let Some(name) = &options.profile {
-            let profile = file.profiles.get(name).ok_or_else(|| SettingsError::NoProfile {
-                name: name.clone(),
-                path: file.path.clone(),
-                meant: suggestion(name, file.profiles.keys().map(String::as_str)),
-            })?;
-            layers.push(Layer::file(&file.path, Some(name), profile));
-        }
-        layers.push(Layer::file(&file.path, None, &file.top));
-        let mut from = Picker::new(layers);
+        let mut from = Picker::new(layers(options, &file)?);
         let (policy, limits) = (Policy::default(), Limits::default());
         let http = HttpSettings::default();
 
@@ -219,7 +292,7 @@ impl Settings {
         let gcs = from.gcs(&lake, blocks)?;
         from.connection = None;
         let spool = from.pick("spool", |o| &o.spool, "data/spool".into());
-        let runs = from.pick("runs", |o| &o.runs, "data/runs".into());
+        let runs = from.pick("runs", |o| &o.runs, RUNS.into());
         let keep_runs = from.pick("keep_runs", |o| &o.keep_runs, 100);
         let force = from.pick("force", |o| &o.force, false);
         let keep_raw = from.pick("keep_raw", |o| &o.keep_raw, false);
@@ -232,7 +305,7 @@ impl Settings {
         let threads = from.optional("threads", |o| &o.threads);
         let limits = Limits {
             time: from.pick("task_timeout", |o| &o.task_timeout, limits.time),
-            jobs: from.pick("jobs", |o| &o.jobs, limits.jobs).max(1),
+            jobs: from.pick("jobs", |o| &o.jobs, limits.jobs),
             at_once: &AT_ONCE,
         };
         let policy = Policy {
@@ -263,7 +336,7 @@ impl Settings {
         from.connection = None;
         let bigquery_emulator = from.emulator("bigquery_emulator", "BIGQUERY_EMULATOR_HOST");
         let notify = from.notify(&file);
-        Ok(Self {
+        let settings = Self {
             source,
             zones,
             lake,
@@ -294,8 +367,28 @@ impl Settings {
             to_warehouse,
             notify,
             effective: from.picked,
-        })
+            closed: from.closed,
+        };
+        for secret in settings.secrets() {
+            redact::remember(&secret);
+        }
+        Ok(settings)
     }
+}
+
+/// The layers of the settings: what is asked, the profile, the top of the file.
+fn layers(options: &Options, file: &File) -> Result<Vec<Layer>, SettingsError> {
+    let mut layers = vec![Layer::asked(options)];
+    if let Some(name) = &options.profile {
+        let profile = file.profiles.get(name).ok_or_else(|| SettingsError::NoProfile {
+            name: name.clone(),
+            path: file.path.clone(),
+            meant: suggestion(name, file.profiles.keys().map(String::as_str)),
+        })?;
+        layers.push(Layer::file(&file.path, Some(name), profile));
+    }
+    layers.push(Layer::file(&file.path, None, &file.top));
+    Ok(layers)
 }
 
 #[cfg(test)]

@@ -52,6 +52,17 @@ impl Tools {
     /// Makes the tools; asks nobody yet.
     pub fn new(settings: Settings) -> Result<Self, TaskError> {
         let lake = settings.lake.open(&settings.gcs)?;
+        Self::with(settings, lake)
+    }
+
+    /// The same for who only looks: nothing is made, and a lake that cannot be opened says so
+    /// when it is asked.
+    pub fn to_look(settings: Settings) -> Result<Self, TaskError> {
+        let lake = settings.lake_to_look_at();
+        Self::with(settings, lake)
+    }
+
+    fn with(settings: Settings, lake: Lake) -> Result<Self, TaskError> {
         let fetcher = Fetcher::new(&settings.http)?;
         let spool = Spool::new(&settings.spool);
         Ok(Self { settings, fetcher, lake, spool, bucket: OnceCell::new() })
@@ -72,9 +83,7 @@ impl Tools {
         let item = item.into();
         // However the lake is spelled.
         let lake = match &self.settings.lake {
-            LakeAddress::Folder(root) => {
-                std::fs::canonicalize(root).unwrap_or_else(|_| root.clone()).display().to_string()
-            }
+            LakeAddress::Folder(root) => real(root).display().to_string(),
             lake @ LakeAddress::Gcs { .. } => lake.to_string(),
         };
         match self.spool.hold(item, &lake, &run.progress()).await {
@@ -457,6 +466,20 @@ impl Tools {
             }
             Ok(written) => Ok(written),
         }
+    }
+}
+
+/// A path without links, also of a folder that is still to be made.
+fn real(path: &Path) -> PathBuf {
+    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let there = whole.ancestors().find_map(|above| {
+        let rest = whole.strip_prefix(above).ok()?;
+        Some((std::fs::canonicalize(above).ok()?, rest))
+    });
+    match there {
+        Some((above, rest)) if rest.as_os_str().is_empty() => above,
+        Some((above, rest)) => above.join(rest),
+        None => whole.clone(),
     }
 }
 

@@ -112,6 +112,14 @@ enum Told {
         item: String,
         task: String,
     },
+    TaskFailed {
+        item: String,
+        task: String,
+        error: String,
+    },
+    TaskStopped {
+        item: String,
+    },
     Warning {
         item: String,
         text: String,
@@ -204,13 +212,15 @@ struct Reading {
     begun: Vec<(TripFile, Option<String>)>,
     done: Vec<MonthReport>,
     warnings: Vec<String>,
+    /// Whether a task of something else than a month was told to stop.
+    stopped: bool,
     ok: Option<bool>,
 }
 
 impl Reading {
     fn new(flow: String, began: DateTime<Utc>, asked: Vec<TripFile>) -> Self {
         let (begun, done, warnings) = (Vec::new(), Vec::new(), Vec::new());
-        Self { flow, began, heard: began, asked, begun, done, warnings, ok: None }
+        Self { flow, began, heard: began, asked, begun, done, warnings, stopped: false, ok: None }
     }
 
     fn hear(&mut self, at: DateTime<Utc>, told: Told) {
@@ -223,15 +233,24 @@ impl Reading {
                     *at = Some(task);
                 }
             }
+            // That of a month is in its report.
+            Told::TaskFailed { item, task, error } if self.asked.is_empty() => {
+                self.warnings.push(format!("{item}, {task}: {error}"));
+            }
+            Told::TaskStopped { item } if file(&item).is_none() => self.stopped = true,
             Told::Warning { item, text } => self.warnings.push(format!("{item}: {text}")),
             Told::MonthDone(month) => self.done.push(*month),
             Told::RunDone { ok } => self.ok = Some(ok),
-            Told::RunStarted { .. } | Told::Other => {}
+            Told::RunStarted { .. }
+            | Told::TaskFailed { .. }
+            | Told::TaskStopped { .. }
+            | Told::Other => {}
         }
     }
 
     fn done(self, run: String, living: bool) -> PastRun {
-        let stopped = self.done.iter().any(|month| month.state == State::Interrupted)
+        let stopped = self.asked.is_empty() && self.stopped
+            || self.done.iter().any(|month| month.state == State::Interrupted)
             || self.done.len() < self.asked.len();
         let ending = match self.ok {
             Some(true) => Ending::Done,

@@ -6,6 +6,7 @@ use std::io::Write;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 
+use crate::redact::redacted;
 use crate::trip::Provenance;
 
 use super::{Event, Listener, MonthReport, State, TaskName};
@@ -134,7 +135,7 @@ fn line_at(at: DateTime<Utc>, event: &Event<'_>) -> String {
     let mut line = serde_json::to_string(&Line { at: stamp(at), record: Record::of(event) })
         .unwrap_or_default();
     line.push('\n');
-    line
+    redacted(&line).into_owned()
 }
 
 fn stamp(at: DateTime<Utc>) -> String {

@@ -185,6 +185,24 @@ impl MonthReport {
         self.reasons.clone().into_iter().chain(columns).collect()
     }
 
+    /// Why it failed: itself, or on its way on to the warehouses. `None` if it did not.
+    pub fn reason(&self) -> Option<String> {
+        let loads = self.loads.iter();
+        let loads = loads.filter_map(|load| Some(format!("{}: {}", load.to, load.error.as_ref()?)));
+        let all: Vec<String> = self.error.iter().cloned().chain(loads).collect();
+        (!all.is_empty()).then(|| all.join("; "))
+    }
+
+    /// The rows in the warehouse, or in each of those it went on to.
+    pub fn loaded(&self) -> Vec<Option<u64>> {
+        if self.loads.is_empty() {
+            return vec![self.rows_loaded];
+        }
+        let mut rows: Vec<_> = self.loads.iter().map(|load| load.rows_loaded).collect();
+        rows.dedup();
+        rows
+    }
+
     /// The month.
     pub const fn file(&self) -> TripFile {
         TripFile::new(self.colour, self.month)

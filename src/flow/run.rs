@@ -208,6 +208,21 @@ impl Run {
         report
     }
 
+    /// Runs a flow over something else than months; `ok` says whether all is well with what came
+    /// of it.
+    pub async fn flow_without_months<T>(
+        &self,
+        flow: &'static str,
+        work: impl Future<Output = T>,
+        ok: impl FnOnce(&T) -> bool,
+    ) -> T {
+        self.tell(&Event::RunStarted { run: &self.id, flow, files: &[] });
+        let done = work.await;
+        let report = RunReport { flow, ok: ok(&done), months: Vec::new() };
+        self.tell(&Event::RunDone(&report));
+        done
+    }
+
     /// Runs months, several at once, and reports them in their order. A month that fails stops
     /// no other; a run that was told to stop begins none.
     pub async fn months<E: Failure>(

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::redact::redacted;
 use crate::trip::Item;
 
 use super::{Event, Listener, MonthReport, State, TaskName};
@@ -69,7 +70,7 @@ impl Terminal {
 
     fn say(&self, text: &str) {
         // A terminal that is gone hears nothing.
-        let _ = self.bars.println(text);
+        let _ = self.bars.println(redacted(text));
     }
 
     fn change(&self, change: impl FnOnce(&mut Shown)) {
@@ -173,6 +174,7 @@ impl Listener for Terminal {
     fn hear(&self, event: &Event<'_>) {
         let bars = &self.bars;
         match event {
+            Event::RunStarted { files: [], .. } => {}
             Event::RunStarted { files, .. } => self.change(|shown| {
                 let bar = bars.add(ProgressBar::new(files.len() as u64));
                 bar.set_style(style(WHOLE));

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -6,11 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use object_store::StaticCredentialProvider;
-use object_store::gcp::{GcpCredential, GoogleCloudStorageBuilder};
-use object_store::local::LocalFileSystem;
+use object_store::gcp::{GcpCredential, GoogleCloudStorage, GoogleCloudStorageBuilder};
+use object_store::path::Path as Key;
 use object_store::{BackoffConfig, ClientOptions, RetryConfig};
 
-use super::{Lake, LakeError, Tokens};
+use crate::redact::{is_plain, name_or_mask};
+
+use super::store::Closed;
+use super::{GoogleCredentials, Lake, LakeError, Tokens};
 
 /// Where a lake is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,31 +33,10 @@ pub enum LakeAddress {
 /// How Google Cloud Storage is spoken to.
 #[derive(Debug, Clone, Default)]
 pub struct GcsSettings {
-    /// A service account's key; none for the application default credentials.
-    pub credentials: Option<ServiceAccount>,
+    /// The credentials; `None` for the application default credentials.
+    pub credentials: Option<GoogleCredentials>,
     /// The address of an emulator, spoken to without credentials (`STORAGE_EMULATOR_HOST`).
     pub emulator: Option<String>,
-}
-
-/// The key of a service account.
-#[derive(Clone, PartialEq, Eq)]
-pub enum ServiceAccount {
-    /// The JSON file of it.
-    File(PathBuf),
-    /// The JSON itself.
-    Key(String),
-    /// It is not to be had, for this reason: whoever needs it says so.
-    Missing(String),
-}
-
-impl fmt::Debug for ServiceAccount {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(path) => path.fmt(f),
-            Self::Key(_) => f.write_str("********"),
-            Self::Missing(why) => f.write_str(why),
-        }
-    }
 }
 
 /// A part of 8 MiB may take this long: 112 kbit/s.
@@ -68,29 +51,38 @@ impl LakeAddress {
         }
     }
 
-    /// Opens the lake; a local folder is made when needed.
+    /// Opens the lake. A local folder that is missing is an empty lake, and is not made.
     pub fn open(&self, settings: &GcsSettings) -> Result<Lake, LakeError> {
         let address = self.clone();
         match self {
-            Self::Folder(root) => {
-                std::fs::create_dir_all(root)
-                    .map_err(|source| LakeError::io("make", root, source))?;
-                let store = LocalFileSystem::new_with_prefix(root)
-                    .map_err(|source| address.failed(source))?;
-                Ok(Lake { address, store: Arc::new(store), multipart: None, tokens: None })
-            }
+            Self::Folder(_) => Ok(Lake { address, store: None, multipart: None, tokens: None }),
             Self::Gcs { bucket, .. } => {
-                let builder = settings.builder().with_bucket_name(bucket);
-                let store = builder.build().map_err(|source| settings.refused(&source))?;
+                let store = settings.store(bucket)?;
                 let tokens = Tokens::new(store.credentials(), settings);
                 let store = Arc::new(store);
                 Ok(Lake {
                     address,
-                    store: Arc::clone(&store) as _,
+                    store: Some(Arc::clone(&store) as _),
                     multipart: Some(store),
                     tokens: Some(tokens),
                 })
             }
+        }
+    }
+
+    /// The lake of this address that can be asked nothing, for this reason.
+    pub fn closed(&self, why: impl Into<String>) -> Lake {
+        let store = Some(Arc::new(Closed(why.into())) as _);
+        Lake { address: self.clone(), store, multipart: None, tokens: None }
+    }
+
+    /// Whether it is a local folder that is not there.
+    pub fn is_missing(&self) -> bool {
+        match self {
+            Self::Folder(root) => {
+                std::fs::metadata(root).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+            }
+            Self::Gcs { .. } => false,
         }
     }
 
@@ -104,9 +96,12 @@ impl GcsSettings {
     /// same. Asks nobody yet.
     pub fn tokens(&self) -> Result<Tokens, LakeError> {
         // A store is of a bucket, and its credentials of none.
-        let builder = self.builder().with_bucket_name("any");
-        let store = builder.build().map_err(|source| self.refused(&source))?;
-        Ok(Tokens::new(store.credentials(), self))
+        Ok(Tokens::new(self.store("any")?.credentials(), self))
+    }
+
+    fn store(&self, bucket: &str) -> Result<GoogleCloudStorage, LakeError> {
+        let (builder, _file) = self.builder()?;
+        builder.with_bucket_name(bucket).build().map_err(|source| self.refused(&source))
     }
 
     /// The address of Google Cloud Storage, or of its emulator.
@@ -120,7 +115,7 @@ impl GcsSettings {
         }
     }
 
-    fn builder(&self) -> GoogleCloudStorageBuilder {
+    fn builder(&self) -> Result<(GoogleCloudStorageBuilder, Option<File>), LakeError> {
         let retry = RetryConfig {
             backoff: BackoffConfig {
                 init_backoff: Duration::from_millis(100),
@@ -132,38 +127,22 @@ impl GcsSettings {
             retry_timeout: Duration::from_secs(180),
         };
         let options = ClientOptions::new().with_timeout(REQUEST_TIMEOUT);
-        let builder = GoogleCloudStorageBuilder::from_env().with_retry(retry);
-        match (&self.emulator, &self.credentials) {
-            (Some(_), _) => {
-                // Not `with_skip_signature`: writes ask the metadata server for a token then.
-                let nobody = GcpCredential { bearer: "emulator".to_owned() };
-                builder
-                    .with_client_options(options.with_allow_http(true))
-                    .with_base_url(&self.url())
-                    .with_credentials(Arc::new(StaticCredentialProvider::new(nobody)))
-            }
-            (None, Some(ServiceAccount::File(path))) => builder
-                .with_client_options(options)
-                .with_service_account_path(path.display().to_string()),
-            (None, Some(ServiceAccount::Key(key))) => {
-                builder.with_client_options(options).with_service_account_key(key)
-            }
-            // No key can be read from it, and so none is used.
-            (None, Some(ServiceAccount::Missing(_))) => {
-                builder.with_client_options(options).with_service_account_key("")
-            }
-            (None, None) => builder.with_client_options(options),
+        if self.emulator.is_some() {
+            // Not `with_skip_signature`: writes ask the metadata server for a token then.
+            let nobody = GcpCredential { bearer: "emulator".to_owned() };
+            let builder = GoogleCloudStorageBuilder::new()
+                .with_retry(retry)
+                .with_client_options(options.with_allow_http(true))
+                .with_base_url(&self.url())
+                .with_credentials(Arc::new(StaticCredentialProvider::new(nobody)));
+            return Ok((builder, None));
         }
+        let (builder, file) = self.with_credentials()?;
+        Ok((builder.with_retry(retry).with_client_options(options), file))
     }
 
     /// What is wrong with the credentials, without a word of what they hold.
     fn refused(&self, error: &object_store::Error) -> LakeError {
-        if let Some(ServiceAccount::Missing(why)) = &self.credentials {
-            return LakeError::Credentials {
-                which: "of the settings".to_owned(),
-                what: why.clone(),
-            };
-        }
         let mut source = Some(error as &dyn std::error::Error);
         let system = loop {
             match source {
@@ -172,15 +151,54 @@ impl GcsSettings {
                 None => break None,
             }
         };
-        LakeError::Credentials {
-            which: match &self.credentials {
-                Some(ServiceAccount::File(path)) => path.display().to_string(),
-                Some(_) => "given as text".to_owned(),
-                None => "of the environment".to_owned(),
-            },
-            what: system.unwrap_or_else(|| "they are no key of a service account".to_owned()),
-        }
+        let which = match &self.credentials {
+            Some(GoogleCredentials::File(path)) => format!("in {}", path.display()),
+            Some(_) => "given as text".to_owned(),
+            None => "of the environment".to_owned(),
+        };
+        let what = system.unwrap_or_else(|| "their private key cannot be read".to_owned());
+        LakeError::Credentials { which, what }
     }
+}
+
+/// The longest prefix that leaves room for the keys of months in a name of 1,024 bytes
+/// (<https://cloud.google.com/storage/docs/objects#naming>).
+const LONGEST_PREFIX: usize = 900;
+
+/// The longest name of a folder or file that systems take.
+const LONGEST_NAME: usize = 255;
+
+/// Other schemes of object stores, and those of the web.
+const SCHEMES: [&str; 13] = [
+    "gs", "gcs", "s3", "s3a", "s3n", "az", "azure", "abfs", "abfss", "wasbs", "file", "http",
+    "https",
+];
+
+/// What is wrong with an address that is none.
+fn complaint(text: &str) -> Option<String> {
+    let (scheme, rest) = match text.split_once([':', '/']) {
+        Some((scheme, rest)) => (scheme.trim(), rest.trim_start_matches([':', '/', '\\'])),
+        None => return None,
+    };
+    // A drive of a folder's name is none: what has a colon there is an address.
+    let of_letters = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
+    let colon = text[text.find([':', '/'])?..].starts_with(':');
+    let slashes = text[text.find([':', '/'])?..].starts_with("//");
+    let lower = scheme.to_ascii_lowercase();
+    let known = SCHEMES.contains(&lower.as_str());
+    if !(of_letters && (colon || slashes && known)) {
+        return None;
+    }
+    Some(match lower.as_str() {
+        "gs" | "gcs" => format!(": did you mean gs://{}?", name_or_mask(rest)),
+        "file" => format!(": did you mean file:///{}?", name_or_mask(rest)),
+        _ => {
+            ": name a folder, or a bucket of Google Cloud Storage as gs://bucket/prefix. A folder \
+              of such a name is given as ./NAME"
+                .to_owned()
+        }
+    })
 }
 
 impl FromStr for LakeAddress {
@@ -188,12 +206,29 @@ impl FromStr for LakeAddress {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let text = text.trim();
-        let unknown = || LakeError::UnknownAddress(text.to_owned());
+        let unknown = |what: &str| {
+            let given = if is_plain(text) { text.to_owned() } else { without_secrets(text) };
+            let given = name_or_mask(&given).to_owned();
+            LakeError::UnknownAddress { given, what: what.to_owned() }
+        };
         if let Some(rest) = text.strip_prefix("gs://") {
             let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
             let prefix = prefix.trim_matches('/').to_owned();
-            if bucket.is_empty() || prefix.contains("//") {
-                return Err(unknown());
+            let letters = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+            if bucket.is_empty() || !bucket.chars().all(letters) {
+                return Err(unknown(
+                    ": a bucket's name has letters, digits, dashes, dots and underscores, and a \
+                     prefix follows a slash: gs://bucket/prefix",
+                ));
+            }
+            if prefix.len() > LONGEST_PREFIX {
+                return Err(unknown(": its prefix is longer than the name of an object may be"));
+            }
+            // What object_store takes as it is, and no other name in its place.
+            if Key::parse(&prefix).is_err() {
+                return Err(unknown(
+                    ": a prefix has no '//', no '.' or '..' between slashes, and no line breaks",
+                ));
             }
             return Ok(Self::Gcs { bucket: bucket.to_owned(), prefix });
         }
@@ -201,13 +236,29 @@ impl FromStr for LakeAddress {
             return if path.starts_with('/') {
                 Ok(Self::Folder(path.into()))
             } else {
-                Err(unknown())
+                Err(unknown(": did you mean file:///, with three slashes?"))
             };
         }
-        if text.is_empty() || text.contains("://") {
-            return Err(unknown());
+        let is_block = text.starts_with("prefect:");
+        if let Some(complaint) = complaint(text).filter(|_| !is_block) {
+            return Err(unknown(&complaint));
+        }
+        let too_long = text.split('/').any(|name| name.len() > LONGEST_NAME);
+        if text.is_empty() || text.contains("://") || too_long || text.contains(['\n', '\r', '\0'])
+        {
+            return Err(unknown(": name a folder, or a bucket as gs://bucket/prefix"));
         }
         Ok(Self::Folder(text.into()))
+    }
+}
+
+/// An address without its user and its query.
+fn without_secrets(text: &str) -> String {
+    let open = text.split(['?', '#']).next().unwrap_or_default();
+    match (open.split_once("://"), open.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, place))) => format!("{scheme}://{place}"),
+        (None, Some((_, place))) => place.to_owned(),
+        _ => open.to_owned(),
     }
 }
 
@@ -237,8 +288,63 @@ mod tests {
             assert_eq!(address.to_string(), shown);
             assert_eq!(address.of("k"), of);
         }
-        for text in ["", "s3://b", "gs://", "file://x", "gs://b/a//b"] {
+        for text in ["", "s3://b", "gs://", "file://x", "gs://b/a//b", "gs:///p", "gs://b/.."] {
             assert!(text.parse::<LakeAddress>().is_err(), "{text}");
+        }
+        for text in ["./gs:b", "lake", "a/b:c", "gs/b", "prefect:gcs-bucket/x", "/x//y", "2020:1"] {
+            assert_eq!(text.parse::<LakeAddress>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_slip_in_an_address_is_no_folder_and_is_told_without_secrets() {
+        let said = [
+            "gs:/bkt",
+            "gs//bkt/p",
+            "GS://bkt",
+            "gs:bkt",
+            "gcs://bkt",
+            "gs:\\\\bkt",
+            "S3:bkt",
+            "s3://KEY:MARK@bkt/p",
+            "az:x",
+            "http:/h/x",
+            "https://h/x?sig=MARK",
+            "file:/x",
+            "gs://MARK@bkt",
+            "gs://bkt?x=MARK",
+            "gs://bkt/a/../b",
+            "{\"type\": \"https://MARK\"}",
+        ]
+        .map(|text| text.parse::<LakeAddress>().unwrap_err().to_string());
+        insta::assert_snapshot!(said.join("\n"), @r"
+        'gs:/bkt' is not the address of a lake: did you mean gs://bkt?
+        'gs//bkt/p' is not the address of a lake: did you mean gs://bkt/p?
+        'GS://bkt' is not the address of a lake: did you mean gs://bkt?
+        'gs:bkt' is not the address of a lake: did you mean gs://bkt?
+        'gcs://bkt' is not the address of a lake: did you mean gs://bkt?
+        'gs:\\bkt' is not the address of a lake: did you mean gs://bkt?
+        'S3:bkt' is not the address of a lake: name a folder, or a bucket of Google Cloud Storage as gs://bucket/prefix. A folder of such a name is given as ./NAME
+        's3://bkt/p' is not the address of a lake: name a folder, or a bucket of Google Cloud Storage as gs://bucket/prefix. A folder of such a name is given as ./NAME
+        'az:x' is not the address of a lake: name a folder, or a bucket of Google Cloud Storage as gs://bucket/prefix. A folder of such a name is given as ./NAME
+        'http:/h/x' is not the address of a lake: name a folder, or a bucket of Google Cloud Storage as gs://bucket/prefix. A folder of such a name is given as ./NAME
+        'https://h/x' is not the address of a lake: name a folder, or a bucket of Google Cloud Storage as gs://bucket/prefix. A folder of such a name is given as ./NAME
+        'file:/x' is not the address of a lake: did you mean file:///x?
+        'gs://bkt' is not the address of a lake: a bucket's name has letters, digits, dashes, dots and underscores, and a prefix follows a slash: gs://bucket/prefix
+        'gs://bkt' is not the address of a lake: a bucket's name has letters, digits, dashes, dots and underscores, and a prefix follows a slash: gs://bucket/prefix
+        'gs://bkt/a/../b' is not the address of a lake: a prefix has no '//', no '.' or '..' between slashes, and no line breaks
+        '********' is not the address of a lake: name a folder, or a bucket as gs://bucket/prefix
+        ");
+    }
+
+    #[test]
+    fn the_key_of_an_object_is_what_is_shown() {
+        for prefix in ["fahrten/grün", "50%/a%20b", "a?b#c", "a+b c", "[x]*~|", "日本/é"] {
+            let address: LakeAddress = format!("gs://b/{prefix}").parse().unwrap();
+            let settings = GcsSettings { emulator: Some("h".into()), ..GcsSettings::default() };
+            let lake = address.open(&settings).unwrap();
+            assert_eq!(lake.key("k/x.parquet").as_ref(), format!("{prefix}/k/x.parquet"));
+            assert_eq!(lake.url("k/x.parquet"), format!("gs://b/{prefix}/k/x.parquet"));
         }
     }
 }

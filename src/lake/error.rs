@@ -4,12 +4,36 @@ use std::path::{Path, PathBuf};
 use crate::flow::{Failure, Retry, out_of_room};
 use crate::guard::Refusal;
 
+use super::store::Closed;
+
 /// Why the lake could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum LakeError {
     /// The address is none.
-    #[error("'{0}' is no lake: name a folder, or a bucket as gs://bucket/prefix")]
-    UnknownAddress(String),
+    #[error("'{given}' is not the address of a lake{what}")]
+    UnknownAddress {
+        /// The address, without what may be secret.
+        given: String,
+        /// What is wrong with it, and what may be meant.
+        what: String,
+    },
+    /// The lake cannot be asked anything.
+    #[error("{why}")]
+    Closed {
+        /// Why, as a sentence.
+        why: String,
+    },
+    /// The folder that is to be looked at is not there.
+    #[error(
+        "there is no lake connection or folder named '{name}' ({by}): taxi connections list shows \
+         the connections; the first run that publishes a month makes a folder"
+    )]
+    NotThere {
+        /// Its name.
+        name: String,
+        /// What names it.
+        by: String,
+    },
     /// The bucket, or the object, is not there.
     #[error("{address} is not there: does the bucket exist, and is its name right? ({source})")]
     NotFound {
@@ -140,6 +164,9 @@ impl LakeError {
 
     pub(super) fn store(address: String, source: object_store::Error) -> Self {
         use object_store::Error::{Generic, NotFound, PermissionDenied, Unauthenticated};
+        if let Some(why) = Closed::reason(&source) {
+            return Self::Closed { why };
+        }
         match source {
             NotFound { .. } => Self::NotFound { address, source },
             // Nothing else tells a listing's 404 from other failures.

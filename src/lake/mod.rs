@@ -7,6 +7,7 @@
 
 mod address;
 mod bucket;
+mod credentials;
 mod drop;
 mod error;
 mod list;
@@ -16,6 +17,7 @@ mod quarantine;
 mod read;
 mod refused;
 mod seen;
+mod store;
 mod sums;
 mod upload;
 
@@ -27,8 +29,9 @@ use object_store::ObjectStore;
 use object_store::multipart::MultipartStore;
 use object_store::path::Path as Key;
 
-pub use address::{GcsSettings, LakeAddress, ServiceAccount};
+pub use address::{GcsSettings, LakeAddress};
 pub use bucket::{BucketLocation, Tokens};
+pub use credentials::{GoogleCredentials, unwrapped, why_none};
 pub use error::LakeError;
 pub use list::{Fault, Listed};
 pub use probe::LakeAccess;
@@ -42,7 +45,8 @@ pub use sums::Counted;
 #[derive(Clone)]
 pub struct Lake {
     address: LakeAddress,
-    store: Arc<dyn ObjectStore>,
+    /// `None` for a folder, which is looked at each time: a run may make it.
+    store: Option<Arc<dyn ObjectStore>>,
     multipart: Option<Arc<dyn MultipartStore>>,
     tokens: Option<Tokens>,
 }
@@ -67,14 +71,33 @@ impl Lake {
         self.address.of(key)
     }
 
-    /// The key in the store of a key in the lake.
-    fn key(&self, key: &str) -> Key {
+    /// Makes the folder of a lake that is one, before anything is fetched for it.
+    pub fn prepare(&self) -> Result<(), LakeError> {
         match &self.address {
-            LakeAddress::Gcs { prefix, .. } if !prefix.is_empty() => {
-                Key::from(format!("{prefix}/{key}"))
+            LakeAddress::Folder(root) => {
+                std::fs::create_dir_all(root).map_err(|source| LakeError::io("make", root, source))
             }
-            _ => Key::from(key),
+            LakeAddress::Gcs { .. } => Ok(()),
         }
+    }
+
+    fn store(&self) -> Arc<dyn ObjectStore> {
+        match (&self.store, &self.address) {
+            (Some(store), _) => Arc::clone(store),
+            (None, LakeAddress::Folder(root)) => store::of_folder(root),
+            (None, LakeAddress::Gcs { bucket, .. }) => store::of_folder(bucket.as_ref()),
+        }
+    }
+
+    /// The key in the store of a key in the lake: the same letters, none of them encoded, as
+    /// others look for the object by its address.
+    fn key(&self, key: &str) -> Key {
+        let whole = match &self.address {
+            LakeAddress::Gcs { prefix, .. } if !prefix.is_empty() => format!("{prefix}/{key}"),
+            _ => key.to_owned(),
+        };
+        // An address whose prefix cannot be parsed is refused.
+        Key::parse(&whole).unwrap_or_else(|_| Key::from(whole))
     }
 
     /// The file of a key where the lake is a local folder.

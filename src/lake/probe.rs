@@ -32,7 +32,7 @@ impl LakeAddress {
         }
         let lake = self.open(settings)?;
         let root = lake.key("");
-        let mut objects = lake.store.list(Some(&root));
+        let mut objects = lake.store().list(Some(&root));
         if let Some(Err(source)) = objects.next().await {
             return Err(self.failed(source));
         }

@@ -200,7 +200,7 @@ impl Lake {
     }
 
     pub(super) async fn exists(&self, key: &str) -> Result<bool, LakeError> {
-        match self.store.head(&self.key(key)).await {
+        match self.store().head(&self.key(key)).await {
             Ok(_) => Ok(true),
             Err(object_store::Error::NotFound { .. }) => Ok(false),
             Err(source) => Err(LakeError::store(self.url(key), source)),
@@ -208,7 +208,7 @@ impl Lake {
     }
 
     pub(super) async fn remove(&self, key: &str) -> Result<(), LakeError> {
-        match self.store.delete(&self.key(key)).await {
+        match self.store().delete(&self.key(key)).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(source) => Err(LakeError::store(self.url(key), source)),
         }

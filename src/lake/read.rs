@@ -103,7 +103,7 @@ impl Lake {
 
     /// Whether an object is still the one it was.
     pub async fn is_still(&self, key: &str, object: &Object) -> Result<bool, LakeError> {
-        match self.store.head(&self.key(key)).await {
+        match self.store().head(&self.key(key)).await {
             Ok(meta) => Ok(self.object(key, &meta) == *object),
             Err(object_store::Error::NotFound { .. }) => Ok(false),
             Err(source) => Err(LakeError::store(self.url(key), source)),
@@ -160,7 +160,7 @@ impl Lake {
     async fn tail(&self, key: &str, length: u64) -> Result<Option<(Bytes, ObjectMeta)>, LakeError> {
         let options = GetOptions { range: Some(GetRange::Suffix(length)), ..GetOptions::default() };
         let failed = |source| LakeError::store(self.url(key), source);
-        match self.store.get_opts(&self.key(key), options).await {
+        match self.store().get_opts(&self.key(key), options).await {
             Ok(result) => {
                 let meta = result.meta.clone();
                 Ok(Some((result.bytes().await.map_err(failed)?, meta)))
@@ -168,7 +168,7 @@ impl Lake {
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(source) => {
                 // An empty object has no last bytes to give.
-                match self.store.head(&self.key(key)).await {
+                match self.store().head(&self.key(key)).await {
                     Ok(meta) if meta.size == 0 => Ok(Some((Bytes::new(), meta))),
                     _ => Err(failed(source)),
                 }
@@ -268,7 +268,7 @@ impl Lake {
     ) -> Result<Option<(String, Option<String>)>, LakeError> {
         for key in keys {
             let failed = |source| LakeError::store(self.url(key), source);
-            let result = match self.store.get(&self.key(key)).await {
+            let result = match self.store().get(&self.key(key)).await {
                 Ok(result) => result,
                 Err(object_store::Error::NotFound { .. }) => continue,
                 Err(source) => return Err(failed(source)),
@@ -298,9 +298,9 @@ type Footer = Result<ParquetMetaData, ParquetError>;
 
 /// A new file without a name, in the folder of `like`.
 fn nameless(like: &Path) -> Result<File, LakeError> {
-    let folder = like.parent().unwrap_or(Path::new("."));
-    let made = std::fs::create_dir_all(folder);
-    made.map_err(|source| LakeError::spool("make", folder, source))?;
+    // Who only looks does not make the spool: the folder above it will do.
+    let above = like.ancestors().skip(1).find(|folder| folder.is_dir());
+    let folder = above.unwrap_or(Path::new("."));
     // Where the system can, it never has a name that a killed run could leave.
     tempfile::tempfile_in(folder).map_err(|source| LakeError::spool("write", folder, source))
 }

@@ -48,7 +48,8 @@ impl Lake {
         // First, so that whoever clears it finds the rows too.
         let text = serde_json::to_vec_pretty(&refused).unwrap_or_default();
         let about = file.refused_key();
-        let put = self.store.put(&self.key(&about), PutPayload::from(text)).await;
+        self.prepare()?;
+        let put = self.store().put(&self.key(&about), PutPayload::from(text)).await;
         put.map_err(|source| LakeError::store(self.url(&about), source))?;
         if let (Some(key), Some(path)) = (&key, rows) {
             match self.local(key) {
@@ -90,7 +91,7 @@ impl Lake {
     ) -> Result<Option<RefusedEdition>, LakeError> {
         let key = file.refused_key();
         let failed = |source| LakeError::store(self.url(&key), source);
-        match self.store.get(&self.key(&key)).await {
+        match self.store().get(&self.key(&key)).await {
             Ok(found) => Ok(serde_json::from_slice(&found.bytes().await.map_err(failed)?).ok()),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(source) => Err(failed(source)),

@@ -52,7 +52,8 @@ impl Lake {
                 let bytes = tokio::fs::read(path).await;
                 let bytes = bytes.map_err(|source| LakeError::io("read", path, source))?;
                 let object = self.key(key);
-                let put = self.store.put(&object, PutPayload::from(bytes));
+                let store = self.store();
+                let put = store.put(&object, PutPayload::from(bytes));
                 interruptible(put, progress)
                     .await?
                     .map_err(|source| LakeError::store(self.url(key), source))?;

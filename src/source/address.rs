@@ -47,7 +47,13 @@ pub fn without_secrets(text: &str) -> String {
     let open = text.split(['?', '#']).next().unwrap_or_default();
     match open.split_once("://") {
         Some((scheme, rest)) => {
-            let place = rest.split_once('@').map_or(rest, |(_, place)| place);
+            // A password may have an '@' in it, and even a slash, with which it is no address.
+            let host = rest.split('/').next().unwrap_or_default();
+            let end = match host.rfind('@') {
+                None if Url::parse(open).is_err() => rest.rfind('@'),
+                end => end,
+            };
+            let place = end.map_or(rest, |end| &rest[end + 1..]);
             format!("{scheme}://{place}")
         }
         None => open.to_owned(),
@@ -286,6 +292,11 @@ mod tests {
     fn a_refused_source_is_shown_without_its_secrets() {
         let refused = "ftp://me:pw@h/x?sig=abc".parse::<Source>().unwrap_err().to_string();
         assert!(refused.starts_with("'ftp://h/x' is no source"), "{refused}");
+        for text in ["https://me:p@w@h/x", "https://me:p/w@h/x", "ftp://me:p@w/x@h/x?s=a"] {
+            let shown = without_secrets(text);
+            assert!(!shown.contains("me:") && shown.ends_with("/x"), "{shown}");
+        }
+        assert_eq!(without_secrets("https://h/@a/{year}"), "https://h/@a/{year}");
     }
 
     #[test]

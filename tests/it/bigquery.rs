@@ -6,6 +6,7 @@
 
 mod answers;
 mod decorators;
+mod expiry;
 mod folder;
 mod guard;
 mod jobs;

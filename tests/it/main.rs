@@ -19,12 +19,14 @@ mod kills;
 mod lake_folder;
 mod lake_gcs;
 mod lake_gcs_kills;
+mod looking;
 #[cfg(target_os = "linux")]
 mod memory;
 mod month;
 mod postgres;
 mod prefect;
 mod running;
+mod secrets;
 mod settings;
 mod show;
 mod sources;

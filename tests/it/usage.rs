@@ -77,7 +77,7 @@ fn what_makes_no_sense_is_refused_with_a_sentence() {
     error: 'https://host/one-file.csv' is no source of trips: use web, datatalks, tlc, sample, raw, a folder as ./trips, or an address with {colour}, {year} and {month} in it
 
     --lake s3://bucket
-    error: invalid value 's3://bucket' for '--lake <LAKE>': 's3://bucket' is no lake: name a folder, or a bucket as gs://bucket/prefix
+    error: invalid value 's3://bucket' for '--lake <LAKE>': 's3://bucket' is not the address of a lake: name a folder, or a bucket of Google Cloud Storage as gs://bucket/prefix. A folder of such a name is given as ./NAME
 
     --reject negative_fares
     error: invalid value 'negative_fares' for '--reject <RULES>': there is no rule 'negative_fares': the rules are wrong_field_count, unreadable, no_pickup, pickup_outside_month, dropoff_before_pickup, distance_impossible, negative_fare, duration_over_24h, unknown_code, unknown_location, passenger_count_over_9

@@ -187,6 +187,17 @@ impl GcsProxy {
         Upstream::new(&self.shared.upstream.url).make_bucket(name).await;
     }
 
+    /// The names of the objects of a bucket below a prefix, as the JSON API has them.
+    pub async fn names(&self, bucket: &str, prefix: &str) -> Vec<String> {
+        let target = format!("/storage/v1/b/{bucket}/o");
+        let upstream = Upstream::new(&self.shared.upstream.url);
+        let listing = upstream.json(Method::GET, &target).await.expect("the bucket is there");
+        let items = listing["items"].as_array().cloned().unwrap_or_default();
+        let names = items.iter().filter_map(|item| item["name"].as_str());
+        let below = names.filter(|name| name.starts_with(&format!("{prefix}/")));
+        below.map(str::to_owned).collect()
+    }
+
     /// Queues a fault: each call that matches uses one up.
     pub fn fault(&self, method: &str, part: &str, fault: GcsFault) {
         let call = Call { method: method.to_owned(), part: part.to_owned() };

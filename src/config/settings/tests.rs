@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::*;
 use crate::config::{BlockError, BlockName, Credentials, Reference};
-use crate::lake::ServiceAccount;
+use crate::lake::GoogleCredentials;
 
 struct Asked {
     folder: tempfile::TempDir,
@@ -53,7 +53,7 @@ retries = 1
 retry_delay = '10ms'
 jobs = 3
 schema = 'top'
-credentials = 'top.json'
+credentials = { file = 'top.json' }
 
 [rules]
 negative_fare = 'reject'
@@ -61,7 +61,7 @@ unknown_code = 'off'
 
 [lakes.prod]
 address = 'gs://bucket/trips'
-credentials = 'prod.json'
+credentials = { file = 'prod.json' }
 
 [postgres.local]
 url = 'postgres://me:hush@host/db'
@@ -107,7 +107,7 @@ fn flags_go_before_the_environment_a_connection_a_profile_the_file_and_the_defau
         .flag("credentials", |o| o.credentials = Some(OsString::from("flag.json").into()));
     insta::assert_snapshot!(asked.says(&keys), @r#"
         lake "gs://bucket/trips" <- taxi.toml, line 12 (lakes.prod, named by taxi.toml, line 21 (profile cloud))
-        credentials "flag.json" <- --credentials
+        credentials "********" <- --credentials
         spool "data/spool" <- default
         jobs 5 <- TAXI_JOBS
         retries 1 <- taxi.toml, line 2
@@ -185,7 +185,7 @@ fn a_key_may_be_given_where_its_file_is_named_and_is_not_shown() {
     let asked = asked.env(|o| o.credentials = Some(OsString::from(key).into()));
     insta::assert_snapshot!(asked.says(&["credentials"]), @r#"credentials "********" <- TAXI_CREDENTIALS"#);
     let settings = asked.resolve().unwrap();
-    assert_eq!(settings.gcs.credentials, Some(ServiceAccount::Key(key.to_owned())));
+    assert_eq!(settings.gcs.credentials, Some(GoogleCredentials::Text(key.to_owned())));
     assert!(!format!("{settings:?}").contains("hush"));
 }
 
@@ -246,7 +246,7 @@ fn what_the_file_should_not_say_is_named_with_its_line_and_what_was_meant() {
         taxi.toml, line 2, is not understood: there is no setting 'addres' here: did you mean 'address'?
         taxi.toml, line 1, is not understood: 'address' is missing
         taxi.toml, line 2, is not understood: 'a' is to be a table of its own: [lakes.a]
-        taxi.toml, line 2, is not understood: 's3://b' is no lake: name a folder, or a bucket as gs://bucket/prefix
+        taxi.toml, line 2, is not understood: 's3://b' is not the address of a lake: name a folder, or a bucket of Google Cloud Storage as gs://bucket/prefix. A folder of such a name is given as ./NAME
         taxi.toml, line 3, is not understood: there is no setting 'pasword' here: did you mean 'password'?
         taxi.toml, line 2, is not understood: write a text in quotes, { env = "NAME" } or { file = "PATH" }
         taxi.toml, line 2, is not understood: write a text in quotes, { env = "NAME" } or { file = "PATH" }
@@ -304,7 +304,7 @@ async fn a_connection_may_be_a_block_of_a_server() {
     insta::assert_snapshot!(asked.resolve().unwrap_err(), @"prefect:gcs-bucket/zoom-gcs is a block of a Prefect server, and no server is named");
     let settings = Settings::resolve_with(&asked.options, &Server).await.unwrap();
     assert_eq!(settings.lake.to_string(), "gs://bucket/zoom");
-    assert_eq!(settings.gcs.credentials, Some(ServiceAccount::Key("{}".to_owned())));
+    assert_eq!(settings.gcs.credentials, Some(GoogleCredentials::Text("{}".to_owned())));
     assert_eq!(settings.database.as_ref().unwrap().place(), "blocks:5432/db");
     assert_eq!(settings.schema, "s");
     let asked = Asked::of("database_url = 'prefect:sqlalchemy-connector/c'");

@@ -121,6 +121,33 @@ pub enum BigQueryError {
         /// Where it is.
         dataset_location: String,
     },
+    /// The table forgets the month as soon as it is loaded.
+    #[error(
+        "{table} deletes a partition {days} days after its month began ({by}): {file} would be gone \
+         as soon as it is loaded, and was not loaded. Take the limit off with: bq update \
+         --time_partitioning_expiration 0 {}; a project without billing (the sandbox) has it in \
+         any case. Or name a dataset without one with --dataset",
+        table.replacen('.', ":", 1)
+    )]
+    Expires {
+        /// The month.
+        file: TripFile,
+        /// The table.
+        table: String,
+        /// How long its partitions live.
+        days: u64,
+        /// What says so: the table, or the default of its dataset.
+        by: &'static str,
+    },
+    /// An object that BigQuery would take for a pattern.
+    #[error(
+        "BigQuery reads a '*' in an address as a pattern, and cannot load {address} alone: use a \
+         lake whose prefix has no '*'"
+    )]
+    Pattern {
+        /// The object.
+        address: String,
+    },
     /// BigQuery counts other rows than the lake.
     #[error(
         "{file}: the lake promises {kept} rows, the load job wrote {written} and the partition has \

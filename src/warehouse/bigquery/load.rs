@@ -69,6 +69,14 @@ impl<'a> Object<'a> {
         self.local.map_or(Media::Stored, Media::File)
     }
 
+    /// Refuses an object whose address stands for others too.
+    pub(super) fn refuse_pattern(&self) -> Result<(), BigQueryError> {
+        if self.local.is_none() && self.address.contains('*') {
+            return Err(BigQueryError::Pattern { address: self.address.to_owned() });
+        }
+        Ok(())
+    }
+
     /// The configuration of a job that reads it, where `gs://` tells it from where.
     pub(super) fn parquet(&self) -> JobConfigurationLoad {
         JobConfigurationLoad {
@@ -182,8 +190,9 @@ impl Warehouse {
         progress: &Progress,
     ) -> Result<Loaded, E> {
         let Load { file, month, object, force, guard } = load;
+        object.refuse_pattern()?;
         let (jobs, name) = (self.ready().await?, self.table_of(file.colour));
-        let table = jobs.api.trips(&self.dataset, &name, file.colour).await?;
+        let table = self.table_that_keeps(jobs, file, month.counts.rows_kept).await?;
         let latest = jobs.latest(&name, file.month).await?;
         if let Some(entry) = &latest
             && let Some(known) = entry.loaded().filter(|known| !force && known.same_rows(month))

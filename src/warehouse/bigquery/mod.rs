@@ -9,6 +9,7 @@
 
 mod api;
 mod error;
+mod expiry;
 mod fault;
 mod holdings;
 mod jobs;

@@ -1,6 +1,7 @@
 //! The dataset and its tables: made where they are missing, refused where they are others'.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use gcp_bigquery_client::model::clustering::Clustering;
 use gcp_bigquery_client::model::field_type::FieldType;
@@ -9,11 +10,14 @@ use gcp_bigquery_client::model::table_field_schema::TableFieldSchema;
 use gcp_bigquery_client::model::table_schema::TableSchema;
 use gcp_bigquery_client::model::time_partitioning::TimePartitioning;
 
+use reqwest::Method;
+use serde::Deserialize;
+
 use crate::schema::{self, Column, Kind, PICKUP};
 use crate::trip::Colour;
 
 use super::BigQueryError;
-use super::api::Api;
+use super::api::{Api, part};
 use super::names::Dataset;
 
 /// The label of all that is made by this program.
@@ -186,19 +190,63 @@ fn ours(dataset: &Dataset, table: Table, colour: Colour) -> Result<Table, BigQue
     refusal(&shown, &table, colour).map_or(Ok(table), Err)
 }
 
+/// A dataset as it is found
+/// (<https://cloud.google.com/bigquery/docs/reference/rest/v2/datasets#Dataset>).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct FoundDataset {
+    location: Option<String>,
+    default_partition_expiration_ms: Option<String>,
+    default_table_expiration_ms: Option<String>,
+}
+
+impl FoundDataset {
+    pub(super) fn location(&self) -> String {
+        self.location.clone().unwrap_or_else(|| DEFAULT_LOCATION.to_owned())
+    }
+
+    /// How long partitions live in the tables that are made in it; `None` for good.
+    pub(super) fn partitions_live(&self) -> Option<Duration> {
+        // Where only tables expire, their partitions do as well, as in the sandbox.
+        lifetime(self.default_partition_expiration_ms.as_deref())
+            .or_else(|| lifetime(self.default_table_expiration_ms.as_deref()))
+    }
+}
+
+fn lifetime(milliseconds: Option<&str>) -> Option<Duration> {
+    let milliseconds = milliseconds?.parse().ok().filter(|&milliseconds| milliseconds > 0)?;
+    Some(Duration::from_millis(milliseconds))
+}
+
+/// How long the partitions of a table live, counted from the beginning of their month; `None` for
+/// good
+/// (<https://cloud.google.com/bigquery/docs/managing-partitioned-tables#partition-expiration>).
+pub(super) fn partitions_live(table: &Table) -> Option<Duration> {
+    lifetime(table.time_partitioning.as_ref()?.expiration_ms.as_deref())
+}
+
 impl Api {
+    /// The dataset; `None` if there is no such dataset.
+    pub(super) async fn look_at_dataset(
+        &self,
+        dataset: &Dataset,
+    ) -> Result<Option<FoundDataset>, BigQueryError> {
+        let path =
+            format!("projects/{}/datasets/{}", part(&dataset.project), part(&dataset.dataset));
+        let request = self.request(Method::GET, &path);
+        match self.ask("looking for the dataset", request, None::<&()>).await {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if BigQueryError::is_missing(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The location of the dataset; none where there is no such dataset.
     pub(super) async fn find_dataset(
         &self,
         dataset: &Dataset,
     ) -> Result<Option<String>, BigQueryError> {
-        let calls = self.client().await?.dataset();
-        let found = calls.get(&dataset.project, &dataset.dataset).await;
-        match found.map_err(|error| BigQueryError::of_client("looking for the dataset", error)) {
-            Ok(found) => Ok(Some(found.location.unwrap_or_else(|| DEFAULT_LOCATION.to_owned()))),
-            Err(error) if error.is_missing() => Ok(None),
-            Err(error) => Err(error),
-        }
+        Ok(self.look_at_dataset(dataset).await?.map(|found| found.location()))
     }
 
     /// The location of the dataset, which is made where it is missing: in the one asked for, or

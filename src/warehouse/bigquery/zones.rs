@@ -49,6 +49,7 @@ impl Warehouse {
         object: Object<'_>,
         progress: &Progress,
     ) -> Result<bool, BigQueryError> {
+        object.refuse_pattern()?;
         let jobs = self.ready().await?;
         let digest = source.sha256.to_string();
         // A label has 63 letters at most.
