@@ -157,9 +157,18 @@ async fn ask(connection: &Connection, options: &Options) -> Result<String, Error
             None => format!("no dataset {} yet, the first load makes it", settings.dataset),
         }),
         ConnectionKind::Postgres => {
-            let probe = settings.postgres()?.probe().await?;
-            let may = if probe.may_write { "may" } else { "may not" };
-            Ok(format!("PostgreSQL {}, {may} make tables in {}", probe.version, settings.schema))
+            let warehouse = settings.postgres()?;
+            let probe = warehouse.probe().await?;
+            let checked = warehouse.check_tables().await;
+            // Who may only read needs no more for status and verify.
+            let may = match checked {
+                Err(error) if !probe.may_write => format!("may not make tables: {error}"),
+                checked => {
+                    checked?;
+                    format!("may make tables in {}", settings.schema)
+                }
+            };
+            Ok(format!("PostgreSQL {}, {may}", probe.version))
         }
     }
 }

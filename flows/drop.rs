@@ -24,7 +24,7 @@ pub(crate) struct DropArgs {
     #[arg(long, value_name = "YYYY-MM")]
     month: Month,
     /// The stores to take it out of: lake, postgres, bigquery [default: the lake, and every
-    /// warehouse that the settings name]
+    /// warehouse that a run would load into]
     #[arg(long, value_name = "STORES", value_delimiter = ',')]
     from_stores: Vec<FromStore>,
     /// Do not ask
@@ -55,7 +55,7 @@ struct NobodyToAsk(TripFile);
 impl DropArgs {
     fn stores<'a>(&self, tools: &'a Tools) -> Stores<'a> {
         if self.from_stores.is_empty() {
-            return Stores::named(tools);
+            return Stores::loaded_into(tools);
         }
         let kinds = self.from_stores.iter().filter_map(|store| match store {
             FromStore::Lake => None,

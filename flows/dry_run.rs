@@ -27,7 +27,11 @@ pub(crate) async fn dry_run(
         () = interrupted.cancelled() => return Ok(Exit::Interrupted),
     };
     let survey = Survey::judge(&stores, &facts, files, None);
-    let plan = Plan::of(flow.name(), way, tools, &facts, &survey);
+    let mut plan = Plan::of(flow.name(), way, tools, &facts, &survey);
+    let fits = tokio::select! {
+        fits = plan.check(&stores, way) => fits,
+        () = interrupted.cancelled() => return Ok(Exit::Interrupted),
+    };
     match output {
         Output::Json => {
             let plan = json!({ "dry_run": true, "flow": plan.flow, "months": plan.months });
@@ -35,5 +39,5 @@ pub(crate) async fn dry_run(
         }
         Output::Table => print(&plan.table(width()))?,
     }
-    Ok(if survey.is_whole() { Exit::Done } else { Exit::Failed })
+    Ok(if survey.is_whole() && fits { Exit::Done } else { Exit::Failed })
 }

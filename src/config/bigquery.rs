@@ -38,6 +38,14 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// Whether a project for BigQuery is named: by the settings, the environment or the
+    /// credentials.
+    pub fn names_project(&self) -> bool {
+        project(self).is_some()
+    }
+}
+
 impl Tools {
     /// The BigQuery that the settings name; asks nobody yet.
     pub fn bigquery(&self) -> Result<Warehouse, TaskError> {

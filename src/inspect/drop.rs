@@ -2,9 +2,10 @@ use serde::Serialize;
 
 use crate::config::{TaskError, Tools};
 use crate::flow::{Progress, Run};
+use crate::source::Held;
 use crate::trip::TripFile;
 
-use super::{Store, Stores};
+use super::{Store, Stores, Warehouse};
 
 /// What taking a month out of a store came to.
 #[derive(Debug, Serialize)]
@@ -20,36 +21,80 @@ pub struct Dropped {
 }
 
 /// Takes a month out of the stores: the warehouses first, so that none ever has a month from the
-/// lake that the lake does not have, then the lake where that is asked too.
+/// lake that the lake does not have, then the lake, if that is asked too and all else went. The
+/// month's place in the spool is held meanwhile, so that no run brings it.
 pub async fn drop_month(
     run: &Run,
     stores: &Stores<'_>,
     with_lake: bool,
     file: TripFile,
 ) -> Vec<Dropped> {
-    stores.tools.clear_refused(file).await;
+    let tools = stores.tools;
+    let lake = Some(tools.lake().address().to_string());
+    let held = match tools.hold(run, file).await {
+        Ok(held) => held,
+        Err(error) => return vec![of(Store::Lake, lake, Err(error.to_string()))],
+    };
+    tools.clear_refused(file).await;
     let mut dropped = Vec::new();
     for (kind, warehouse) in &stores.warehouses {
         let store = Store::Warehouse(*kind);
         dropped.push(match warehouse {
             Err(error) => of(store, None, Err(error.to_string())),
             Ok(warehouse) => {
-                let dropping = run.task("drop", file, async |progress: Progress| {
-                    warehouse.drop(file, &progress).await
-                });
-                let removed = dropping.await.map_err(|error| error.to_string());
+                let removed = from_warehouse(run, warehouse, file).await;
                 of(store, Some(warehouse.address()), removed)
             }
         });
     }
     if with_lake {
-        let tools = stores.tools;
-        let dropping = run.task("drop", file, async |_| drop_from_lake(run, tools, file).await);
-        let removed = dropping.await.map_err(|error| error.to_string());
-        let place = Some(tools.lake().address().to_string());
-        dropped.insert(0, of(Store::Lake, place, removed));
+        let failed = dropped.iter().find(|store| store.error.is_some());
+        let removed = match failed {
+            Some(failed) => Err(format!(
+                "left as it is, since the month could not be taken out of {}",
+                failed.store
+            )),
+            None => {
+                let dropping =
+                    run.task("drop", file, async |_| from_lake(tools, file, &held).await);
+                dropping.await.map_err(|error| error.to_string())
+            }
+        };
+        if removed.is_ok() {
+            again(run, stores, file, &mut dropped).await;
+        }
+        dropped.insert(0, of(Store::Lake, lake, removed));
     }
+    held.clear();
     dropped
+}
+
+async fn from_warehouse(
+    run: &Run,
+    warehouse: &Warehouse,
+    file: TripFile,
+) -> Result<Vec<String>, String> {
+    let dropping =
+        run.task("drop", file, async |progress: Progress| warehouse.drop(file, &progress).await);
+    dropping.await.map_err(|error| error.to_string())
+}
+
+/// A load that had begun to read the lake while the month went has put it back: from here on
+/// there is nothing to load.
+async fn again(run: &Run, stores: &Stores<'_>, file: TripFile, dropped: &mut [Dropped]) {
+    for ((_, warehouse), dropped) in stores.warehouses.iter().zip(dropped) {
+        let Ok(warehouse) = warehouse else { continue };
+        match from_warehouse(run, warehouse, file).await {
+            Ok(removed) => {
+                for what in removed {
+                    if !dropped.removed.contains(&what) {
+                        dropped.removed.push(what);
+                    }
+                }
+            }
+            Err(error) => dropped.error = Some(error),
+        }
+    }
 }
 
 fn of(store: Store, place: Option<String>, removed: Result<Vec<String>, String>) -> Dropped {
@@ -60,16 +105,8 @@ fn of(store: Store, place: Option<String>, removed: Result<Vec<String>, String>)
     Dropped { store, place, removed, error }
 }
 
-/// With the month's place in the spool held, so that no run brings it meanwhile; what a killed
-/// run left of it goes too.
-async fn drop_from_lake(
-    run: &Run,
-    tools: &Tools,
-    file: TripFile,
-) -> Result<Vec<String>, TaskError> {
-    let held = tools.hold(run, file).await?;
+/// What a killed run left of it goes too.
+async fn from_lake(tools: &Tools, file: TripFile, held: &Held) -> Result<Vec<String>, TaskError> {
     tools.lake().clear_leftovers(file, held.folder()).await?;
-    let removed = tools.lake().drop(file).await?;
-    held.clear();
-    Ok(removed)
+    Ok(tools.lake().drop(file).await?)
 }

@@ -153,6 +153,13 @@ pub fn warehouse(
         let why = format!("it has {found} rows, the ledger {}", loaded.counts.rows_kept);
         return Cell::disagreeing(why, false).with_rows(rows);
     }
+    if !holding.missing.is_empty() {
+        let why = format!(
+            "its table lacks {}: dropped or renamed since it was loaded",
+            holding.missing.join(", ")
+        );
+        return Cell::disagreeing(why, true).with_rows(rows);
+    }
     let current = is_current(loaded);
     let cell = match lake {
         LakeSide::Has(month) => match difference(month, loaded) {
@@ -310,7 +317,8 @@ mod tests {
         for (ledger_name, ledger) in &ledgers {
             for (partition, there, rows) in partitions {
                 let file = TripFile::new(Colour::Green, Month::known(2020, 1));
-                let holding = Holding { file, ledger: ledger.clone(), there, rows };
+                let ledger = ledger.clone();
+                let holding = Holding { ledger, there, rows, ..Holding::of(file) };
                 let mut judged: Vec<(String, Vec<&str>)> = Vec::new();
                 for (lake_name, lake) in &lakes {
                     let cell = said(&warehouse(*lake, Some(&holding), is_current));
@@ -379,10 +387,10 @@ mod tests {
         let old = version("a", "o", 9);
         let new = version("a", "n", 9);
         let holding = |ledger: &Provenance| Holding {
-            file: TripFile::new(Colour::Green, Month::known(2020, 1)),
             ledger: Some(ledger.clone()),
             there: true,
             rows: Some(9),
+            ..Holding::of(TripFile::new(Colour::Green, Month::known(2020, 1)))
         };
         let judged =
             |lake, ledger| warehouse(LakeSide::Has(lake), Some(&holding(ledger)), is_current).state;

@@ -6,7 +6,7 @@ use crate::trip::{Colour, Month, TripFile};
 
 use super::judge::{self, LakeSide};
 use super::survey::StoreSurvey;
-use super::{Cell, Facts, State, Store, Survey};
+use super::{Cell, Facts, State, Store, Stores, Survey, Warehouse};
 
 /// The way that a flow's months go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,6 +110,37 @@ impl Plan {
             PlannedMonth { colour: file.colour, month: file.month, steps }
         });
         Self { flow, months: months.collect() }
+    }
+
+    /// Asks Postgres what would keep the months out that are to be loaded: that is what becomes
+    /// of their steps. Whether nothing would.
+    pub async fn check(&mut self, stores: &Stores<'_>, way: Way) -> bool {
+        let mut good = true;
+        for (kind, warehouse) in &stores.warehouses {
+            let Ok(Warehouse::Postgres(postgres)) = warehouse else { continue };
+            let of = |step: &Step| {
+                step.store == Store::Warehouse(*kind) && matches!(step.act, Act::Load | Act::Fetch)
+            };
+            let loads = |month: &&mut PlannedMonth| month.steps.iter().any(of);
+            let mut months: Vec<_> = self.months.iter_mut().filter(loads).collect();
+            if months.is_empty() {
+                continue;
+            }
+            let files: Vec<TripFile> =
+                months.iter().map(|month| TripFile::new(month.colour, month.month)).collect();
+            let found = match postgres.check(&files, way == Way::Straight).await {
+                Ok(found) => found.iter().map(|it| it.as_ref().map(ToString::to_string)).collect(),
+                Err(error) => vec![Some(error.to_string()); files.len()],
+            };
+            for (month, why) in months.iter_mut().zip(found) {
+                let Some(why) = why else { continue };
+                good = false;
+                for step in month.steps.iter_mut().filter(|step| of(step)) {
+                    (step.act, step.why) = (Act::Fail, why.clone());
+                }
+            }
+        }
+        good
     }
 
     /// The months as a table for people, with how often each is done below it.

@@ -124,7 +124,31 @@ impl<'a> Stores<'a> {
         if tools.settings().project.is_some() {
             kinds.push(WarehouseKind::BigQuery);
         }
-        let mut all = Self::open(tools, &kinds);
+        Self::open_named(tools, &kinds)
+    }
+
+    /// The lake and every warehouse that a run with these settings could load into: those named
+    /// for runs of the parent flow, and BigQuery also if the environment or the credentials name
+    /// its project.
+    pub fn loaded_into(tools: &'a Tools) -> Self {
+        let settings = tools.settings();
+        let mut kinds = settings.to_warehouse.clone();
+        kinds.push(WarehouseKind::Postgres);
+        if settings.names_project() {
+            kinds.push(WarehouseKind::BigQuery);
+        }
+        let mut all = Self::open_named(tools, &kinds);
+        if settings.to_warehouse.contains(&WarehouseKind::Postgres)
+            && !all.warehouses.iter().any(|(kind, _)| *kind == WarehouseKind::Postgres)
+        {
+            all = Self::open(tools, &kinds);
+        }
+        all
+    }
+
+    /// Those of some warehouses, without a Postgres that nothing names.
+    fn open_named(tools: &'a Tools, kinds: &[WarehouseKind]) -> Self {
+        let mut all = Self::open(tools, kinds);
         let unnamed = |error: &TaskError| {
             use postgres::{ConnectError, PostgresError};
             matches!(error, TaskError::Postgres(PostgresError::Connect(ConnectError::NoTarget)))

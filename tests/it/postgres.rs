@@ -8,8 +8,10 @@ mod libpq;
 mod months;
 mod neighbours;
 mod others;
+mod own_tables;
 mod poolers;
 mod readers;
+mod roles;
 mod session;
 mod troubles;
 mod values;
@@ -91,6 +93,10 @@ impl Warehouse {
 
     async fn rows(&self, table: &str) -> i64 {
         self.value(&format!("SELECT count(*) FROM nyc_taxi.{table}")).await
+    }
+
+    async fn execute(&self, sql: &str) {
+        self.client.batch_execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
     }
 
     /// The first column of a query's answer, a line each row.

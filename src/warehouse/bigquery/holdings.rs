@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use crate::flow::Progress;
-use crate::schema::{Sums, summed};
+use crate::schema::{self, Sums, summed};
 use crate::trip::{Colour, Provenance, TripFile};
 use crate::warehouse::Holding;
 
@@ -22,7 +22,7 @@ impl Warehouse {
             return Ok(Vec::new());
         };
         let table = self.table_of(colour);
-        let (_, entries, rows) = tokio::try_join!(
+        let (there, entries, rows) = tokio::try_join!(
             jobs.api.found_trips(&self.dataset, &table, colour),
             async {
                 match jobs.api.table(&self.dataset, LOG).await? {
@@ -36,12 +36,24 @@ impl Warehouse {
             entries.iter().map(|entry| (entry.month, entry.loaded().cloned())).collect();
         ledger.retain(|month, loaded| loaded.is_some() || rows.contains_key(month));
         let months: BTreeSet<_> = ledger.keys().chain(rows.keys()).copied().collect();
+        let fields = there.and_then(|table| table.schema.fields);
+        let lacking: Vec<&'static str> = match &fields {
+            Some(fields) => {
+                let has = |name: &str| fields.iter().any(|it| it.name.eq_ignore_ascii_case(name));
+                let columns = schema::columns(colour).into_iter().map(|column| column.name);
+                columns.filter(|name| !has(name)).collect()
+            }
+            None => Vec::new(),
+        };
         let holding = |month| {
             let ledger = ledger.remove(&month).flatten();
             // A month without a single trip has no partition.
             let empty = ledger.as_ref().filter(|month| month.counts.rows_kept == 0).map(|_| 0);
             let rows = rows.get(&month).copied().or(empty);
-            Holding { file: TripFile::new(colour, month), ledger, there: rows.is_some(), rows }
+            let known = Holding::of(TripFile::new(colour, month));
+            let mut holding = Holding { ledger, there: rows.is_some(), rows, ..known };
+            holding.lacks(&lacking);
+            holding
         };
         Ok(months.into_iter().map(holding).collect())
     }

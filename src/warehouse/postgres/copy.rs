@@ -2,11 +2,11 @@
 //! (<https://www.postgresql.org/docs/current/sql-copy.html#id-1.9.3.55.9.4>).
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, ListArray, RecordBatch, StringArray, StringViewArray,
+    Array, ArrayRef, AsArray, BinaryArray, ListArray, RecordBatch, StringArray, StringViewArray,
 };
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{
-    DataType, Date32Type, Float64Type, Int16Type, Int32Type, Int64Type, TimeUnit,
+    DataType, Date32Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type, TimeUnit,
     TimestampMicrosecondType,
 };
 use bytes::{Bytes, BytesMut};
@@ -31,6 +31,7 @@ const NULL: [u8; 4] = (-1_i32).to_be_bytes();
 enum Cells<'a> {
     Int2(&'a [i16]),
     Int4(&'a [i32]),
+    Float4(&'a [f32]),
     Float8(&'a [f64]),
     Timestamp(&'a [i64]),
     Int8(&'a [i64]),
@@ -38,6 +39,8 @@ enum Cells<'a> {
     Text(&'a StringArray),
     View(&'a StringViewArray),
     Texts(&'a ListArray),
+    /// Encoded already.
+    Bytes(&'a BinaryArray),
 }
 
 struct Picked<'a> {
@@ -50,6 +53,8 @@ impl<'a> Picked<'a> {
         let cells = match array.data_type() {
             DataType::Int16 => Cells::Int2(array.as_primitive::<Int16Type>().values()),
             DataType::Int32 => Cells::Int4(array.as_primitive::<Int32Type>().values()),
+            DataType::Float32 => Cells::Float4(array.as_primitive::<Float32Type>().values()),
+            DataType::Binary => Cells::Bytes(array.as_binary::<i32>()),
             DataType::Float64 => Cells::Float8(array.as_primitive::<Float64Type>().values()),
             DataType::Timestamp(TimeUnit::Microsecond, None) => {
                 Cells::Timestamp(array.as_primitive::<TimestampMicrosecondType>().values())
@@ -83,12 +88,18 @@ impl<'a> Picked<'a> {
                 out.extend_from_slice(&[0, 0, 0, 2, a, b]);
             }
             Cells::Int4(values) => put_four(values[row].to_be_bytes(), out),
+            Cells::Float4(values) => put_four(values[row].to_be_bytes(), out),
             Cells::Float8(values) => put_eight(values[row].to_be_bytes(), out),
             Cells::Timestamp(values) => {
                 put_eight(values[row].saturating_sub(EPOCH).to_be_bytes(), out);
             }
             Cells::Int8(values) => put_eight(values[row].to_be_bytes(), out),
             Cells::Date(values) => put_four((values[row] - EPOCH_DAYS).to_be_bytes(), out),
+            Cells::Bytes(values) => {
+                let bytes = values.value(row);
+                out.extend_from_slice(&(bytes.len() as u32).to_be_bytes());
+                out.extend_from_slice(bytes);
+            }
             Cells::Text(values) => put_text(values.value(row), out),
             Cells::View(values) => put_text(values.value(row), out),
             Cells::Texts(values) => put_texts(values.value(row).as_string::<i32>(), out),
@@ -140,6 +151,45 @@ fn put_texts(texts: &StringArray, out: &mut BytesMut) {
     }
     let length = (out.len() - place - 4) as u32;
     out[place..place + 4].copy_from_slice(&length.to_be_bytes());
+}
+
+/// A decimal number, written without an exponent, as `numeric_recv` reads it: how many groups of
+/// four digits, the weight of the first, the sign, how many digits are shown after the point, the
+/// groups. `None` if it is not a number, or has more than so many digits in all or after the point.
+pub(super) fn numeric(text: &str, most: Option<(usize, usize)>) -> Option<Vec<u8>> {
+    const GROUP: usize = 4;
+    let (negative, digits) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let whole = whole.trim_start_matches('0');
+    let fraction = fraction.trim_end_matches('0');
+    if !whole.bytes().chain(fraction.bytes()).all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    if let Some((all, after)) = most
+        && (fraction.len() > after || whole.len() + after > all)
+    {
+        return None;
+    }
+    let before = whole.len().div_ceil(GROUP);
+    let after = fraction.len().div_ceil(GROUP);
+    let padded = format!("{whole:0>0$}{fraction:0<1$}", before * GROUP, after * GROUP);
+    let groups = padded.as_bytes().chunks(GROUP).map(|group| {
+        group.iter().fold(0_i16, |number, digit| number * 10 + i16::from(digit - b'0'))
+    });
+    let groups: Vec<i16> = groups.collect();
+    let leading = groups.iter().take_while(|group| **group == 0).count();
+    let groups = &groups[leading..];
+    let weight = if groups.is_empty() { 0 } else { before as i16 - leading as i16 - 1 };
+    let sign: u16 = if negative && !groups.is_empty() { 0x4000 } else { 0 };
+    let mut out = Vec::with_capacity(8 + groups.len() * 2);
+    out.extend_from_slice(&(groups.len() as i16).to_be_bytes());
+    out.extend_from_slice(&weight.to_be_bytes());
+    out.extend_from_slice(&sign.to_be_bytes());
+    out.extend_from_slice(&(fraction.len() as u16).to_be_bytes());
+    for group in groups {
+        out.extend_from_slice(&group.to_be_bytes());
+    }
+    Some(out)
 }
 
 /// The rows of a batch, encoded.
@@ -198,6 +248,24 @@ mod tests {
                 return rows;
             }
         }
+    }
+
+    #[test]
+    fn a_number_is_encoded_in_groups_of_four_digits() {
+        let groups = |text: &str| {
+            let bytes = numeric(text, None).unwrap();
+            let numbers = bytes.chunks(2).map(|two| i16::from_be_bytes([two[0], two[1]]));
+            numbers.collect::<Vec<_>>()
+        };
+        assert_eq!(groups("0"), [0, 0, 0, 0]);
+        assert_eq!(groups("-0"), [0, 0, 0, 0]);
+        assert_eq!(groups("17.16"), [2, 0, 0, 2, 17, 1600]);
+        assert_eq!(groups("-12345.5"), [3, 1, 0x4000, 1, 1, 2345, 5000]);
+        assert_eq!(groups("0.00001"), [1, -2, 0, 5, 1000]);
+        assert_eq!(numeric("NaN", None), None);
+        assert_eq!(numeric("inf", None), None);
+        assert_eq!(numeric("123.4", Some((3, 1))), None);
+        assert!(numeric("12.30", Some((3, 1))).is_some());
     }
 
     proptest! {

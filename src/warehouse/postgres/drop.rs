@@ -4,12 +4,13 @@ use crate::flow::Progress;
 use crate::trip::TripFile;
 
 use super::connection::Session;
-use super::holdings::{has_ledger, is_partition, is_there};
+use super::foreign::Access;
 use super::ledger::LEDGER;
-use super::load::{lock_table, patiently};
+use super::load::{lock_parent, lock_table, patiently};
+use super::month_table::Place;
 use super::names::{Names, first_day, literal};
 use super::transaction::execute;
-use super::{PostgresError, Warehouse, foreign, locks};
+use super::{PostgresError, Warehouse, foreign, locks, obstacles, privileges, quarantine};
 
 impl Warehouse {
     /// Takes a month out: its partition, its rows set aside, its row in the ledger, all at once
@@ -45,29 +46,40 @@ async fn drop(
     names: &Names,
     file: TripFile,
 ) -> Result<Vec<String>, PostgresError> {
-    foreign::refuse_table(&session.client, names).await?;
+    foreign::ledger(&session.client, &names.schema, Access::Read).await?;
+    privileges::to_read(&session.client, names).await?;
+    let place = Place::of(&session.client, names, file, Access::Read).await?;
+    privileges::to_drop(&session.client, names, place.partition.as_ref()).await?;
     let mut transaction = session.begin().await?;
     let lock = locks::advisory(&names.qualified(&names.partition));
     execute(&transaction, "waiting for a load of the month", &lock).await?;
 
-    let has_ledger = has_ledger(&transaction, names).await?;
-    if has_ledger {
-        foreign::refuse_in_place(&transaction, names, file.colour).await?;
+    let has_ledger = foreign::ledger(&transaction, &names.schema, Access::Write).await?.is_some();
+    let has_quarantine = foreign::quarantine(&transaction, names, Access::Write).await?.is_some();
+    let place = Place::of(&transaction, names, file, Access::Write).await?;
+    if let (Some(parent), Some(partition)) = (&place.parent, &place.partition) {
+        obstacles::refuse_overlaps(&transaction, names, file, parent, Some(partition)).await?;
+        obstacles::refuse_dependents(&transaction, names, partition).await?;
     }
-    let has_month = is_partition(&transaction, names).await?;
+    let has_month = place.partition.is_some();
     let day = first_day(file.month);
     let delete = async |table: &str, wheres: &str| {
         let sql = format!("DELETE FROM {} WHERE {wheres}", names.qualified(table));
         transaction.execute(&sql, &[]).await.map_err(PostgresError::at("taking the month out"))
     };
-    let quarantine = names.qualified(&names.quarantine);
-    let set_aside = if is_there(&transaction, &quarantine).await? {
+    let set_aside = if has_quarantine {
+        obstacles::refuse_row_security(&transaction, names, &names.quarantine).await?;
+        quarantine::lock(&transaction, names).await?;
         delete(&names.quarantine, &format!("month = {day}")).await?
     } else {
         0
     };
     let table = literal(&names.table);
     let ledger = if has_ledger {
+        obstacles::refuse_row_security(&transaction, names, LEDGER).await?;
+        let lock = format!("LOCK TABLE {} IN ROW EXCLUSIVE MODE", names.qualified(LEDGER));
+        execute(&transaction, "taking the month out", &lock).await?;
+        foreign::ledger(&transaction, &names.schema, Access::Write).await?;
         delete(LEDGER, &format!("table_name = {table} AND month = {day}")).await?
     } else {
         0
@@ -76,8 +88,11 @@ async fn drop(
     if has_month {
         patiently(&mut transaction, names, async |attempt| {
             lock_table(attempt, names).await?;
-            if has_ledger {
-                foreign::refuse_in_place(attempt, names, file.colour).await?;
+            lock_parent(attempt, names).await?;
+            // The ledger's row is gone by now: that the rows are ours was asked before.
+            let now = Place::of(attempt, names, file, Access::Read).await?;
+            if now.partition.map(|it| it.oid) != place.partition.as_ref().map(|it| it.oid) {
+                return Err(PostgresError::Changed { table: names.shown(&names.partition) });
             }
             let drop = format!("DROP TABLE IF EXISTS {}", names.qualified(&names.partition));
             execute(attempt, "dropping the month", &drop).await

@@ -32,6 +32,49 @@ pub enum PostgresError {
         /// What tells.
         why: String,
     },
+    /// A table that belongs to a role which this session's role is not a member of.
+    #[error(
+        "{table} belongs to the role {owner}, which {role} is not a member of, so it is taken for a \
+         table of others and was left as it is. If it is yours: GRANT {owner} TO {role}, or ALTER \
+         TABLE {table} OWNER TO {role}; if not, load into another place with --schema or --table"
+    )]
+    OthersTable {
+        /// The table.
+        table: String,
+        /// Its owner.
+        owner: String,
+        /// The role of the session.
+        role: String,
+    },
+    /// Something keeps a month from becoming a partition of the table.
+    #[error("{table} cannot take the month: {why}. {remedy}")]
+    Obstacle {
+        /// The table.
+        table: String,
+        /// What it is.
+        why: String,
+        /// The way out.
+        remedy: String,
+    },
+    /// Privileges that the role lacks.
+    #[error("the role {role} may not do this in the schema {schema}: it needs {needs}")]
+    Lacking {
+        /// The role of the session.
+        role: String,
+        /// The schema.
+        schema: String,
+        /// What it lacks, and the statements that grant it.
+        needs: String,
+    },
+    /// A value that the type of its column does not hold.
+    #[error(transparent)]
+    Misfit(super::Misfit),
+    /// The table was changed by others while the month was copied.
+    #[error("{table} was changed while the month was copied: nothing was loaded")]
+    Changed {
+        /// The table.
+        table: String,
+    },
     /// A name too long for the server, or for its partitions.
     #[error("the {what} name '{name}' is too long: {most} bytes at most")]
     LongName {
@@ -65,7 +108,7 @@ pub enum PostgresError {
     },
     /// The month's file cannot be read.
     #[error("the lake's file cannot be read: {0}")]
-    Read(#[from] arrow::error::ArrowError),
+    Read(arrow::error::ArrowError),
     /// Readers held the table the whole time.
     #[error(
         "{table} was in use for {seconds} s, so its months could not be changed: they are as they \
@@ -112,6 +155,19 @@ fn who(held: Option<&str>) -> String {
     format!("It waited for {held}")
 }
 
+impl From<arrow::error::ArrowError> for PostgresError {
+    /// What goes wrong with a value on the way comes through the batches.
+    fn from(error: arrow::error::ArrowError) -> Self {
+        match error {
+            arrow::error::ArrowError::ExternalError(inner) => match inner.downcast::<Self>() {
+                Ok(error) => *error,
+                Err(inner) => Self::Read(arrow::error::ArrowError::ExternalError(inner)),
+            },
+            error => Self::Read(error),
+        }
+    }
+}
+
 /// What the server says, without the driver's own words.
 fn said(source: &tokio_postgres::Error) -> String {
     match source.as_db_error() {
@@ -127,6 +183,16 @@ fn advice(source: &tokio_postgres::Error) -> &'static str {
     match source.code() {
         Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
             ". The role needs CREATE on the schema, or on the database where the schema is missing"
+        }
+        Some(
+            &(SqlState::CHECK_VIOLATION
+            | SqlState::NOT_NULL_VIOLATION
+            | SqlState::UNIQUE_VIOLATION
+            | SqlState::EXCLUSION_VIOLATION
+            | SqlState::FOREIGN_KEY_VIOLATION),
+        ) => {
+            ". A row of the month does not meet a constraint of the table: nothing was loaded. Change \
+             or drop the constraint, or load into another place with --schema or --table"
         }
         Some(&SqlState::DISK_FULL) => ". The server's disk is full: nothing was loaded",
         Some(&SqlState::READ_ONLY_SQL_TRANSACTION) => {
@@ -163,6 +229,7 @@ impl Failure for PostgresError {
                 // No word of the server.
                 None => broke(source),
             },
+            Self::Changed { .. } => true,
             _ => false,
         };
         if passing { Retry::Backoff } else { Retry::Never }

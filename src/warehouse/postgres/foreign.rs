@@ -1,56 +1,303 @@
 //! What stands where a month is to go and was not made by this program: left as it is.
+//!
+//! A table is known as ours by what it is (its columns, the way it is partitioned, its
+//! description) and by whose it is. What others own is not ours, whatever it looks like: what its
+//! owner put on it, a default or a check, would run with the rights of this session.
 
-use tokio_postgres::{Client, GenericClient};
+use tokio_postgres::GenericClient;
 
 use crate::trip::Colour;
+use crate::trip::quarantine::{FIELDS, LINE, REASONS};
 
-use super::names::Names;
-use super::{PostgresError, ledger};
+use super::columns::lacking;
+use super::ledger::{self, LEDGER};
+use super::names::{Names, first_day, literal};
+use super::relation::{PARTS, Relation, find, not_ours, trusted, written};
+use super::{PostgresError, views};
 
-/// A table is ours if it is partitioned by range of the pickup time and names the colour.
-pub(super) async fn refuse_table(client: &Client, names: &Names) -> Result<(), PostgresError> {
-    let sql = "SELECT c.relkind::text, pg_get_partkeydef(c.oid),
-                      (SELECT string_agg(attname, ', ') FROM pg_attribute a
-                        WHERE a.attrelid = c.oid AND attnum > 0 AND attname ~ '[A-Z]')
-                 FROM pg_class c WHERE c.oid = to_regclass($1)";
-    let found = client
-        .query_opt(sql, &[&names.qualified(&names.table)])
-        .await
-        .map_err(PostgresError::at("looking at the table"))?;
-    let Some(row) = found else {
-        return Ok(());
-    };
-    let why = match (row.get::<_, &str>(0), row.get::<_, Option<&str>>(1)) {
-        ("p", Some("RANGE (pickup_datetime)")) => return Ok(()),
-        ("p", key) => format!("it is partitioned by {}", key.unwrap_or("something else")),
-        ("r", _) => match row.get::<_, Option<&str>>(2) {
-            Some(raw) => format!("it is a plain table with columns such as {raw}"),
-            None => "it is a plain table, not partitioned by month".to_owned(),
-        },
-        _ => "it is no table".to_owned(),
-    };
-    Err(PostgresError::NotOurs { table: format!("{}.{}", names.schema, names.table), why })
+/// What is to be done with a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    /// It is only read: it may belong to anybody.
+    Read,
+    /// It is changed, and what its owner put on it runs with the rights of this session.
+    Write,
 }
 
-/// A table holds one colour, and what stands in the month's place is a partition of it: a
-/// month that a user detached, say, is not ours to drop.
-pub(super) async fn refuse_in_place(
+/// How a quarantine of ours is known.
+pub(super) const QUARANTINE_MARK: &str = "nyc_taxi_etl: rows set aside";
+
+const LEDGER_COLUMNS: [(&str, &str); 13] = [
+    ("table_name", "text"),
+    ("colour", "text"),
+    ("month", "date"),
+    ("rows", "bigint"),
+    ("source", "text"),
+    ("etag", "text"),
+    ("source_sha256", "text"),
+    ("schema_digest", "text"),
+    ("rules_digest", "text"),
+    ("lake_object", "text"),
+    ("loaded_at", "timestamp with time zone"),
+    ("program", "text"),
+    ("provenance", "text"),
+];
+
+const QUARANTINE_COLUMNS: [(&str, &str); 4] =
+    [("month", "date"), (LINE, "bigint"), (REASONS, "text[]"), (FIELDS, "text[]")];
+
+fn has_columns(there: &[(String, String)], wanted: &[(&str, &str)]) -> bool {
+    wanted.iter().all(|(name, kind)| there.iter().any(|(n, k)| n == name && k == kind))
+}
+
+/// The ledger; refuses what has its name and is not one.
+pub(super) async fn ledger(
+    client: &impl GenericClient,
+    schema: &str,
+    access: Access,
+) -> Result<Option<Relation>, PostgresError> {
+    let Some(found) = find(client, schema, LEDGER).await? else {
+        super::relation::refuse_type(client, schema, LEDGER).await?;
+        return Ok(None);
+    };
+    if found.kind != 'r' {
+        return not_ours(schema, LEDGER, format!("it is {}", found.what()));
+    }
+    if !has_columns(&found.columns(client).await?, &LEDGER_COLUMNS) {
+        return not_ours(schema, LEDGER, "it is no ledger of months");
+    }
+    match access {
+        Access::Write => found.refuse_others(schema, LEDGER)?,
+        Access::Read => found.refuse_to_read(client, schema, LEDGER).await?,
+    }
+    Ok(Some(found))
+}
+
+/// The table of a colour's months; refuses what has its name and is not partitioned by range of
+/// the pickup time, and one of others.
+pub(super) async fn table(
     client: &impl GenericClient,
     names: &Names,
     colour: Colour,
-) -> Result<(), PostgresError> {
-    let looking = || PostgresError::at("looking at the month's place");
-    let not_ours = |table: &str, why| {
-        Err(PostgresError::NotOurs { table: format!("{}.{table}", names.schema), why })
+    access: Access,
+) -> Result<Option<Relation>, PostgresError> {
+    let Some(found) = find(client, &names.schema, &names.table).await? else {
+        super::relation::refuse_type(client, &names.schema, &names.table).await?;
+        return Ok(None);
     };
-    let (parent, partition) = (names.qualified(&names.table), names.qualified(&names.partition));
-    let sql = "SELECT FROM pg_class WHERE oid = to_regclass($1) AND NOT EXISTS
-                (SELECT FROM pg_inherits WHERE inhrelid = oid AND inhparent = to_regclass($2))";
-    if client.query_opt(sql, &[&partition, &parent]).await.map_err(looking())?.is_some() {
-        return not_ours(&names.partition, format!("it is no partition of {}", names.table));
+    let refuse = |why: String| not_ours(&names.schema, &names.table, why);
+    let columns = found.columns(client).await?;
+    match found.kind {
+        'p' => {
+            let sql = "SELECT pg_catalog.pg_get_partkeydef($1::oid)";
+            let key = client.query_one(sql, &[&found.oid]).await;
+            let key = key.map_err(PostgresError::at("looking at the table"))?;
+            let key = key.get::<_, Option<&str>>(0).unwrap_or("something else");
+            if key != "RANGE (pickup_datetime)" {
+                return refuse(format!("it is partitioned by {key}"));
+            }
+        }
+        'r' => {
+            let raw = columns.iter().map(|(name, _)| name.as_str());
+            let raw: Vec<&str> =
+                raw.filter(|name| name.contains(|c: char| c.is_ascii_uppercase())).collect();
+            return refuse(if raw.is_empty() {
+                "it is a plain table, not partitioned by month".to_owned()
+            } else {
+                format!("it is a plain table with columns such as {}", raw.join(", "))
+            });
+        }
+        _ => return refuse(format!("it is {}", found.what())),
     }
-    match ledger::other_colour(client, names, colour).await? {
-        Some(other) => not_ours(&names.table, format!("it holds {other} trips")),
+    if access == Access::Read {
+        found.refuse_to_read(client, &names.schema, &names.table).await?;
+        return Ok(Some(found));
+    }
+    let in_ledger = is_in_ledger(client, names).await?;
+    if !found.is_trusted {
+        refuse_unless_handed_over(client, names, &names.table, &found, in_ledger).await?;
+    }
+    let lacks = lacking(&columns, colour);
+    let is_marked = found.comment.as_deref() == Some(&*views::about(colour));
+    if !in_ledger && !is_marked && !lacks.is_empty() {
+        let lacks: Vec<&str> = lacks.iter().take(3).map(|column| column.name).collect();
+        return refuse(format!(
+            "no month was ever loaded into it, and it lacks columns of {colour} trips: {}",
+            lacks.join(", ")
+        ));
+    }
+    Ok(Some(found))
+}
+
+/// Whether the ledger says that months were loaded into the table; a ledger of others says
+/// nothing.
+async fn is_in_ledger(client: &impl GenericClient, names: &Names) -> Result<bool, PostgresError> {
+    let there = ledger(client, &names.schema, Access::Read).await?;
+    if !there.is_some_and(|ledger| ledger.is_trusted) {
+        return Ok(false);
+    }
+    let sql = format!(
+        "SELECT FROM {} WHERE table_name = $1 AND month IS NOT NULL LIMIT 1",
+        names.qualified(LEDGER)
+    );
+    let found = client.query_opt(&sql, &[&names.table]).await;
+    Ok(found.map_err(PostgresError::at("reading the ledger"))?.is_some())
+}
+
+/// A table that this program has loaded may belong to a group by now of which a superuser is not
+/// a member, and a partition to the member of a group that loaded it: these are ours still, if
+/// nothing that others made runs when they are written.
+async fn refuse_unless_handed_over(
+    client: &impl GenericClient,
+    names: &Names,
+    name: &str,
+    found: &Relation,
+    in_ledger: bool,
+) -> Result<(), PostgresError> {
+    let sql =
+        format!("SELECT {} FROM pg_catalog.pg_namespace WHERE nspname = $1", trusted("nspowner"));
+    let schema = client.query_opt(&sql, &[&names.schema]).await;
+    let schema = schema.map_err(PostgresError::at("looking at the schema"))?;
+    let schema_is_trusted = schema.is_some_and(|row| row.get(0));
+    if !(in_ledger && schema_is_trusted && found.is_owned) {
+        return found.refuse_others(&names.schema, name);
+    }
+    match found.code_of_others(client, &PARTS).await? {
+        Some(code) => not_ours(
+            &names.schema,
+            name,
+            format!("it belongs to {} and uses {code}, which would run as you", found.owner),
+        ),
+        None => Ok(()),
+    }
+}
+
+/// The quarantine of a table; refuses what has its name and is not one of ours.
+pub(super) async fn quarantine(
+    client: &impl GenericClient,
+    names: &Names,
+    access: Access,
+) -> Result<Option<Relation>, PostgresError> {
+    let name = &names.quarantine;
+    let Some(found) = find(client, &names.schema, name).await? else {
+        return Ok(None);
+    };
+    let refuse = |why: &str| not_ours(&names.schema, name, why);
+    if found.kind != 'r' {
+        return refuse(&format!("it is {}", found.what()));
+    }
+    let columns = found.columns(client).await?;
+    if !has_columns(&columns, &QUARANTINE_COLUMNS) {
+        return refuse("it has not the columns of rows set aside");
+    }
+    let is_marked = found.comment.as_deref().is_some_and(|text| text.starts_with(QUARANTINE_MARK));
+    if !is_marked
+        && (columns.len() != QUARANTINE_COLUMNS.len() || !was_ingested(client, names).await?)
+    {
+        let (table, mark) = (names.shown(name), literal(QUARANTINE_MARK));
+        return refuse(&format!(
+            "nothing says that this program made it; if it did: COMMENT ON TABLE {table} IS {mark}"
+        ));
+    }
+    if access == Access::Write && !found.is_trusted {
+        let in_ledger = is_in_ledger(client, names).await?;
+        refuse_unless_handed_over(client, names, name, &found, in_ledger).await?;
+    }
+    Ok(Some(found))
+}
+
+/// Whether the ledger has months that came straight from the web, with the rows set aside:
+/// earlier versions did not describe the table of these.
+async fn was_ingested(client: &impl GenericClient, names: &Names) -> Result<bool, PostgresError> {
+    if !is_in_ledger(client, names).await? {
+        return Ok(false);
+    }
+    let sql = format!(
+        "SELECT FROM {} WHERE table_name = $1 AND month IS NOT NULL AND lake_object IS NULL LIMIT 1",
+        names.qualified(LEDGER)
+    );
+    let found = client.query_opt(&sql, &[&names.table]).await;
+    Ok(found.map_err(PostgresError::at("reading the ledger"))?.is_some())
+}
+
+/// The month's partition. A table holds one colour, and what stands in the month's place is a
+/// partition of it for that month alone: a month that a user detached, say, is not ours to drop.
+pub(super) async fn partition(
+    client: &impl GenericClient,
+    names: &Names,
+    colour: Colour,
+    parent: Option<&Relation>,
+    access: Access,
+) -> Result<Option<Relation>, PostgresError> {
+    if find(client, &names.schema, LEDGER).await?.is_some()
+        && let Some(other) = ledger::other_colour(client, names, colour).await?
+    {
+        return not_ours(&names.schema, &names.table, format!("it holds {other} trips"));
+    }
+    let Some(found) = find(client, &names.schema, &names.partition).await? else {
+        super::relation::refuse_type(client, &names.schema, &names.partition).await?;
+        return Ok(None);
+    };
+    let sql = "SELECT FROM pg_catalog.pg_inherits WHERE inhrelid = $1 AND inhparent = $2";
+    let parent_oid = parent.map(|parent| parent.oid).unwrap_or_default();
+    let attached = client.query_opt(sql, &[&found.oid, &parent_oid]).await;
+    let refuse = |why: String| not_ours(&names.schema, &names.partition, why);
+    if attached.map_err(PostgresError::at("looking at the month's place"))?.is_none() {
+        return refuse(format!("it is no partition of {}", names.table));
+    }
+    if access == Access::Read {
+        found.refuse_to_read(client, &names.schema, &names.partition).await?;
+        return Ok(Some(found));
+    }
+    match found.kind {
+        'r' => {}
+        'p' => return refuse("it is divided into further partitions".to_owned()),
+        _ => return refuse(format!("it is {}", found.what())),
+    }
+    if !found.is_trusted {
+        let in_ledger = is_in_ledger(client, names).await?;
+        refuse_unless_handed_over(client, names, &names.partition, &found, in_ledger).await?;
+    }
+    Ok(Some(found))
+}
+
+/// Refuses a partition with rows that this program did not load: it puts a constraint on each, or
+/// the ledger knows it.
+pub(super) async fn refuse_rows_of_others(
+    client: &impl GenericClient,
+    names: &Names,
+    month: crate::trip::Month,
+    partition: &Relation,
+) -> Result<(), PostgresError> {
+    let sql = "SELECT FROM pg_catalog.pg_constraint
+                WHERE conrelid = $1 AND contype = 'c' AND conname ~ '^month(_[0-9]+)?$'";
+    let made = client.query_opt(sql, &[&partition.oid]).await;
+    let looking = || PostgresError::at("looking at the month's place");
+    if made.map_err(looking())?.is_some() {
+        return Ok(());
+    }
+    if find(client, &names.schema, LEDGER).await?.is_some() {
+        let sql = format!(
+            "SELECT FROM {} WHERE table_name = $1 AND month = {}",
+            names.qualified(LEDGER),
+            first_day(month)
+        );
+        if client.query_opt(&sql, &[&names.table]).await.map_err(looking())?.is_some() {
+            return Ok(());
+        }
+    }
+    let sql = format!("SELECT FROM {} LIMIT 1", names.qualified(&names.partition));
+    match client.query_opt(&sql, &[]).await.map_err(looking())? {
+        Some(_) => not_ours(
+            &names.schema,
+            &names.partition,
+            format!(
+                "it has rows that this program did not load; to keep them, \
+                 ALTER TABLE {} DETACH PARTITION {} and rename it",
+                names.shown(&names.table),
+                written(&names.partition)
+            ),
+        ),
         None => Ok(()),
     }
 }

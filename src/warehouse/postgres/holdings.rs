@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use tokio_postgres::{Client, GenericClient, Row};
+use tokio_postgres::{Client, Row};
 
 use crate::flow::Progress;
 use crate::schema::{Sums, summed};
 use crate::trip::{Colour, Month, TripFile};
 use crate::warehouse::Holding;
 
-use super::ledger::{self, LEDGER};
+use super::columns::lacking;
+use super::foreign::Access;
 use super::names::{Names, quoted};
-use super::{PostgresError, Warehouse, foreign, locks};
+use super::relation::Relation;
+use super::{PostgresError, Warehouse, foreign, ledger, locks, privileges};
 
 impl Warehouse {
     /// What the ledger and the table have of a colour, earliest month first. Makes nothing.
@@ -20,13 +22,11 @@ impl Warehouse {
         let client = &session.client;
         // The month does not matter: the names of the table and the schema do.
         let names = self.names(TripFile::new(colour, colour.first_month()));
-        foreign::refuse_table(client, &names).await?;
+        let parent = foreign::table(client, &names, colour, Access::Read).await?;
         let mut months: BTreeMap<Month, Holding> = BTreeMap::new();
-        let of = |month| {
-            let file = TripFile::new(colour, month);
-            Holding { file, ledger: None, there: false, rows: None }
-        };
-        if has_ledger(client, &names).await? {
+        let of = |month| Holding::of(TripFile::new(colour, month));
+        if foreign::ledger(client, &names.schema, Access::Read).await?.is_some() {
+            privileges::to_read(client, &names).await?;
             if let Some(other) = ledger::other_colour(client, &names, colour).await? {
                 let table = format!("{}.{}", names.schema, names.table);
                 let why = format!("it holds {other} trips");
@@ -36,8 +36,15 @@ impl Warehouse {
                 months.entry(month).or_insert_with(|| of(month)).ledger = said;
             }
         }
-        for month in partitions(client, &names).await? {
-            months.entry(month).or_insert_with(|| of(month)).there = true;
+        if let Some(parent) = &parent {
+            for month in partitions(client, &names, parent).await? {
+                months.entry(month).or_insert_with(|| of(month)).there = true;
+            }
+            let columns = parent.columns(client).await?;
+            let lacking: Vec<_> = lacking(&columns, colour).iter().map(|it| it.name).collect();
+            for holding in months.values_mut().filter(|holding| holding.there) {
+                holding.lacks(&lacking);
+            }
         }
         Ok(months.into_values().collect())
     }
@@ -66,46 +73,18 @@ impl Warehouse {
     }
 }
 
-/// Whether the ledger is there; refuses a table of its name that is none.
-pub(super) async fn has_ledger(
-    client: &impl GenericClient,
-    names: &Names,
-) -> Result<bool, PostgresError> {
-    let there = is_there(client, &names.qualified(LEDGER)).await?;
-    if there {
-        ledger::refuse_foreign(client, &names.schema).await?;
-    }
-    Ok(there)
-}
-
-/// Whether there is a table of this name, qualified and quoted.
-pub(super) async fn is_there(
-    client: &impl GenericClient,
-    table: &str,
-) -> Result<bool, PostgresError> {
-    let sql = "SELECT FROM pg_class WHERE oid = to_regclass($1)";
-    let found = client.query_opt(sql, &[&table]).await;
-    Ok(found.map_err(PostgresError::at("looking for a table"))?.is_some())
-}
-
-/// Whether a month is there, as a partition of the table.
-pub(super) async fn is_partition(
-    client: &impl GenericClient,
-    names: &Names,
-) -> Result<bool, PostgresError> {
-    let sql = "SELECT FROM pg_inherits
-                WHERE inhrelid = to_regclass($1) AND inhparent = to_regclass($2)";
-    let (partition, parent) = (names.qualified(&names.partition), names.qualified(&names.table));
-    let found = client.query_opt(sql, &[&partition, &parent]).await;
-    Ok(found.map_err(PostgresError::at("looking for the month"))?.is_some())
-}
-
 /// The months that the table has a partition of.
-async fn partitions(client: &Client, names: &Names) -> Result<Vec<Month>, PostgresError> {
-    let sql = "SELECT c.relname FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid
-                WHERE inhparent = to_regclass($1)";
+async fn partitions(
+    client: &Client,
+    names: &Names,
+    parent: &Relation,
+) -> Result<Vec<Month>, PostgresError> {
+    let sql = "SELECT c.relname FROM pg_catalog.pg_inherits
+                 JOIN pg_catalog.pg_class c ON c.oid = inhrelid
+                 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+                WHERE inhparent = $1 AND n.nspname = $2";
     let rows = client
-        .query(sql, &[&names.qualified(&names.table)])
+        .query(sql, &[&parent.oid, &names.schema])
         .await
         .map_err(PostgresError::at("looking at the months"))?;
     Ok(rows.iter().filter_map(|row| names.month_of(row.get(0))).collect())
@@ -117,18 +96,20 @@ async fn count(
     colour: Colour,
 ) -> Result<Option<Sums>, PostgresError> {
     let counting = || PostgresError::at("counting the month");
-    if !is_partition(client, names).await? {
+    let Some(parent) = foreign::table(client, names, colour, Access::Read).await? else {
         return Ok(None);
-    }
+    };
+    let found = foreign::partition(client, names, colour, Some(&parent), Access::Read).await?;
+    let Some(found) = found else { return Ok(None) };
     let partition = names.qualified(&names.partition);
-    let sql = "SELECT attname FROM pg_attribute
-                WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped";
-    let there = client.query(sql, &[&partition]).await.map_err(counting())?;
-    let there: Vec<&str> = there.iter().map(|row| row.get(0)).collect();
+    let there = found.columns(client).await?;
     // A column that the table does not have yet comes to nothing.
-    let columns = summed(colour).into_iter().filter(|column| there.contains(&column.name));
+    let columns = summed(colour)
+        .into_iter()
+        .filter(|column| there.iter().any(|(name, _)| name == column.name));
     let columns: Vec<&'static str> = columns.map(|column| column.name).collect();
-    let counts = std::iter::once("count(*)".to_owned()).chain(columns.iter().map(|name| sum(name)));
+    let counts = std::iter::once("pg_catalog.count(*)".to_owned())
+        .chain(columns.iter().map(|name| sum(name)));
     let counts = counts.collect::<Vec<_>>().join(", ");
     let sql = format!("SELECT {counts} FROM {partition}");
     let row = client.query_one(&sql, &[]).await.map_err(counting())?;
@@ -145,7 +126,8 @@ async fn count(
 fn sum(column: &str) -> String {
     let value = format!("{}::float8", quoted(column));
     format!(
-        "coalesce(sum(floor({value} * 100)::bigint) FILTER (WHERE abs({value}) <= 1e9), 0)::text"
+        "coalesce(pg_catalog.sum(pg_catalog.floor({value} * 100)::bigint)
+             FILTER (WHERE pg_catalog.abs({value}) <= 1e9), 0)::text"
     )
 }
 

@@ -18,30 +18,12 @@ pub(super) async fn make(client: &impl GenericClient, schema: &str) -> Result<()
             table_name text, colour text NOT NULL, month date, rows bigint NOT NULL,
             source text NOT NULL, etag text, source_sha256 text NOT NULL,
             schema_digest text NOT NULL, rules_digest text NOT NULL, lake_object text,
-            loaded_at timestamptz NOT NULL DEFAULT now(), program text NOT NULL,
+            loaded_at timestamptz NOT NULL DEFAULT pg_catalog.now(), program text NOT NULL,
             provenance text NOT NULL,
             PRIMARY KEY (table_name, month))",
         quoted(schema)
     );
     client.batch_execute(&sql).await.map_err(PostgresError::at("making the ledger"))
-}
-
-/// Refuses a table of the ledger's name that is none.
-pub(super) async fn refuse_foreign(
-    client: &impl GenericClient,
-    schema: &str,
-) -> Result<(), PostgresError> {
-    let sql = "SELECT count(*) FROM pg_attribute
-                WHERE attrelid = to_regclass($1) AND attname IN ('table_name', 'rules_digest')";
-    let found = client
-        .query_one(sql, &[&format!("{}.{LEDGER}", quoted(schema))])
-        .await
-        .map_err(PostgresError::at("looking at the ledger"))?;
-    if found.get::<_, i64>(0) == 2 {
-        return Ok(());
-    }
-    let (table, why) = (format!("{schema}.{LEDGER}"), "it is no ledger of months".into());
-    Err(PostgresError::NotOurs { table, why })
 }
 
 /// The other colour that a table holds months of.
@@ -52,7 +34,7 @@ pub(super) async fn other_colour(
 ) -> Result<Option<String>, PostgresError> {
     let sql = format!(
         "SELECT colour FROM {}.{LEDGER} WHERE table_name = $1 AND colour <> $2
-            AND to_regclass($3) IS NOT NULL LIMIT 1",
+            AND pg_catalog.to_regclass($3) IS NOT NULL LIMIT 1",
         quoted(&names.schema)
     );
     let parent = names.qualified(&names.table);
@@ -72,8 +54,8 @@ pub(super) async fn known(
     let sql = format!(
         "SELECT provenance FROM {}.{LEDGER}
           WHERE table_name = $1 AND month = {}
-            AND EXISTS (SELECT FROM pg_inherits WHERE inhrelid = to_regclass($2)
-                                                  AND inhparent = to_regclass($3))",
+            AND EXISTS (SELECT FROM pg_inherits WHERE inhrelid = pg_catalog.to_regclass($2)
+                                                  AND inhparent = pg_catalog.to_regclass($3))",
         quoted(&names.schema),
         first_day(month)
     );
@@ -82,7 +64,7 @@ pub(super) async fn known(
         .query_opt(&sql, &[&names.table, &partition, &parent])
         .await
         .map_err(PostgresError::at("reading the ledger"))?;
-    Ok(found.and_then(|row| serde_json::from_str(row.get(0)).ok()))
+    Ok(found.and_then(|row| serde_json::from_str(row.get::<_, Option<&str>>(0)?).ok()))
 }
 
 /// What the ledger says of each month of a colour in a table; of one whose row is not
@@ -93,7 +75,7 @@ pub(super) async fn all(
     colour: Colour,
 ) -> Result<Vec<(Month, Option<Provenance>)>, PostgresError> {
     let sql = format!(
-        "SELECT to_char(month, 'YYYY-MM'), provenance FROM {}.{LEDGER}
+        "SELECT pg_catalog.to_char(month, 'YYYY-MM'), provenance FROM {}.{LEDGER}
           WHERE table_name = $1 AND colour = $2 AND month IS NOT NULL",
         quoted(&names.schema)
     );
@@ -103,7 +85,8 @@ pub(super) async fn all(
         .map_err(PostgresError::at("reading the ledger"))?;
     let months = rows.iter().filter_map(|row| {
         let month = row.get::<_, &str>(0).parse().ok()?;
-        Some((month, serde_json::from_str(row.get(1)).ok()))
+        let said: Option<&str> = row.get(1);
+        Some((month, said.and_then(|said| serde_json::from_str(said).ok())))
     });
     Ok(months.collect())
 }
@@ -118,7 +101,7 @@ pub(super) async fn write(
     let sql = format!(
         "INSERT INTO {schema}.{LEDGER} (table_name, colour, month, rows, source, etag, source_sha256,
                 schema_digest, rules_digest, lake_object, loaded_at, program, provenance)
-         VALUES ($1, $2, {day}, $3, $4, $5, $6, $7, $8, $9, clock_timestamp(), $10, $11)
+         VALUES ($1, $2, {day}, $3, $4, $5, $6, $7, $8, $9, pg_catalog.clock_timestamp(), $10, $11)
          ON CONFLICT (table_name, month) DO UPDATE SET
             colour = excluded.colour, rows = excluded.rows, source = excluded.source,
             etag = excluded.etag, source_sha256 = excluded.source_sha256,

@@ -10,9 +10,16 @@ use crate::trip::{Colour, Provenance, TripFile};
 use crate::warehouse::Loaded;
 
 use super::connection::Session;
+use super::foreign::Access;
+use super::kept::Kept;
+use super::ledger::LEDGER;
+use super::month_table::{MonthTable, Place};
 use super::names::{LONGEST_NAME, LONGEST_TABLE, Names, columns_declared, first_day, quoted};
 use super::transaction::{Batches, execute, fill};
-use super::{PostgresError, Target, columns, foreign, index, ledger, locks, quarantine, views};
+use super::{
+    PostgresError, Target, columns, foreign, index, ledger, locks, obstacles, privileges,
+    quarantine, relation, types, views,
+};
 
 /// How long a swap waits for the readers of the table before it lets them pass and tries anew.
 /// Less than the second after which the server looks for deadlocks: a reader that goes from a
@@ -91,16 +98,61 @@ impl Warehouse {
         &self.schema
     }
 
-    /// Makes the schema and the ledger where they are missing.
+    /// Makes the schema and the ledger if they are missing.
     pub(super) async fn make_schema(&self, session: &mut Session) -> Result<(), PostgresError> {
         make_schema(session, &self.schema).await
+    }
+
+    /// Why some months could not be loaded, found without making anything; `straight` if they
+    /// come from the web and not from the lake.
+    pub async fn check(
+        &self,
+        files: &[TripFile],
+        straight: bool,
+    ) -> Result<Vec<Option<PostgresError>>, PostgresError> {
+        let session = self.target.connect().await?;
+        let client = &session.client;
+        if foreign::ledger(client, &self.schema, Access::Write).await?.is_none() {
+            privileges::to_prepare(client, &self.schema).await?;
+        }
+        let mut found = Vec::new();
+        for file in files {
+            let planned = MonthTable::plan(client, &self.names(*file), *file, straight).await;
+            found.push(planned.err());
+        }
+        Ok(found)
+    }
+
+    /// Refuses tables that no month could be loaded into, found without making anything. A role
+    /// that may not make tables is told what it lacks.
+    pub async fn check_tables(&self) -> Result<(), PostgresError> {
+        let session = self.target.connect().await?;
+        let client = &session.client;
+        privileges::to_prepare(client, &self.schema).await?;
+        for colour in Colour::ALL {
+            let names = self.names(TripFile::new(colour, colour.first_month()));
+            if relation::find(client, &self.schema, &names.table).await?.is_none() {
+                continue;
+            }
+            if foreign::ledger(client, &self.schema, Access::Write).await?.is_some()
+                && self.table.is_some()
+                && ledger::other_colour(client, &names, colour).await?.is_some()
+            {
+                continue;
+            }
+            MonthTable::check_table(client, &names, colour).await?;
+            if self.table.is_some() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// What the ledger says of a month that is loaded.
     pub async fn known(&self, file: TripFile) -> Result<Option<Provenance>, PostgresError> {
         let names = Names::of(file, &self.schema, self.table.as_deref());
         let mut session = self.target.connect().await?;
-        prepare(&mut session, &names, file.colour).await?;
+        prepare(&mut session, &names, file).await?;
         ledger::known(&session.client, &names, file.month).await
     }
 
@@ -165,51 +217,36 @@ impl<E> From<PostgresError> for Stopped<E> {
     }
 }
 
-/// Makes the schema and the ledger where they are missing, and refuses a table of others.
+/// Makes the schema and the ledger if they are missing, and refuses what is not a table of ours.
 async fn prepare(
     session: &mut Session,
     names: &Names,
-    colour: Colour,
+    file: TripFile,
 ) -> Result<(), PostgresError> {
     make_schema(session, &names.schema).await?;
-    foreign::refuse_table(&session.client, names).await?;
-    foreign::refuse_in_place(&session.client, names, colour).await
+    privileges::to_read(&session.client, names).await?;
+    Place::of(&session.client, names, file, Access::Read).await.map(drop)
 }
 
 async fn make_schema(session: &mut Session, schema: &str) -> Result<(), PostgresError> {
-    if has_ledger(&session.client, schema).await? {
-        return ledger::refuse_foreign(&session.client, schema).await;
+    if foreign::ledger(&session.client, schema, Access::Read).await?.is_some() {
+        return Ok(());
     }
+    privileges::to_prepare(&session.client, schema).await?;
+    let step = || PostgresError::at("making the schema");
     let transaction = session.begin().await?;
     // Two loads at once must not both make it.
     let lock = locks::advisory("nyc_taxi_etl.schema");
     execute(&transaction, "waiting for the schema", &lock).await?;
-    make_missing(&transaction, schema).await?;
-    transaction.commit().await.map_err(PostgresError::at("making the schema"))
-}
-
-async fn has_ledger(client: &impl GenericClient, schema: &str) -> Result<bool, PostgresError> {
-    let sql = "SELECT FROM pg_class WHERE oid = to_regclass($1)";
-    let ledger = format!("{}.{}", quoted(schema), quoted(ledger::LEDGER));
-    let found = client.query_opt(sql, &[&ledger]).await;
-    Ok(found.map_err(PostgresError::at("looking at the ledger"))?.is_some())
-}
-
-async fn make_missing(client: &impl GenericClient, schema: &str) -> Result<(), PostgresError> {
-    let step = || PostgresError::at("making the schema");
-    let there = client
-        .query_opt("SELECT FROM pg_namespace WHERE nspname = $1", &[&schema])
-        .await
-        .map_err(step())?;
-    if there.is_none() {
+    let sql = "SELECT FROM pg_catalog.pg_namespace WHERE nspname = $1";
+    if transaction.query_opt(sql, &[&schema]).await.map_err(step())?.is_none() {
         let sql = format!("CREATE SCHEMA {}", quoted(schema));
-        client.batch_execute(&sql).await.map_err(step())?;
+        execute(&transaction, "making the schema", &sql).await?;
     }
-    if has_ledger(client, schema).await? {
-        ledger::refuse_foreign(client, schema).await
-    } else {
-        ledger::make(client, schema).await
+    if foreign::ledger(&transaction, schema, Access::Read).await?.is_none() {
+        ledger::make(&transaction, schema).await?;
     }
+    transaction.commit().await.map_err(step())
 }
 
 async fn replace<E: From<PostgresError>>(
@@ -221,12 +258,12 @@ async fn replace<E: From<PostgresError>>(
     progress: &Progress,
 ) -> Result<Loaded, Stopped<E>> {
     let file = load.file;
-    prepare(session, names, file.colour).await?;
+    prepare(session, names, file).await?;
     if agrees(&session.client, names, load).await? {
         return Ok(Loaded::Unchanged);
     }
-    let indexes = index::statements(&session.client, names).await?;
-    let of_users = columns::of_users(&session.client, names, file.colour).await?;
+    let straight = load.lake_object.is_none();
+    let table = MonthTable::plan(&session.client, names, file, straight).await?;
 
     let mut transaction = session.begin().await?;
     let lock = locks::advisory(&names.qualified(&names.partition));
@@ -240,15 +277,10 @@ async fn replace<E: From<PostgresError>>(
     let judge = |month| load.guard.judge(month, before.as_ref()).map_err(PostgresError::from);
     let judged = load.known.map(judge).transpose()?;
 
-    let (first, last) = (first_day(file.month), first_day(file.month.next()));
-    let declared = [vec![columns_declared(file.colour)], of_users].concat().join(", ");
-    let create = format!(
-        "CREATE TABLE {} ({declared}, CONSTRAINT month CHECK (pickup_datetime >= {first} AND pickup_datetime < {last}))",
-        names.qualified(&names.new),
-    );
-    execute(&transaction, "making the month's table", &create).await?;
-    let (table, columns) = (names.qualified(&names.new), columns::list(file.colour));
-    let copy = format!("COPY {table} ({columns}) FROM STDIN (FORMAT binary, FREEZE)");
+    table.make(&transaction).await?;
+    let (new, columns) = (names.qualified(&names.new), columns::list(file.colour));
+    let copy = format!("COPY {new} ({columns}) FROM STDIN (FORMAT binary, FREEZE)");
+    let batches = types::fitted(batches, table.columns.held.clone(), table.columns.natural);
     let loaded = fill(&transaction, &copy, batches, progress).await?;
     let Proven { provenance, quarantine } = proof.await.map_err(Stopped::ByProof)?;
     let kept = provenance.counts.rows_kept;
@@ -259,12 +291,13 @@ async fn replace<E: From<PostgresError>>(
         Some(forced) => forced,
         None => judge(&provenance)?,
     };
-    for sql in &indexes {
-        execute(&transaction, "making the month's indexes", sql).await?;
-    }
-    quarantine::replace(&transaction, names, file.month, quarantine, &provenance).await?;
+    table.finish(&transaction, names).await?;
+    quarantine::replace(&transaction, names, table.owner(), quarantine, &provenance).await?;
 
-    swap_in(&mut transaction, names, file).await?;
+    swap_in(&mut transaction, names, file, &table).await?;
+    let lock = format!("LOCK TABLE {} IN ROW EXCLUSIVE MODE", names.qualified(LEDGER));
+    execute(&transaction, "writing the ledger", &lock).await?;
+    foreign::ledger(&transaction, &names.schema, Access::Write).await?;
     ledger::write(&transaction, names, &provenance, load.lake_object).await?;
     transaction.commit().await.map_err(PostgresError::at("committing"))?;
     let before = before.map(|before| before.kept);
@@ -296,7 +329,10 @@ async fn before(
     let step = || PostgresError::at("looking at the month that is there");
     let partition = names.qualified(&names.partition);
     let there = transaction
-        .query_opt("SELECT FROM pg_class WHERE oid = to_regclass($1)", &[&partition])
+        .query_opt(
+            "SELECT FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass($1)",
+            &[&partition],
+        )
         .await
         .map_err(step())?;
     if there.is_none() {
@@ -311,8 +347,18 @@ async fn swap_in(
     transaction: &mut Transaction<'_>,
     names: &Names,
     file: TripFile,
+    table: &MonthTable,
 ) -> Result<(), PostgresError> {
-    patiently(transaction, names, async |attempt| swap(attempt, names, file).await).await
+    let step = async |attempt: &Transaction<'_>| swap(attempt, names, file, table).await;
+    let swapped = patiently(transaction, names, step).await;
+    match swapped {
+        Err(PostgresError::Query { .. })
+            if table.is_outdated(transaction, names, file).await.unwrap_or(false) =>
+        {
+            Err(PostgresError::Changed { table: format!("{}.{}", names.schema, names.table) })
+        }
+        swapped => swapped,
+    }
 }
 
 /// Does what locks the table that others read, last and short: where readers hold it, this
@@ -372,31 +418,43 @@ pub(super) async fn lock_table(
     execute(transaction, "waiting for the table", &lock).await
 }
 
+/// What is looked at here is looked at with the table locked: it stays what it is.
 async fn swap(
     transaction: &Transaction<'_>,
     names: &Names,
     file: TripFile,
+    table: &MonthTable,
 ) -> Result<(), PostgresError> {
     let parent = names.qualified(&names.table);
     let (first, last) = (first_day(file.month), first_day(file.month.next()));
     lock_table(transaction, names).await?;
-    foreign::refuse_in_place(transaction, names, file.colour).await?;
+    lock_parent(transaction, names).await?;
+    let place = Place::of(transaction, names, file, Access::Write).await?;
 
-    let there = transaction
-        .query_opt("SELECT FROM pg_class WHERE oid = to_regclass($1)", &[&parent])
-        .await
-        .map_err(PostgresError::at("looking at the table"))?;
-    if there.is_none() {
-        let create = format!(
-            "CREATE TABLE {parent} ({}) PARTITION BY RANGE (pickup_datetime); {}",
-            columns_declared(file.colour),
-            index::on_parent(names)
-        );
-        execute(transaction, "making the table", &create).await?;
-        let comments = views::comments(names, file.colour);
-        execute(transaction, "describing the table", &comments).await?;
-    }
-    columns::add(transaction, names, file.colour).await?;
+    let there = match place.parent {
+        Some(there) => there,
+        None => {
+            let create = format!(
+                "CREATE TABLE {parent} ({}) PARTITION BY RANGE (pickup_datetime); {}",
+                columns_declared(file.colour),
+                index::on_parent(names)
+            );
+            execute(transaction, "making the table", &create).await?;
+            let comments = views::comments(names, file.colour);
+            execute(transaction, "describing the table", &comments).await?;
+            let made = foreign::table(transaction, names, file.colour, Access::Write).await?;
+            made.ok_or(PostgresError::Changed { table: names.shown(&names.table) })?
+        }
+    };
+    columns::add(transaction, names, file.colour, &there).await?;
+    let kept = match &place.partition {
+        Some(partition) => {
+            obstacles::refuse_dependents(transaction, names, partition).await?;
+            let owner = table.owner().unwrap_or(&there.role);
+            Some(Kept::of(transaction, partition, owner).await?)
+        }
+        None => None,
+    };
 
     let partition = names.qualified(&names.partition);
     let swap = format!(
@@ -406,5 +464,28 @@ async fn swap(
         new = names.qualified(&names.new),
         name = quoted(&names.partition),
     );
-    execute(transaction, "swapping the month in", &swap).await
+    execute(transaction, "swapping the month in", &swap).await?;
+    if let Some(kept) = kept {
+        table.rename_indexes(transaction).await?;
+        kept.give(transaction, names).await?;
+    }
+    Ok(())
+}
+
+/// Locks the table as what follows does: dropping a partition locks readers out, attaching one
+/// does not.
+pub(super) async fn lock_parent(
+    transaction: &Transaction<'_>,
+    names: &Names,
+) -> Result<(), PostgresError> {
+    if relation::find(transaction, &names.schema, &names.table)
+        .await?
+        .is_none_or(|it| it.kind != 'p')
+    {
+        return Ok(());
+    }
+    let old = relation::find(transaction, &names.schema, &names.partition).await?;
+    let mode = if old.is_some() { "ACCESS EXCLUSIVE" } else { "SHARE UPDATE EXCLUSIVE" };
+    let lock = format!("LOCK TABLE ONLY {} IN {mode} MODE", names.qualified(&names.table));
+    execute(transaction, "waiting for the table", &lock).await
 }

@@ -9,35 +9,44 @@ use tokio_postgres::Transaction;
 
 use crate::flow::Progress;
 use crate::trip::quarantine::{FIELDS, LINE, REASONS};
-use crate::trip::{Month, Provenance, TripFile};
+use crate::trip::{Provenance, TripFile};
 
-use super::PostgresError;
-use super::names::{Names, first_day};
+use super::foreign::{Access, QUARANTINE_MARK};
+use super::names::{Names, first_day, literal, quoted};
 use super::transaction::{Batches, execute, fill};
+use super::{PostgresError, foreign, locks};
 
-/// Replaces what the table has of a month by these rows. Where there are none here, since they
+/// Replaces what the table has of a month by these rows. If there are none here, since they
 /// stay in the lake, what an earlier load put there goes all the same: it belongs to trips
-/// that are no more.
+/// that are no more. The table is made for `owner`, or for this session's role.
 pub(super) async fn replace(
     transaction: &Transaction<'_>,
     names: &Names,
-    month: Month,
+    owner: Option<&str>,
     rows: Option<Batches>,
     provenance: &Provenance,
 ) -> Result<(), PostgresError> {
+    let month = provenance.month;
     let table = names.qualified(&names.quarantine);
-    let there = transaction
-        .query_opt("SELECT FROM pg_class WHERE oid = to_regclass($1)", &[&table])
-        .await
-        .map_err(PostgresError::at("looking at the quarantine"))?;
-    if there.is_none() {
+    if rows.is_some() {
+        // Of two loads that make it at once, the second finds it.
+        let lock = locks::advisory(&table);
+        execute(transaction, "waiting for the quarantine", &lock).await?;
+    }
+    if foreign::quarantine(transaction, names, Access::Write).await?.is_some() {
+        lock(transaction, names).await?;
+    } else {
         if rows.is_none() {
             return Ok(());
         }
+        let owned = owner.map(|owner| format!("; ALTER TABLE {table} OWNER TO {}", quoted(owner)));
         let create = format!(
-            "CREATE TABLE IF NOT EXISTS {table} (month date NOT NULL, {LINE} bigint NOT NULL,
+            "CREATE TABLE {table} (month date NOT NULL, {LINE} bigint NOT NULL,
                 {REASONS} text[] NOT NULL, {FIELDS} text[] NOT NULL);
-             CREATE INDEX ON {table} (month)"
+             CREATE INDEX ON {table} (month);
+             COMMENT ON TABLE {table} IS {}{}",
+            literal(QUARANTINE_MARK),
+            owned.unwrap_or_default()
         );
         execute(transaction, "making the quarantine", &create).await?;
     }
@@ -57,6 +66,17 @@ pub(super) async fn replace(
         return Err(PostgresError::Unbalanced { file, loaded, kept });
     }
     Ok(())
+}
+
+/// Locks the quarantine against changes of what it is, and then looks whether it is ours.
+pub(super) async fn lock(
+    transaction: &Transaction<'_>,
+    names: &Names,
+) -> Result<(), PostgresError> {
+    let table = names.qualified(&names.quarantine);
+    let lock = format!("LOCK TABLE {table} IN ROW EXCLUSIVE MODE");
+    execute(transaction, "clearing the quarantine", &lock).await?;
+    foreign::quarantine(transaction, names, Access::Write).await.map(drop)
 }
 
 /// A batch with the month before the columns that the table has.

@@ -2,8 +2,10 @@
 
 use crate::trip::{Provenance, SourceFacts, TripFile};
 
+use super::foreign::{self, Access};
 use super::ledger::LEDGER;
 use super::names::{first_day, quoted};
+use super::transaction::execute;
 use super::{PostgresError, Warehouse};
 
 impl Warehouse {
@@ -32,10 +34,15 @@ impl Warehouse {
             first_day(file.month)
         );
         let sha256 = facts.sha256.to_string();
-        let session = self.target().connect().await?;
+        let mut session = self.target().connect().await?;
+        let transaction = session.begin().await?;
+        let lock = format!("LOCK TABLE {} IN ROW EXCLUSIVE MODE", names.qualified(LEDGER));
+        execute(&transaction, "noting what the source says", &lock).await?;
+        foreign::ledger(&transaction, &names.schema, Access::Write).await?;
         let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
             [&facts.address, &facts.etag, &said, &names.table, &sha256];
-        let noted = session.client.execute(&sql, &parameters).await;
-        noted.map(drop).map_err(PostgresError::at("noting what the source says"))
+        let noting = || PostgresError::at("noting what the source says");
+        transaction.execute(&sql, &parameters).await.map_err(noting())?;
+        transaction.commit().await.map_err(noting())
     }
 }

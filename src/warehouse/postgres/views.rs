@@ -7,8 +7,10 @@ use crate::schema::{self, COLUMNS};
 use crate::trip::Colour;
 
 use super::connection::Session;
+use super::kept::granted;
 use super::load::LOCK_TIMEOUT;
 use super::names::{Names, literal, quoted, trips, type_name};
+use super::relation::find;
 use super::{PostgresError, locks};
 
 /// The view over yellow and green.
@@ -17,11 +19,15 @@ const VIEW: &str = "trips";
 /// How a view of ours is known.
 const MARK: &str = "nyc_taxi_etl: the trips of yellow and green taxis";
 
+/// The description of a table.
+pub(super) fn about(colour: Colour) -> String {
+    format!("{colour} trips, a partition a month; the ledger is the table loads")
+}
+
 /// Descriptions of a table and its columns.
 pub(super) fn comments(names: &Names, colour: Colour) -> String {
     let table = names.qualified(&names.table);
-    let about =
-        literal(&format!("{colour} trips, a partition a month; the ledger is the table loads"));
+    let about = literal(&about(colour));
     let columns = schema::columns(colour).into_iter().map(|column| {
         let (name, about) = (quoted(column.name), literal(column.about));
         format!("COMMENT ON COLUMN {table}.{name} IS {about}")
@@ -43,7 +49,7 @@ pub(super) async fn make(session: &mut Session, schema: &str) -> Result<(), Post
         locks::advisory(&place)
     );
     transaction.batch_execute(&lock).await.map_err(step())?;
-    let Some(view) = wanted(&transaction, schema, &place).await.map_err(step())? else {
+    let Some(view) = wanted(&transaction, schema, &place).await? else {
         return Ok(());
     };
     // What users built on the view and granted on it stays, unless its columns are others.
@@ -52,8 +58,12 @@ pub(super) async fn make(session: &mut Session, schema: &str) -> Result<(), Post
         Ok(()) => attempt.commit().await.map_err(step())?,
         Err(error) if error.code() == Some(&SqlState::INVALID_TABLE_DEFINITION) => {
             attempt.rollback().await.map_err(step())?;
-            let anew = format!("DROP VIEW {place}; CREATE {view}");
-            transaction.batch_execute(&anew).await.map_err(step())?;
+            let granted = match find(&transaction, schema, VIEW).await? {
+                Some(old) => granted(&transaction, &old).await?,
+                None => Vec::new(),
+            };
+            let again = format!("DROP VIEW {place}; CREATE {view}; {}", granted.join("; "));
+            transaction.batch_execute(&again).await.map_err(step())?;
         }
         Err(error) => return Err(step()(error)),
     }
@@ -65,12 +75,11 @@ async fn wanted(
     transaction: &Transaction<'_>,
     schema: &str,
     place: &str,
-) -> Result<Option<String>, tokio_postgres::Error> {
+) -> Result<Option<String>, PostgresError> {
     let mut there = Vec::new();
     for colour in [Colour::Yellow, Colour::Green] {
-        let table = format!("{}.{}", quoted(schema), quoted(&trips(colour)));
-        let sql = "SELECT FROM pg_class WHERE oid = to_regclass($1) AND relkind = 'p'";
-        if transaction.query_opt(sql, &[&table]).await?.is_some() {
+        let found = find(transaction, schema, &trips(colour)).await?;
+        if found.is_some_and(|found| found.kind == 'p' && found.is_owned) {
             there.push(colour);
         }
     }
@@ -79,11 +88,10 @@ async fn wanted(
     }
     let select = select(schema, &there);
     let mark = format!("{MARK} {}", crate::trip::Digest::of(select.as_bytes()).short());
-    let sql = "SELECT relkind::text, obj_description(oid, 'pg_class') FROM pg_class WHERE oid = to_regclass($1)";
-    if let Some(row) = transaction.query_opt(sql, &[&place]).await? {
-        let comment: Option<&str> = row.get(1);
-        let ours =
-            row.get::<_, &str>(0) == "v" && comment.is_some_and(|text| text.starts_with(MARK));
+    if let Some(found) = find(transaction, schema, VIEW).await? {
+        let comment = found.comment.as_deref();
+        let is_marked = comment.is_some_and(|text| text.starts_with(MARK));
+        let ours = found.kind == 'v' && is_marked && found.is_trusted && found.is_owned;
         if !ours || comment == Some(&mark) {
             return Ok(None);
         }

@@ -88,7 +88,7 @@ async fn a_table_partitioned_otherwise_and_a_view_are_refused_too() {
     let error = |table| warehouse.error(warehouse.load(&["--table", table]));
     insta::assert_snapshot!([error("by_vendor"), error("looks"), error("loads")].join("\n"), @r"
     nyc_taxi.by_vendor is there already and is not ours (it is partitioned by LIST (vendor_id)): it was left as it is. Load into another place with --schema or --table, or rename it
-    nyc_taxi.looks is there already and is not ours (it is no table): it was left as it is. Load into another place with --schema or --table, or rename it
+    nyc_taxi.looks is there already and is not ours (it is a view): it was left as it is. Load into another place with --schema or --table, or rename it
     nyc_taxi.loads is there already and is not ours (it is a plain table, not partitioned by month): it was left as it is. Load into another place with --schema or --table, or rename it
     ");
 }
@@ -207,7 +207,7 @@ async fn a_role_that_may_not_create_schemas_loads_into_one_made_for_it() {
         assert_eq!(ran.state(), state);
     }
     let refused = warehouse.error(warehouse.load(&["--database-url", &url]));
-    insta::assert_snapshot!(refused, @"Postgres, making the schema: permission denied for database DATABASE. The role needs CREATE on the schema, or on the database where the schema is missing");
+    insta::assert_snapshot!(refused, @"the role loader_DATABASE may not do this in the schema nyc_taxi: it needs CREATE on the database DATABASE, since there is no schema nyc_taxi (GRANT CREATE ON DATABASE DATABASE TO loader_DATABASE, or CREATE SCHEMA nyc_taxi AUTHORIZATION loader_DATABASE)");
     warehouse.load(&["--database-url", &url, "--schema", "made", "--force"]).exits(0);
 }
 

@@ -52,9 +52,9 @@ async fn a_role_that_may_only_read_is_told_what_it_needs() {
     warehouse.client.batch_execute(&read_only).await.unwrap();
     let read_only = warehouse.error(load(&["--force"]));
     insta::assert_snapshot!([no_schema, no_create, read_only].join("\n"), @r"
-    Postgres, making the schema: permission denied for database DATABASE. The role needs CREATE on the schema, or on the database where the schema is missing
-    Postgres, making the month's table: permission denied for schema nyc_taxi. The role needs CREATE on the schema, or on the database where the schema is missing
-    Postgres, making the month's table: cannot execute CREATE TABLE in a read-only transaction. The server or the role is read-only: name the primary server
+    the role poor_DATABASE may not do this in the schema nyc_taxi: it needs CREATE on the database DATABASE, since there is no schema nyc_taxi (GRANT CREATE ON DATABASE DATABASE TO poor_DATABASE, or CREATE SCHEMA nyc_taxi AUTHORIZATION poor_DATABASE)
+    the role poor_DATABASE may not do this in the schema nyc_taxi: it needs CREATE on the schema nyc_taxi (GRANT CREATE ON SCHEMA nyc_taxi TO poor_DATABASE); the rights of the owner of nyc_taxi.green_trips, postgres (ALTER TABLE nyc_taxi.green_trips OWNER TO poor_DATABASE); the rights of the owner of nyc_taxi.green_trips_2020_01, postgres (ALTER TABLE nyc_taxi.green_trips_2020_01 OWNER TO poor_DATABASE); INSERT, UPDATE on nyc_taxi.loads (GRANT INSERT, UPDATE ON nyc_taxi.loads TO poor_DATABASE)
+    the role poor_DATABASE may not do this in the schema nyc_taxi: it needs CREATE on the schema nyc_taxi (GRANT CREATE ON SCHEMA nyc_taxi TO poor_DATABASE); the rights of the owner of nyc_taxi.green_trips, postgres (ALTER TABLE nyc_taxi.green_trips OWNER TO poor_DATABASE); the rights of the owner of nyc_taxi.green_trips_2020_01, postgres (ALTER TABLE nyc_taxi.green_trips_2020_01 OWNER TO poor_DATABASE); INSERT, UPDATE on nyc_taxi.loads (GRANT INSERT, UPDATE ON nyc_taxi.loads TO poor_DATABASE)
     ");
     assert_eq!(warehouse.rows("green_trips").await, 100);
 }

@@ -90,3 +90,56 @@ async fn a_table_that_was_detached_by_hand_is_not_dropped() {
     assert!(said.contains("it is no partition of green_trips"), "{said}");
     assert_eq!(stores.count("green_trips_2020_01").await, 195);
 }
+
+#[tokio::test]
+async fn a_month_that_a_warehouse_keeps_stays_in_the_lake() {
+    let stores = Stores::with(&[1]).await;
+    stores.execute("CREATE VIEW public.v AS SELECT extra FROM nyc_taxi.green_trips_2020_01").await;
+    let ran = stores.taxi.run(DROP.iter().chain(&["--yes"])).exits(1);
+    let said = ran.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("lake data: failed: left as it is"), "{said}");
+    assert!(said.contains("something depends on its partition"), "{said}");
+    assert!(stores.taxi.lake("green/green_tripdata_2020-01.parquet").exists());
+    assert_eq!(stores.count("green_trips").await, 195);
+    assert_eq!(stores.count("loads WHERE month IS NOT NULL").await, 1);
+    stores.execute("DROP VIEW public.v").await;
+    stores.taxi.run(DROP.iter().chain(&["--yes"])).exits(0);
+    assert!(!stores.taxi.lake("green/green_tripdata_2020-01.parquet").exists());
+}
+
+#[tokio::test]
+async fn a_project_that_only_the_environment_names_is_dropped_from_too() {
+    let stores = Stores::with(&[1]).await;
+    let mut command = stores.taxi.command(DROP.iter().chain(&["--yes"]));
+    // Nothing listens there.
+    command.env("GOOGLE_CLOUD_PROJECT", "p").env("BIGQUERY_EMULATOR_HOST", "127.0.0.1:1");
+    let ran: crate::taxi::Ran = command.output().unwrap().into();
+    let ran = ran.exits(1);
+    assert!(ran.stdout.contains("bigquery"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("left as it is"), "{}", ran.stdout);
+    assert!(stores.taxi.lake("green/green_tripdata_2020-01.parquet").exists());
+}
+
+#[tokio::test]
+async fn a_drop_waits_for_a_run_that_brings_the_month() {
+    let stores = Stores::with(&[1]).await;
+    let lake = std::fs::canonicalize(stores.taxi.folder().join("data")).unwrap();
+    let key = nyc_taxi_etl::trip::Digest::of(lake.display().to_string().as_bytes());
+    let place = format!("data/spool/green_tripdata_2020-01.{}", &key.short()[..8]);
+    let place = stores.taxi.folder().join(place);
+    std::fs::create_dir_all(&place).unwrap();
+    let lock = std::fs::File::create(place.join("lock")).unwrap();
+    lock.lock().unwrap();
+    let mut dropping = stores.taxi.command(DROP.iter().chain(&["--yes"])).spawn().unwrap();
+    let mut said = String::new();
+    let mut stderr = std::io::BufReader::new(dropping.stderr.take().unwrap());
+    while !said.contains("another run is at it") {
+        assert_ne!(std::io::BufRead::read_line(&mut stderr, &mut said).unwrap(), 0, "{said}");
+    }
+    assert_eq!(stores.count("green_trips").await, 195);
+    assert!(stores.taxi.lake("green/green_tripdata_2020-01.parquet").exists());
+    drop(lock);
+    assert!(dropping.wait().unwrap().success());
+    assert_eq!(stores.count("green_trips").await, 0);
+    assert!(!stores.taxi.lake("green/green_tripdata_2020-01.parquet").exists());
+}

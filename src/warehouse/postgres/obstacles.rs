@@ -1,0 +1,213 @@
+//! What keeps a month from being swapped in, found before its first row is copied.
+
+use tokio_postgres::GenericClient;
+
+use crate::trip::TripFile;
+
+use super::PostgresError;
+use super::names::{Names, first_day};
+use super::relation::{Relation, not_ours, refuse_type, written};
+
+fn looking() -> impl FnOnce(tokio_postgres::Error) -> PostgresError {
+    PostgresError::at("looking at the month's place")
+}
+
+fn obstacle<T>(names: &Names, why: String, remedy: String) -> Result<T, PostgresError> {
+    let table = format!("{}.{}", names.schema, names.table);
+    Err(PostgresError::Obstacle { table, why, remedy })
+}
+
+/// Refuses what has the name that the month's table has while it is filled.
+pub(super) async fn refuse_staging(
+    client: &impl GenericClient,
+    names: &Names,
+) -> Result<(), PostgresError> {
+    match super::relation::find(client, &names.schema, &names.new).await? {
+        Some(found) => not_ours(
+            &names.schema,
+            &names.new,
+            format!("it is {}, and the month needs that name while it is loaded", found.what()),
+        ),
+        None => refuse_type(client, &names.schema, &names.new).await,
+    }
+}
+
+/// Refuses a table in which other partitions hold a part of the month, or a partition of the
+/// month's name that holds more than it.
+pub(super) async fn refuse_overlaps(
+    client: &impl GenericClient,
+    names: &Names,
+    file: TripFile,
+    parent: &Relation,
+    partition: Option<&Relation>,
+) -> Result<(), PostgresError> {
+    let (first, last) = (file.month.to_string() + "-01", file.month.next().to_string() + "-01");
+    let sql = "
+        SELECT c.oid, n.nspname, c.relname, pg_catalog.pg_get_expr(c.relpartbound, c.oid),
+               low = $2::text::timestamp AND high = $3::text::timestamp
+          FROM pg_catalog.pg_inherits i
+          JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
+          JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace,
+       LATERAL pg_catalog.regexp_match(pg_catalog.pg_get_expr(c.relpartbound, c.oid),
+                   'FROM \\((.*)\\) TO \\((.*)\\)$') AS bound,
+       LATERAL (SELECT CASE bound[1] WHEN 'MINVALUE' THEN '-infinity' WHEN 'MAXVALUE' THEN 'infinity'
+                       ELSE pg_catalog.btrim(bound[1], '''') END::timestamp AS low,
+                       CASE bound[2] WHEN 'MINVALUE' THEN '-infinity' WHEN 'MAXVALUE' THEN 'infinity'
+                       ELSE pg_catalog.btrim(bound[2], '''') END::timestamp AS high) AS bounds
+         WHERE i.inhparent = $1 AND bound IS NOT NULL
+           AND (low < $3::text::timestamp AND high > $2::text::timestamp OR c.oid = $4)";
+    let own = partition.map(|partition| partition.oid).unwrap_or_default();
+    let rows = client.query(sql, &[&parent.oid, &first, &last, &own]).await.map_err(looking())?;
+    for row in rows {
+        let (oid, schema, name): (u32, &str, &str) = (row.get(0), row.get(1), row.get(2));
+        let (bound, whole): (&str, bool) = (row.get(3), row.get(4));
+        if oid == own && whole {
+            continue;
+        }
+        let shown = format!("{}.{}", written(schema), written(name));
+        let why = format!(
+            "its partition {shown} is {}, which overlaps with {}",
+            bound.to_lowercase(),
+            file.month
+        );
+        let table = names.shown(&names.table);
+        let remedy = if whole && schema == names.schema {
+            let new = written(&names.partition);
+            format!("If it is the month, name it so: ALTER TABLE {shown} RENAME TO {new}")
+        } else {
+            format!(
+                "Take it out (ALTER TABLE {table} DETACH PARTITION {shown}) or divide it by months"
+            )
+        };
+        return obstacle(names, why, remedy);
+    }
+    Ok(())
+}
+
+/// Refuses a table whose default partition has rows of the month.
+pub(super) async fn refuse_default_rows(
+    client: &impl GenericClient,
+    names: &Names,
+    file: TripFile,
+    parent: &Relation,
+) -> Result<(), PostgresError> {
+    let sql = "SELECT n.nspname, c.relname FROM pg_catalog.pg_partitioned_table p
+                 JOIN pg_catalog.pg_class c ON c.oid = p.partdefid
+                 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+                WHERE p.partrelid = $1";
+    let Some(row) = client.query_opt(sql, &[&parent.oid]).await.map_err(looking())? else {
+        return Ok(());
+    };
+    let (schema, name): (&str, &str) = (row.get(0), row.get(1));
+    let table = format!("{}.{}", super::names::quoted(schema), super::names::quoted(name));
+    let (first, last) = (first_day(file.month), first_day(file.month.next()));
+    let of_month = format!("pickup_datetime >= {first} AND pickup_datetime < {last}");
+    let sql = format!("SELECT pg_catalog.count(*) FROM {table} WHERE {of_month}");
+    let rows: i64 = client.query_one(&sql, &[]).await.map_err(looking())?.get(0);
+    if rows == 0 {
+        return Ok(());
+    }
+    let shown = format!("{}.{}", written(schema), written(name));
+    obstacle(
+        names,
+        format!("its default partition {shown} has {rows} rows of {}", file.month),
+        format!("Move them to another table, or delete them: DELETE FROM {shown} WHERE {of_month}"),
+    )
+}
+
+/// Refuses to replace a partition that something else depends on: it would go with it, or keep
+/// it from going.
+pub(super) async fn refuse_dependents(
+    client: &impl GenericClient,
+    names: &Names,
+    partition: &Relation,
+) -> Result<(), PostgresError> {
+    let sql = "
+        WITH target AS (
+            SELECT c.oid, c.reltype, t.typarray
+              FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_type t ON t.oid = c.reltype
+             WHERE c.oid = $1)
+        SELECT DISTINCT CASE
+                 WHEN r.oid IS NOT NULL THEN
+                     pg_catalog.pg_describe_object('pg_catalog.pg_class'::regclass, r.ev_class, 0)
+                 WHEN k.conparentid <> 0 THEN
+                     pg_catalog.pg_describe_object(d.classid, k.conparentid, 0)
+                 ELSE pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid) END AS what
+          FROM pg_catalog.pg_depend d
+          JOIN target t ON d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = t.oid
+                        OR d.refclassid = 'pg_catalog.pg_type'::regclass AND d.refobjid IN (t.reltype, t.typarray)
+          LEFT JOIN pg_catalog.pg_rewrite r ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND r.oid = d.objid
+          LEFT JOIN pg_catalog.pg_constraint k ON d.classid = 'pg_catalog.pg_constraint'::regclass AND k.oid = d.objid
+         WHERE d.deptype = 'n' AND r.ev_class IS DISTINCT FROM t.oid AND k.conrelid IS DISTINCT FROM t.oid
+           AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend own
+                            WHERE own.classid = d.classid AND own.objid = d.objid
+                              AND own.deptype IN ('a', 'i', 'P', 'S')
+                              AND own.refclassid = 'pg_catalog.pg_class'::regclass AND own.refobjid = t.oid)
+         ORDER BY what";
+    let rows = client.query(sql, &[&partition.oid]).await.map_err(looking())?;
+    let dependents: Vec<&str> = rows.iter().map(|row| row.get(0)).collect();
+    if dependents.is_empty() {
+        return Ok(());
+    }
+    let (shown, table) = (names.shown(&names.partition), names.shown(&names.table));
+    obstacle(
+        names,
+        format!("something depends on its partition {shown}: {}", dependents.join(", ")),
+        format!(
+            "Partitions are replaced: drop it before and make it again afterwards, or let it depend \
+             on {table}"
+        ),
+    )
+}
+
+/// Refuses a publication that the partition is in and that the role cannot add its successor to.
+pub(super) async fn refuse_publications(
+    client: &impl GenericClient,
+    names: &Names,
+    partition: &Relation,
+) -> Result<(), PostgresError> {
+    let sql = "SELECT p.pubname FROM pg_catalog.pg_publication_rel r
+                 JOIN pg_catalog.pg_publication p ON p.oid = r.prpubid
+                WHERE r.prrelid = $1 AND NOT pg_catalog.pg_has_role(p.pubowner, 'USAGE')";
+    match client.query_opt(sql, &[&partition.oid]).await.map_err(looking())? {
+        Some(row) => {
+            let publication = written(row.get(0));
+            let shown = names.shown(&names.partition);
+            obstacle(
+                names,
+                format!(
+                    "its partition {shown} is in the publication {publication}, \
+                     which belongs to another role"
+                ),
+                format!(
+                    "Publish {} in its place: ALTER PUBLICATION {publication} DROP TABLE {shown}",
+                    names.shown(&names.table)
+                ),
+            )
+        }
+        None => Ok(()),
+    }
+}
+
+/// Refuses a table whose row security would filter what this session writes or deletes.
+pub(super) async fn refuse_row_security(
+    client: &impl GenericClient,
+    names: &Names,
+    table: &str,
+) -> Result<(), PostgresError> {
+    let Some(found) = super::relation::find(client, &names.schema, table).await? else {
+        return Ok(());
+    };
+    let sql = "SELECT pg_catalog.row_security_active($1::oid)";
+    if !client.query_one(sql, &[&found.oid]).await.map_err(looking())?.get::<_, bool>(0) {
+        return Ok(());
+    }
+    let (shown, role) = (names.shown(table), written(&found.role));
+    Err(PostgresError::Obstacle {
+        table: format!("{}.{table}", names.schema),
+        why: format!("row security hides its rows from {role}"),
+        remedy: format!(
+            "ALTER TABLE {shown} NO FORCE ROW LEVEL SECURITY for its owner, or ALTER ROLE {role} BYPASSRLS"
+        ),
+    })
+}
