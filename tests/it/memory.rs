@@ -65,7 +65,7 @@ fn peak_within_bounds(run: &mut Running) -> u64 {
         peak = peak.max(anonymous_memory(run.id()).unwrap_or_default());
         std::thread::sleep(Duration::from_millis(3));
     }
-    assert!(peak > 10 << 10, "{peak} kB is not what it took");
+    assert!(peak > 2 << 10, "{peak} kB is not what it took");
     assert!(peak < MOST, "{peak} kB is more than {MOST} kB");
     peak
 }
@@ -211,7 +211,12 @@ fn a_page_that_memory_does_not_hold_is_refused_before_it_is_read() {
         vec![("store_and_fwd_flag", Arc::new(StringArray::from_iter_values(values)))]
     });
     let month = cleaned_within_bounds(&taxi, "a page too large", &[]);
-    insta::assert_snapshot!(month["error"].as_str().unwrap(), @"");
+    let error = month["error"].as_str().unwrap();
+    assert!(
+        error.starts_with("the column 'store_and_fwd_flag' of green 2020-01 takes 4"),
+        "{error}"
+    );
+    assert!(error.contains("at most 352 MB are read: its pages are too large"), "{error}");
     assert_eq!(month["state"], "failed");
 }
 

@@ -10,6 +10,9 @@ pub(super) const BINARY: u8 = 8;
 pub(super) const LIST: u8 = 9;
 pub(super) const STRUCT: u8 = 12;
 
+/// What ends a struct.
+const END: u8 = 0;
+
 /// Structs within structs deeper than this are not Parquet's.
 const DEEPEST: u8 = 32;
 
@@ -75,27 +78,28 @@ impl<'a> Compact<'a> {
         &mut self,
         mut read: impl FnMut(&mut Self, i16, u8) -> Option<bool>,
     ) -> Option<()> {
-        let mut number = 0_i16;
-        while let Some(kind) = self.field(&mut number)? {
-            if !read(self, number, kind)? {
-                self.skip(kind, DEEPEST)?;
+        let mut number = 0;
+        loop {
+            match self.field(&mut number)? {
+                END => return Some(()),
+                kind if read(self, number, kind)? => {}
+                kind => self.skip(kind, DEEPEST)?,
             }
         }
-        Some(())
     }
 
-    /// The type of the next field; `Some(None)` at the end of the struct.
-    fn field(&mut self, number: &mut i16) -> Option<Option<u8>> {
+    /// The type of the next field; [`END`] after the last one.
+    fn field(&mut self, number: &mut i16) -> Option<u8> {
         let header = self.byte()?;
         let kind = header & 0x0f;
-        if kind == 0 {
-            return Some(None);
+        if kind == END {
+            return Some(END);
         }
         *number = match header >> 4 {
             0 => i16::try_from(self.integer()?).ok()?,
             step => number.checked_add(i16::from(step))?,
         };
-        Some(Some(kind))
+        Some(kind)
     }
 
     fn skip(&mut self, kind: u8, depth: u8) -> Option<()> {
@@ -126,10 +130,12 @@ impl<'a> Compact<'a> {
             }
             12 => {
                 let mut number = 0;
-                while let Some(kind) = self.field(&mut number)? {
-                    self.skip(kind, depth)?;
+                loop {
+                    match self.field(&mut number)? {
+                        END => return Some(()),
+                        kind => self.skip(kind, depth)?,
+                    }
                 }
-                Some(())
             }
             13 => self.skip_bytes(16),
             _ => None,

@@ -235,10 +235,12 @@ fn is_zlib(first: &[u8]) -> bool {
 fn inflates(first: &[u8], header: bool) -> bool {
     let mut text = [0; 4096];
     let mut inflate = Decompress::new(header);
-    match inflate.decompress(first, &mut text, FlushDecompress::Sync) {
-        Ok(Status::StreamEnd) => true,
-        // A stored block of random bytes inflates to anything.
-        Ok(_) => inflate.total_out() >= 64 && (header || !is_binary(&text[..64])),
+    let read = inflate.decompress(first, &mut text, FlushDecompress::Sync);
+    let out = inflate.total_out() as usize;
+    match read {
+        Ok(Status::StreamEnd) if header => true,
+        // Without a header a few random bytes inflate to anything.
+        Ok(_) => out >= 64 && (header || !is_binary(&text[..64])),
         Err(_) => false,
     }
 }

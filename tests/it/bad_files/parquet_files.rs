@@ -275,6 +275,25 @@ fn a_file_that_lies_is_damaged_and_costs_no_memory() {
 }
 
 #[test]
+fn counts_that_do_not_add_up_are_damage() {
+    let (bytes, _) = handmade::file(false);
+    let footer = pages(&bytes, 1).end;
+    // Three rows or values as a 64-bit field: of the file, its row group and both columns.
+    let counts = bytes.windows(2).enumerate().skip(footer).filter(|(_, pair)| *pair == [0x16, 6]);
+    let counts: Vec<usize> = counts.map(|(at, _)| at + 1).collect();
+    assert_eq!(counts.len(), 4);
+    for at in counts {
+        // Four, two, minus three.
+        for count in [8, 4, 5] {
+            let mut lie = bytes.clone();
+            lie[at] = count;
+            let error = clean(lie).failure();
+            assert!(error.contains("the Parquet file of green 2020-01 is damaged"), "{error}");
+        }
+    }
+}
+
+#[test]
 fn a_schema_of_very_many_columns_is_refused() {
     let names: Vec<String> = (0..10_000).map(|at| format!("column_{at}")).collect();
     let mut columns = vec![pickups(1)];

@@ -3,7 +3,11 @@
 mod arriving;
 mod parts;
 
+use std::io::Write;
 use std::time::Duration;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
 
 use crate::support::generate::{Colour, Dirt, Form, Made, Recipe};
 use crate::support::web::{Fault, Web};
@@ -55,6 +59,24 @@ fn dirty(rows: u64) -> Recipe {
         .dirt(Dirt::Unreadable, 5)
         .dirt(Dirt::TooFewFields, 3)
         .dirt(Dirt::NegativeFare, 4)
+}
+
+#[tokio::test]
+async fn what_gzip_holds_instead_of_a_text_is_named_and_nothing_is_replaced() {
+    let ingest = Ingest::new().await;
+    ingest.serve(dirty(500));
+    ingest.run(&[]).exits(0);
+    let before = ingest.warehouse.rows("green_trips").await;
+    let mut tar = vec![b'0'; 257];
+    tar.extend(b"ustar\x0000");
+    tar.resize(20_000, 0);
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::none());
+    encoder.write_all(&tar).unwrap();
+    ingest.web.put(FILE, encoder.finish().unwrap());
+    let ran = ingest.run(&[]).exits(1);
+    let error = ran.first()["error"].to_string();
+    assert!(error.contains("it is a tar archive"), "{error}");
+    assert_eq!(ingest.warehouse.rows("green_trips").await, before);
 }
 
 #[tokio::test]
