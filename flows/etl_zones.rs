@@ -32,7 +32,7 @@ pub(crate) async fn zones_if_missing(run: &Run, look: &Run, tools: &Tools) {
     }
     let brought = match tools.lake().zones().await {
         Ok(Some(_)) => return,
-        Ok(None) => zones(run, look, tools).await.map(drop),
+        Ok(None) => zones(run, look, tools, true).await.map(drop),
         Err(error) => Err(error.into()),
     };
     let why = match brought {
@@ -50,7 +50,7 @@ pub(crate) async fn zones_if_missing(run: &Run, look: &Run, tools: &Tools) {
 
 /// Brings the zones to the lake.
 pub(crate) async fn etl_zones(run: &Run, tools: &Tools) -> ZonesReport {
-    let brought = run.flow_without_months(NAME, zones(run, run, tools), Result::is_ok).await;
+    let brought = run.flow_without_months(NAME, zones(run, run, tools, false), Result::is_ok).await;
     let (state, rows, error) = match brought {
         Ok((state, rows)) => (state, rows, None),
         Err(error) => (State::Failed, None, Some(error.to_string())),
@@ -59,12 +59,21 @@ pub(crate) async fn etl_zones(run: &Run, tools: &Tools) -> ZonesReport {
     ZonesReport { flow: NAME, ok: error.is_none(), state, rows, lake, error }
 }
 
-async fn zones(run: &Run, look: &Run, tools: &Tools) -> Result<(State, Option<u64>), TaskError> {
+async fn zones(
+    run: &Run,
+    look: &Run,
+    tools: &Tools,
+    if_missing: bool,
+) -> Result<(State, Option<u64>), TaskError> {
     let held = tools.hold(look, Item::Zones).await?;
 
     let fetched = look.task("fetch", Item::Zones, async |progress: Progress| {
         tools.lake().clear_uploads(held.folder()).await?;
         let before = tools.lake().zones().await?;
+        // Another run may have brought them while this one waited for its turn.
+        if if_missing && before.is_some() {
+            return Ok(Outcome::Unchanged(None));
+        }
         Ok::<_, TaskError>(tools.fetch_zones(before.as_ref(), &held, &progress).await?)
     });
     let fetched = match fetched.await? {
