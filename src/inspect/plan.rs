@@ -2,10 +2,12 @@ use serde::Serialize;
 
 use crate::config::Tools;
 use crate::flow::plain;
+use crate::guard::Before;
 use crate::trip::{Colour, Month, TripFile};
+use crate::warehouse::WarehouseKind;
 
 use super::judge::{self, LakeSide};
-use super::survey::StoreSurvey;
+use super::survey::{StoreSurvey, ledger_of};
 use super::{Cell, Facts, State, Store, Stores, Survey, Warehouse};
 
 /// The way that a flow's months go.
@@ -100,9 +102,16 @@ impl Plan {
                         let judged = judge::warehouse(LakeSide::Unknown, found, current);
                         cell(store, file, |_| bring(&judged, force))
                     }
-                    (Store::Warehouse(_), Way::ByLake | Way::FromLake) => {
+                    (Store::Warehouse(kind), Way::ByLake | Way::FromLake) => {
                         let lake = steps.first().filter(|step| step.store == Store::Lake);
-                        cell(store, file, |cell| load(cell, lake.map(|step| step.act), force))
+                        let lake = lake.map(|step| step.act);
+                        let planned = cell(store, file, |cell| load(cell, lake, force));
+                        match refusal(tools, facts, kind, file) {
+                            Some(why) if planned.0 == Act::Load && lake != Some(Act::Fetch) => {
+                                (Act::Fail, why)
+                            }
+                            _ => planned,
+                        }
                     }
                 };
                 steps.push(Step { store: store.store, act, why });
@@ -173,6 +182,14 @@ impl Plan {
             count(Act::Load)
         )
     }
+}
+
+/// Why the lake's edition of a month must not take the place of a warehouse's.
+fn refusal(tools: &Tools, facts: &Facts, kind: WarehouseKind, file: TripFile) -> Option<String> {
+    let (_, said) = facts.warehouses.iter().find(|(other, _)| *other == kind)?;
+    let before = Before::from(ledger_of(said, file)?);
+    let guard = tools.settings().guard(file).of_lake();
+    guard.judge(facts.in_lake(file)?, Some(&before)).err().map(|refusal| refusal.to_string())
 }
 
 /// What is to be done by a cell; that its store could not be asked, where it has none.

@@ -74,6 +74,8 @@ async fn a_month_of_the_lake_with_far_fewer_trips_is_not_loaded_over_the_one_tha
     warehouse.publish_into("whole", &january(1000));
     warehouse.publish_into("half", &january(500));
     warehouse.load(&["--lake", "whole"]).exits(0);
+    let planned = warehouse.load(&["--lake", "half", "--dry-run"]).exits(0).json();
+    assert_eq!(planned["months"][0]["steps"][0]["act"], "fail");
     let error = warehouse.error(warehouse.load(&["--lake", "half"]));
     insta::assert_snapshot!(error, @"green 2020-01 is refused, what is there stays as it is: it has 500 trips and the edition that is there has 1,000 (50% fewer, the limit is 10%). Is this another month's file, or has its form changed? If it is right, take it with --force, or change the limit with --max-shrink");
     assert_eq!(warehouse.rows("green_trips").await, 1000);
