@@ -223,7 +223,7 @@ fn as_json(
         head["refused"] = serde_json::json!({ "at": edition.at, "why": edition.why });
     }
     let head = serde_json::to_string_pretty(&head)?;
-    write!(out, "{},\n  \"rows\": [", head.trim_end_matches(['}', '\n']))?;
+    write!(out, "{},\n  \"rows\": [", head.strip_suffix("\n}").unwrap_or(&head))?;
     for (number, row) in matching(found, reason).take(limit).enumerate() {
         let comma = if number == 0 { "" } else { "," };
         write!(out, "{comma}\n    {}", serde_json::to_string(&row?)?)?;
