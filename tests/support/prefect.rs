@@ -13,7 +13,8 @@ use tokio::sync::OnceCell;
 
 use super::disk;
 
-const STARTING: Duration = Duration::from_secs(90);
+/// Long enough for a machine on which several servers start at once.
+const STARTING: Duration = Duration::from_secs(240);
 
 /// A version of Prefect.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
