@@ -217,6 +217,11 @@ fn installed(name: &str) -> PathBuf {
     String::from_utf8(found.stdout).unwrap().trim_end().into()
 }
 
+/// The `psql` of the system's packages, which speaks TLS.
+pub fn psql() -> PathBuf {
+    installed("debian-postgres").with_file_name("psql")
+}
+
 /// A pgbouncer before a server. It ends on drop, and when this process ends.
 pub struct PgBouncer {
     port: u16,

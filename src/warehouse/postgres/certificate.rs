@@ -3,6 +3,7 @@
 
 use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::{SignatureVerificationAlgorithm, UnixTime};
+use x509_cert::certificate::Version;
 use x509_cert::der::asn1::ObjectIdentifier;
 use x509_cert::der::{Decode, Encode};
 use x509_cert::ext::pkix::name::GeneralName;
@@ -16,6 +17,10 @@ pub(super) struct Certificate(x509_cert::Certificate);
 impl Certificate {
     pub(super) fn parse(der: &[u8]) -> Option<Self> {
         x509_cert::Certificate::from_der(der).ok().map(Self)
+    }
+
+    pub(super) fn is_version_1(&self) -> bool {
+        self.0.tbs_certificate.version == Version::V1
     }
 
     /// Whether it may sign others: a root of version 1 has no way to say so.

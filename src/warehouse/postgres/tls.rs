@@ -196,7 +196,8 @@ impl Trusted {
                 root.may_sign() && root.is_valid_at(now) && parsed.is_signed_by(&root, algorithms)
             })
         };
-        if !is_root && !signed() {
+        // Version 1 has no extensions that WebPKI would have to be asked about.
+        if !is_root && !(parsed.is_version_1() && signed()) {
             return Err(CertificateError::UnknownIssuer.into());
         }
         if !parsed.is_valid_at(now) {
@@ -252,12 +253,11 @@ impl ServerCertVerifier for Trusted {
                 _ => Err(error),
             },
             // Said of a root before its name is looked at, and of version 1.
-            Err(error @ Error::InvalidCertificate(CertificateError::Other(_))) => {
-                self.by_hand(certificate, name, now, error)
-            }
-            Err(error @ Error::InvalidCertificate(CertificateError::BadEncoding)) => {
-                self.by_hand(certificate, name, now, error)
-            }
+            Err(
+                error @ Error::InvalidCertificate(
+                    CertificateError::Other(_) | CertificateError::BadEncoding,
+                ),
+            ) => self.by_hand(certificate, name, now, error),
             verified => verified,
         }
     }

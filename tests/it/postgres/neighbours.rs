@@ -27,7 +27,8 @@ fn traps(schema: &str) -> String {
          GRANT ALL ON {schema}.callers TO PUBLIC;"
     );
     for (signature, returns, value) in functions {
-        let value = if value.is_empty() { String::new() } else { format!(" SELECT {value};") };
+        let value =
+            if value.is_empty() { String::new() } else { format!(" SELECT {value}::{returns};") };
         sql += &format!(
             "CREATE FUNCTION {schema}.{signature} RETURNS {returns} LANGUAGE sql AS $f$
                 INSERT INTO {schema}.callers VALUES (current_user, '{signature}');{value} $f$;"

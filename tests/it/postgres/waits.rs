@@ -22,7 +22,7 @@ async fn a_load_that_waits_says_for_whom_and_goes_on_when_they_are_done() {
     warehouse.load(&[]).exits(0);
     for (sql, what) in [
         (MONTH, "another load or drop, held by process"),
-        ("BEGIN; SELECT FROM nyc_taxi.green_trips LIMIT 1", "green_trips, held by process"),
+        ("BEGIN; SELECT FROM nyc_taxi.green_trips LIMIT 1", "green_trips\", held by process"),
     ] {
         let holder = held_by(&warehouse, sql).await;
         let mut command = warehouse.taxi.command(args("green", "2020-01", "2020-01", &["--force"]));
