@@ -36,5 +36,8 @@ else
     say "two machines in network namespaces take root and iproute2: left out"
 fi
 
+say "damaging good months at the level of bytes and of HTTP, an hour in all"
+TAXI_DAMAGE_SECONDS=${DAMAGE_SECONDS:-1800} it damage::
+
 say "fuzzing the parsers, a minute each"
 scripts/fuzz.sh 60
