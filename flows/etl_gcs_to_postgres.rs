@@ -46,6 +46,7 @@ pub(crate) async fn month(
         let load = Load {
             file,
             known: Some(provenance),
+            kept: provenance.kept(),
             lake_object: Some(&trips.address),
             force,
             guard: tools.settings().guard(file).of_lake(),

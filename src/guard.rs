@@ -327,6 +327,7 @@ mod tests {
                 ..Counts::default()
             },
             unknown_columns: vec![],
+            kept_columns: None,
             missing_columns: vec![],
             universal_times: vec![],
             quarantine: None,

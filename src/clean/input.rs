@@ -12,7 +12,7 @@ use super::parquet_file::{Batches, ParquetFile, UnreadColumns};
 use super::records::{End, field_text, last_cut, record_end, split_fields};
 use super::text::Piece;
 use crate::flow::Progress;
-use crate::trip::{Format, TripFile};
+use crate::trip::{Format, KeptColumn, TripFile};
 
 /// How much text a piece holds, in bytes: about 80,000 records, which become a row group.
 const PIECE: usize = 8 << 20;
@@ -56,12 +56,13 @@ impl Input {
         format: Format,
         text: Option<Text>,
         folder: &Path,
+        kept: &[KeptColumn],
         progress: &Progress,
     ) -> Result<Self, CleanError> {
         let open = || File::open(path).map_err(|source| CleanError::io("read", path, source));
         if format == Format::Parquet {
             let ParquetFile { names, batches, unread } =
-                ParquetFile::open(file, path, open()?, folder, progress)?;
+                ParquetFile::open(file, path, open()?, folder, kept, progress)?;
             return Ok(Self { names, rest: Rest::Rows(batches), unread });
         }
         let inner = match text {

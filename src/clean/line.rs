@@ -103,7 +103,7 @@ impl<E: Encode> Line<'_, E> {
         parts: &Mutex<Receiver<(usize, Part)>>,
         to_writer: &SyncSender<Numbered<Done<E::Encoded>>>,
     ) {
-        let schema = schema::columns(self.file.colour);
+        let schema = schema::columns_with(self.file.colour, &self.mapping.kept);
         let mut text = TextReader::new(schema.clone(), self.mapping);
         let mut batches = BatchReader::new(self.file, schema, self.mapping);
         loop {

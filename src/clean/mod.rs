@@ -11,6 +11,7 @@ mod bridge;
 mod error;
 mod fields;
 mod gzip;
+mod infer;
 mod input;
 mod judge;
 mod line;
@@ -29,7 +30,7 @@ mod zones;
 
 pub use error::CleanError;
 pub use input::Text;
-pub use pipeline::{Cleaned, Job, Streamed, clean, stream};
+pub use pipeline::{Cleaned, Job, Streamed, clean, new_columns, stream};
 pub use rules::{Changeable, Level, RULES, Rule, RuleError, Rules};
 pub use zones::clean_zones;
 

@@ -5,14 +5,15 @@ use std::path::PathBuf;
 use arrow::array::RecordBatch;
 
 use super::batch::marked;
-use super::input::{Input, Text};
+use super::infer;
+use super::input::{Input, Rest, Text};
 use super::judge::Judge;
 use super::line::{Encode, Line};
 use super::output::{Batching, QuarantineWriter, TripsWriter};
 use super::{CleanError, Rules};
 use crate::flow::Progress;
 use crate::schema::{self, HeaderError, Mapping};
-use crate::trip::{Counts, Format, Provenance, SourceFacts, TripFile};
+use crate::trip::{Counts, Format, KeptColumn, Provenance, SourceFacts, TripFile};
 
 /// More workers than this do not finish sooner, and each costs some 60 MB.
 const MOST_WORKERS: usize = 6;
@@ -30,12 +31,53 @@ pub struct Job {
     pub rules: Rules,
     /// Whether a column that the schema does not know is an error.
     pub refuse_new_columns: bool,
+    /// The columns that the schema does not know and that are kept, as [`new_columns`] found them;
+    /// `None` to leave them out.
+    pub keep: Option<Vec<KeptColumn>>,
     /// Whether a column that the month's edition has and the file lacks is an error.
     pub refuse_missing_columns: bool,
     /// How many workers; none for one each core.
     pub workers: Option<usize>,
     /// The folder the cleaned files are put in.
     pub folder: PathBuf,
+}
+
+impl Job {
+    fn keep(&self) -> &[KeptColumn] {
+        self.keep.as_deref().unwrap_or_default()
+    }
+
+    fn open(&self, text: Option<Text>, progress: &Progress) -> Result<Input, CleanError> {
+        let keep = self.keep();
+        Input::open(self.file, &self.input, self.format, text, &self.folder, keep, progress)
+    }
+}
+
+/// The columns of a file that the schema does not know, each with the type that all its values
+/// have. Reads a text that has such columns to its end. A column without a value is left out, and
+/// so is the index of a data frame. Blocks.
+pub fn new_columns(job: &Job, progress: &Progress) -> Result<Vec<KeptColumn>, CleanError> {
+    let input = job.open(None, &progress.quietly())?;
+    let mapping = Mapping::of(job.file, &input.names)?;
+    let places: Vec<usize> = mapping.unknown_places().collect();
+    if places.is_empty() {
+        return Ok(Vec::new());
+    }
+    let types = match &input.rest {
+        Rest::Rows(batches) => {
+            let of = |at: &usize| infer::type_of_column(batches.schema(), *at, job.file.month);
+            places.iter().map(of).collect()
+        }
+        Rest::Text(_) => infer::types_of_text(input.rest, &places, progress)?,
+    };
+    let mut kept: Vec<KeptColumn> = Vec::new();
+    for (at, found) in places.into_iter().zip(types) {
+        let source = &mapping.names[at];
+        if let (Some(name), Some(r#type)) = (schema::name_for_kept(source, &kept), found) {
+            kept.push(KeptColumn { name, source: source.clone(), r#type });
+        }
+    }
+    Ok(kept)
 }
 
 /// A cleaned month, not yet published.
@@ -62,7 +104,7 @@ pub struct Streamed {
 pub fn clean(job: &Job, source: &SourceFacts, progress: &Progress) -> Result<Cleaned, CleanError> {
     let opened = Opened::new(job, None, progress)?;
     let trips = job.folder.join(format!("{}.trips.parquet", job.file.stem()));
-    let schema = schema::arrow_schema(job.file.colour);
+    let schema = schema::arrow_schema_with(job.file.colour, &opened.mapping.kept);
     let (mut writer, encoder) = TripsWriter::create(&trips, &schema)?;
     let source = || Ok(source.clone());
     let cleaned = opened.run(job, source, &encoder, progress, |groups| writer.append(groups))?;
@@ -83,7 +125,8 @@ pub fn stream(
     mut take: impl FnMut(RecordBatch) -> Result<(), CleanError>,
 ) -> Result<Streamed, CleanError> {
     let opened = Opened::new(job, text, progress)?;
-    let encoder = Batching::new(&schema::arrow_schema(job.file.colour));
+    let schema = schema::arrow_schema_with(job.file.colour, &opened.mapping.kept);
+    let encoder = Batching::new(&schema);
     let mut kept = 0;
     let cleaned = opened.run(job, source, &encoder, progress, |batch: RecordBatch| {
         kept += batch.num_rows() as u64;
@@ -109,8 +152,8 @@ struct Through {
 impl Opened {
     fn new(job: &Job, text: Option<Text>, progress: &Progress) -> Result<Self, CleanError> {
         let file = job.file;
-        let input = Input::open(file, &job.input, job.format, text, &job.folder, progress)?;
-        let mapping = Mapping::of(file, &input.names)?;
+        let input = job.open(text, progress)?;
+        let mut mapping = Mapping::of(file, &input.names)?;
         if job.refuse_new_columns && !mapping.unknown.is_empty() {
             let names = mapping.unknown.join(", ");
             return Err(HeaderError::Unknown { file, names }.into());
@@ -119,6 +162,7 @@ impl Opened {
             let names = mapping.missing.join(", ");
             return Err(HeaderError::Missing { file, names }.into());
         }
+        mapping.keep(file.colour, job.keep());
         Ok(Self { input, mapping })
     }
 
@@ -136,7 +180,8 @@ impl Opened {
         let mut quarantine = QuarantineWriter::new(place, names);
         let mut counts = Counts::default();
         let workers = job.workers.unwrap_or_else(cores).clamp(1, MOST_WORKERS);
-        let judge = Judge::new(file, schema::columns(file.colour), &job.rules);
+        let columns = schema::columns_with(file.colour, &self.mapping.kept);
+        let judge = Judge::new(file, columns, &job.rules);
         let line = Line { judge, encoder, mapping: &self.mapping, file };
         let mut universal = 0;
         line.run(rest, workers, progress, |done| {
@@ -156,6 +201,7 @@ impl Opened {
             counts,
             universal_times: marked(&self.mapping, universal),
             unknown_columns: self.mapping.unknown,
+            kept_columns: job.keep.is_some().then_some(self.mapping.kept),
             missing_columns: self.mapping.missing,
             quarantine: quarantine.as_ref().map(|(_, digest)| file.quarantine_key(digest)),
             schema_digest: schema::digest(file.colour),
@@ -209,6 +255,7 @@ mod tests {
             format: Format::Csv,
             rules: Rules::default(),
             refuse_new_columns: false,
+            keep: None,
             refuse_missing_columns: false,
             workers: Some(workers),
             folder: folder.path().to_owned(),

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray, RecordBatch, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::{
     DataType, Decimal128Type, Decimal256Type, Float64Type, Int32Type, Int64Type, TimeUnit,
@@ -123,8 +123,8 @@ impl BatchReader {
             LargeUtf8, Null, Timestamp, UInt8, UInt16, UInt32, UInt64, Utf8, Utf8View,
         };
         let kind = of.kind;
-        let is_text = matches!(kind, Kind::Text | Kind::Base | Kind::Flag);
-        let is_whole = matches!(kind, Kind::Code(_) | Kind::Seconds);
+        let is_text = matches!(kind, Kind::Text | Kind::Base | Kind::Flag | Kind::Any);
+        let is_whole = matches!(kind, Kind::Code(_) | Kind::Seconds | Kind::Whole);
         let read = match array.data_type() {
             Null => return Ok(None),
             Dictionary(..) if is_text && is_dictionary(array) => self.dictionary(array, of)?,
@@ -227,6 +227,7 @@ impl BatchReader {
                     })
                 }
             }
+            _ if kind == Kind::Any => self.text(&texts_of(array, self.file)?, of),
             _ => return self.nothing(array, of),
         };
         Ok(Some(read))
@@ -351,6 +352,7 @@ fn merged(one: Read, other: Read, rows: usize, of: &mut Source<'_>) -> Read {
     match (&mut values.0, &other.0) {
         (Values::Code(one), Values::Code(other)) => choose(one, other, &nulls, of),
         (Values::Seconds(one), Values::Seconds(other)) => choose(one, other, &nulls, of),
+        (Values::Whole(one), Values::Whole(other)) => choose(one, other, &nulls, of),
         (Values::Number(one), Values::Number(other)) => choose(one, other, &nulls, of),
         (Values::Time(one), Values::Time(other)) => choose(one, other, &nulls, of),
         (Values::Text(one), Values::Text(other)) => choose_text(one, other, &nulls, of),
@@ -495,6 +497,9 @@ fn integers<T: Copy>(
     if of.kind == Kind::Seconds {
         let (values, nulls) = taken(array, values, of, |value| narrow(whole(value)));
         (Values::Seconds(values), nulls)
+    } else if of.kind == Kind::Whole {
+        let (values, nulls) = taken(array, values, of, whole);
+        (Values::Whole(values), nulls)
     } else {
         let (values, nulls) = taken(array, values, of, |value| narrow(whole(value)));
         (Values::Code(values), nulls)
@@ -515,6 +520,20 @@ fn shown(array: &ArrayRef, file: TripFile) -> Result<ArrayRef, ArrowError> {
     let times = times.as_primitive::<Int64Type>().iter();
     let times = times.map(|time| clocks.at(micros(time?, *unit)?));
     Ok(Arc::new(times.collect::<PrimitiveArray<TimestampMicrosecondType>>()))
+}
+
+/// The values of a column of any type, as text.
+fn texts_of(array: &ArrayRef, file: TripFile) -> Result<ArrayRef, ArrowError> {
+    let shown = shown(array, file)?;
+    let options = options();
+    let formatter = ArrayFormatter::try_new(&shown, &options)?;
+    let texts = (0..shown.len()).map(|row| value_text(&shown, &formatter, row));
+    Ok(Arc::new(texts.collect::<StringArray>()))
+}
+
+/// How values are written.
+fn options() -> FormatOptions<'static> {
+    FormatOptions::new().with_timestamp_format(Some("%Y-%m-%d %H:%M:%S%.f"))
 }
 
 /// Writes a value as it is in the file.
@@ -554,7 +573,7 @@ pub(super) fn set_aside(
     if rejected.is_empty() {
         return Ok(());
     }
-    let options = FormatOptions::new().with_timestamp_format(Some("%Y-%m-%d %H:%M:%S%.f"));
+    let options = options();
     let columns = batch.columns().iter().map(|column| shown(column, file));
     let columns = columns.collect::<Result<Vec<_>, _>>()?;
     let formatters = columns

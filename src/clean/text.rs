@@ -288,6 +288,7 @@ pub(super) fn push_field(
             push_value(values, code(field, words))
         }
         Values::Seconds(values) => push_value(values, narrow(fields::integer(field))),
+        Values::Whole(values) => push_value(values, fields::integer(field)),
         Values::Number(values) => push_value(values, fields::number(field)),
         Values::Time(values) => push_value(values, time(field, reading)),
         Values::Text(texts) => match text(kind, field, &mut reading.buffer) {

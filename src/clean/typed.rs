@@ -25,6 +25,7 @@ struct Growing {
 pub(super) enum Values {
     Code(Vec<i16>),
     Seconds(Vec<i32>),
+    Whole(Vec<i64>),
     Number(Vec<f64>),
     /// Microseconds since 1970.
     Time(Vec<i64>),
@@ -102,6 +103,7 @@ impl Typed {
         match values {
             Values::Code(values) => values.push(0),
             Values::Seconds(values) => values.push(0),
+            Values::Whole(values) => values.push(0),
             Values::Number(values) => values.push(0.0),
             Values::Time(values) => values.push(0),
             Values::Text(texts) => texts.views.push(View::default()),
@@ -118,6 +120,7 @@ impl Typed {
         match values {
             Values::Code(values) => _ = values.pop(),
             Values::Seconds(values) => _ = values.pop(),
+            Values::Whole(values) => _ = values.pop(),
             Values::Number(values) => _ = values.pop(),
             Values::Time(values) => _ = values.pop(),
             Values::Text(texts) => _ = texts.views.pop(),
@@ -135,6 +138,7 @@ impl Typed {
         match &mut self.columns[column].values {
             Values::Code(values) => equal(values),
             Values::Seconds(values) => equal(values),
+            Values::Whole(values) => equal(values),
             Values::Number(values) => equal(values),
             Values::Time(values) => equal(values),
             Values::Text(texts) => match (texts.views.pop(), texts.views.last()) {
@@ -192,9 +196,12 @@ impl Growing {
         let values = match kind {
             Kind::Code(_) => Values::Code(Vec::with_capacity(room)),
             Kind::Seconds => Values::Seconds(Vec::with_capacity(room)),
+            Kind::Whole => Values::Whole(Vec::with_capacity(room)),
             Kind::Number => Values::Number(Vec::with_capacity(room)),
             Kind::Time => Values::Time(Vec::with_capacity(room)),
-            Kind::Text | Kind::Base | Kind::Flag => Values::Text(Texts::with_capacity(room)),
+            Kind::Text | Kind::Base | Kind::Flag | Kind::Any => {
+                Values::Text(Texts::with_capacity(room))
+            }
         };
         Self { values, nulls: Vec::new() }
     }
@@ -203,6 +210,7 @@ impl Growing {
         let empty = match &self.values {
             Values::Code(values) => values.is_empty(),
             Values::Seconds(values) => values.is_empty(),
+            Values::Whole(values) => values.is_empty(),
             Values::Number(values) => values.is_empty(),
             Values::Time(values) => values.is_empty(),
             Values::Text(texts) => texts.views.is_empty(),
@@ -222,7 +230,7 @@ impl Growing {
             Values::Number(values) => {
                 Float64Chunked::from_vec_validity(name, sized(values, rows), validity).into_column()
             }
-            Values::Time(values) => {
+            Values::Whole(values) | Values::Time(values) => {
                 Int64Chunked::from_vec_validity(name, sized(values, rows), validity).into_column()
             }
             Values::Text(texts) => {

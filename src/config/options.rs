@@ -242,6 +242,8 @@ pub enum NewColumn {
     /// It is named in a warning and in the footer, and left out.
     #[default]
     Warn,
+    /// It is added to the month's file and to the warehouse's table.
+    Keep,
     /// The month fails.
     Fail,
 }

@@ -5,7 +5,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tokio::sync::OnceCell;
 use tokio::task::JoinError;
 
-use crate::clean::{CleanError, Cleaned, Job, Streamed, clean, clean_zones, stream};
+use crate::clean::{CleanError, Cleaned, Job, Streamed, clean, clean_zones, new_columns, stream};
 use crate::flow::{Progress, Run, Stop};
 use crate::guard::Refusal;
 use crate::lake::{
@@ -17,7 +17,7 @@ use crate::source::{
     Answer, Arrival, FetchError, Fetched, Fetcher, Held, Outcome, RawError, RawFile, RawStore,
     Source, Spool, Wanted,
 };
-use crate::trip::{Format, Item, Month, Provenance, SourceFacts, TripFile};
+use crate::trip::{Format, Item, KeptColumn, Month, Provenance, SourceFacts, TripFile};
 use crate::warehouse::Loaded;
 use crate::warehouse::postgres::{Batches, Load, PostgresError, Proven, Warehouse};
 
@@ -123,7 +123,10 @@ impl Tools {
 
     /// Whether a month as published was made by this schema and these rules.
     pub fn is_current(&self, provenance: &Provenance) -> bool {
-        provenance.schema_digest == schema::digest(provenance.colour)
+        let keep = self.settings.on_new_column == NewColumn::Keep;
+        let left_out = !provenance.unknown_columns.is_empty() && provenance.kept_columns.is_none();
+        !(keep && left_out)
+            && provenance.schema_digest == schema::digest(provenance.colour)
             && provenance.rules_digest == self.settings.rules.digest()
     }
 
@@ -247,7 +250,11 @@ impl Tools {
         warehouse: &Warehouse,
         progress: &Progress,
     ) -> Result<Ingested, TaskError> {
-        let job = self.job(file, &arrival.path, arrival.format, held);
+        let mut job = self.job(file, &arrival.path, arrival.format, held);
+        if self.settings.on_new_column == NewColumn::Keep {
+            job.keep = Some(new_columns_arriving(&job, arrival, progress).await?);
+        }
+        let kept = job.keep.clone().unwrap_or_default();
         progress.begin(arrival.size);
         let (to_warehouse, batches) = std::sync::mpsc::sync_channel(BATCHES_AHEAD);
         let cleaning = tokio::task::spawn_blocking({
@@ -278,7 +285,7 @@ impl Tools {
             Ok::<_, TaskError>(Proven { provenance: streamed.provenance, quarantine })
         };
         let guard = self.settings.guard(file);
-        let load = Load { file, known: None, lake_object: None, force: true, guard };
+        let load = Load { file, known: None, kept: &kept, lake_object: None, force: true, guard };
         let batches = Box::new(batches.into_iter());
         let loaded = warehouse.load(load, batches, proof, &progress.quietly()).await;
         if let Some(cleaning) = cleaning {
@@ -413,6 +420,7 @@ impl Tools {
             format,
             rules: self.settings.rules.clone(),
             refuse_new_columns: self.settings.on_new_column == NewColumn::Fail,
+            keep: None,
             refuse_missing_columns: self.settings.on_missing_column == MissingColumn::Fail,
             workers: self.settings.threads,
             folder: held.folder().to_owned(),
@@ -430,7 +438,11 @@ impl Tools {
         let job = self.job(file, &fetched.path, fetched.format, held);
         let (source, progress) = (fetched.facts.clone(), progress.clone());
         progress.begin(source.size);
-        let cleaning = tokio::task::spawn_blocking(move || clean(&job, &source, &progress));
+        let keep = self.settings.on_new_column == NewColumn::Keep;
+        let cleaning = tokio::task::spawn_blocking(move || {
+            let keep = keep.then(|| new_columns(&job, &progress)).transpose()?;
+            clean(&Job { keep, ..job }, &source, &progress)
+        });
         match joined(cleaning.await) {
             Err(error) => Err(self.keep_unfit(&self.lake, error.into(), None, held).await),
             Ok(cleaned) => Ok(cleaned),
@@ -481,6 +493,22 @@ fn real(path: &Path) -> PathBuf {
         Some((above, rest)) => above.join(rest),
         None => whole.clone(),
     }
+}
+
+/// The new columns of a file that is still arriving: they are known when all of it is there.
+async fn new_columns_arriving(
+    job: &Job,
+    arrival: &Arrival,
+    progress: &Progress,
+) -> Result<Vec<KeptColumn>, CleanError> {
+    let (job, arrival, progress) = (job.clone(), arrival.clone(), progress.clone());
+    let looking = tokio::task::spawn_blocking(move || {
+        let reading = |source| CleanError::reading(&arrival.path, source);
+        let mut text = arrival.reader().map_err(reading)?;
+        std::io::copy(&mut text, &mut std::io::sink()).map_err(reading)?;
+        new_columns(&job, &progress)
+    });
+    joined(looking.await)
 }
 
 /// What a thread came to; where it fell, so does this one.

@@ -153,6 +153,16 @@ impl Run {
                 &format!("columns the schema does not know are left out: {names}{more}"),
             );
         }
+        if !month.kept().is_empty() {
+            let kept = month.kept().iter().map(|column| match column.name == column.source {
+                true => format!("{} ({})", column.name, column.r#type),
+                false => {
+                    format!("{} ({}, in the file {})", column.name, column.r#type, column.source)
+                }
+            });
+            let names = kept.collect::<Vec<_>>().join(", ");
+            self.warn(file, &format!("columns the schema does not know are kept: {names}"));
+        }
         if !month.missing_columns.is_empty() {
             let known = schema::columns(file.colour);
             let named = month.missing_columns.iter().map(|name| {

@@ -232,6 +232,7 @@ mod tests {
             },
             counts: Counts { rows_read: rows, rows_kept: rows, ..Counts::default() },
             unknown_columns: Vec::new(),
+            kept_columns: None,
             missing_columns: Vec::new(),
             universal_times: Vec::new(),
             quarantine: None,

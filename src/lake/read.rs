@@ -79,11 +79,12 @@ impl Lake {
         };
         let other = || LakeError::OtherSchema { address: self.url(&key) };
         let metadata = metadata.map_err(|source| self.damaged(&key, source))?;
-        let provenance = said(&metadata, Provenance::KEY).ok_or_else(other)?;
+        let provenance: Provenance = said(&metadata, Provenance::KEY).ok_or_else(other)?;
         let file_metadata = metadata.file_metadata();
         let found = parquet_to_arrow_schema(file_metadata.schema_descr(), None);
         let found = found.map_err(|source| self.damaged(&key, source))?;
-        if !alike(&found, &schema::arrow_schema(file.colour)) {
+        let wanted = schema::arrow_schema_with(file.colour, provenance.kept());
+        if !alike(&found, &wanted) {
             return Err(other());
         }
         let object = self.object(&key, &meta);
@@ -185,8 +186,10 @@ impl Lake {
         };
         // What the month says of itself is read from the very object its rows are.
         let said: Option<Provenance> = said(builder.metadata(), Provenance::KEY);
-        let wanted = schema::arrow_schema(file.colour);
-        let (Some(provenance), true) = (said, alike(builder.schema(), &wanted)) else {
+        let alike = |month: &Provenance| {
+            alike(builder.schema(), &schema::arrow_schema_with(file.colour, month.kept()))
+        };
+        let Some(provenance) = said.filter(alike) else {
             return Err(LakeError::OtherSchema { address: self.url(&key) });
         };
         let damaged = |source| LakeError::Damaged { address: self.url(&key), source };

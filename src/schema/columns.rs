@@ -45,6 +45,8 @@ pub enum Kind {
     Code(&'static [(&'static str, i16)]),
     /// A duration in whole seconds (32 bits).
     Seconds,
+    /// An integer of 64 bits, in a column that the schema does not know and that is kept.
+    Whole,
     /// A 64-bit float: dollars, miles or degrees.
     Number,
     /// A wall-clock time in New York, to the microsecond.
@@ -55,6 +57,8 @@ pub enum Kind {
     Base,
     /// Y or N, or one of [`FLAG_WORDS`].
     Flag,
+    /// Whatever a column holds that the schema does not know and that is kept, as text.
+    Any,
 }
 
 impl Kind {
@@ -69,17 +73,19 @@ impl Kind {
             Self::Text => ("text", 2),
             Self::Base => ("base", 2),
             Self::Flag => ("flag", 2),
+            Self::Whole => ("whole", 1),
+            Self::Any => ("any", 1),
         }
     }
 
     /// What a column of this kind is expected to hold, for people.
     pub const fn expected(self) -> &'static str {
         match self {
-            Self::Code(_) => "a whole number",
+            Self::Code(_) | Self::Whole => "a whole number",
             Self::Seconds => "a whole number of seconds",
             Self::Number => "a number",
             Self::Time => "a timestamp in New York wall-clock time",
-            Self::Text | Self::Base => "text",
+            Self::Text | Self::Base | Self::Any => "text",
             Self::Flag => "text, a boolean, or 0 and 1",
         }
     }

@@ -84,9 +84,10 @@ const fn type_name(kind: Kind) -> &'static str {
     match kind {
         Kind::Code(_) => "int16",
         Kind::Seconds => "int32",
+        Kind::Whole => "int64",
         Kind::Number => "float64",
         Kind::Time => "timestamp",
-        Kind::Text | Kind::Base | Kind::Flag => "string",
+        Kind::Text | Kind::Base | Kind::Flag | Kind::Any => "string",
     }
 }
 

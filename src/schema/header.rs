@@ -1,6 +1,6 @@
 use std::collections::HashSet;
 
-use crate::trip::{Colour, TripFile};
+use crate::trip::{Colour, KeptColumn, TripFile};
 
 use super::columns::same_name;
 use super::{COLUMNS, Column, PICKUP, columns, editions};
@@ -17,6 +17,8 @@ pub struct Mapping {
     pub names: Vec<String>,
     /// The source columns the schema does not know, as spelled in the file.
     pub unknown: Vec<String>,
+    /// Those of them that are kept, after the columns of the colour.
+    pub kept: Vec<KeptColumn>,
     /// The columns that the month's edition has and the file lacks, as the edition spells them.
     pub missing: Vec<String>,
 }
@@ -24,7 +26,7 @@ pub struct Mapping {
 /// Where the values of one source column go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
-    /// To the canonical column of this index in [`columns`].
+    /// To the column of this index in [`columns`], or behind them to one that is kept.
     Column(usize),
     /// To the same canonical column as an earlier source column, for the rows in which that one
     /// is empty or equal: the base number of the fhv files of 2018 is in either of two columns.
@@ -150,7 +152,28 @@ impl Mapping {
         }
         let missing = missing(file, &targets, &known);
         let names = names.iter().map(|name| name.trim().to_owned()).collect();
-        Ok(Self { targets, names, unknown, missing })
+        Ok(Self { targets, names, unknown, kept: Vec::new(), missing })
+    }
+
+    /// The source columns that the schema does not know and that have a name: their places.
+    pub fn unknown_places(&self) -> impl Iterator<Item = usize> + '_ {
+        let unknown = |(at, target): &(usize, &Target)| {
+            **target == Target::Unknown && !self.names[*at].is_empty()
+        };
+        self.targets.iter().enumerate().filter(unknown).map(|(at, _)| at)
+    }
+
+    /// Sends the values of these unknown source columns to columns of their own.
+    pub fn keep(&mut self, colour: Colour, kept: &[KeptColumn]) {
+        let first = columns(colour).len();
+        for column in kept {
+            let place = self.unknown_places().find(|at| self.names[*at] == column.source);
+            if let Some(place) = place {
+                self.targets[place] = Target::Column(first + self.kept.len());
+                self.unknown.retain(|name| *name != column.source);
+                self.kept.push(column.clone());
+            }
+        }
     }
 }
 

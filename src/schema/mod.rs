@@ -7,6 +7,7 @@
 mod columns;
 mod dictionary;
 mod header;
+mod kept;
 mod sums;
 mod vintages;
 
@@ -17,10 +18,11 @@ use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 pub use columns::{COLUMNS, Column, FLAG_WORDS, Kind, MISSING_WORDS, is_missing_word};
 pub use dictionary::{Entry, dictionary, page};
 pub use header::{HeaderError, Mapping, Target};
+pub use kept::{ABOUT_KEPT, columns_with, is_kept, kept_kind, name_for_kept};
 pub use sums::{SUMMED, Sums, summed};
 pub use vintages::{PARQUET_EDITIONS, VINTAGES, Vintage, editions};
 
-use crate::trip::{Colour, Digest};
+use crate::trip::{Colour, Digest, KeptColumn};
 
 /// The name of the column every file must fill and every table is partitioned by.
 pub const PICKUP: &str = "pickup_datetime";
@@ -32,7 +34,12 @@ pub fn columns(colour: Colour) -> Vec<&'static Column> {
 
 /// The schema of a colour's published files.
 pub fn arrow_schema(colour: Colour) -> Arc<Schema> {
-    let fields = columns(colour).into_iter().map(|column| {
+    arrow_schema_with(colour, &[])
+}
+
+/// The schema of a published file that has kept columns beside those of its colour.
+pub fn arrow_schema_with(colour: Colour, kept: &[KeptColumn]) -> Arc<Schema> {
+    let fields = columns_with(colour, kept).into_iter().map(|column| {
         let nullable = column.name != PICKUP;
         Field::new(column.name, data_type(column.kind), nullable)
     });
@@ -44,9 +51,10 @@ pub const fn data_type(kind: Kind) -> DataType {
     match kind {
         Kind::Code(_) => DataType::Int16,
         Kind::Seconds => DataType::Int32,
+        Kind::Whole => DataType::Int64,
         Kind::Number => DataType::Float64,
         Kind::Time => DataType::Timestamp(TimeUnit::Microsecond, None),
-        Kind::Text | Kind::Base | Kind::Flag => DataType::Utf8,
+        Kind::Text | Kind::Base | Kind::Flag | Kind::Any => DataType::Utf8,
     }
 }
 

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Colour, Digest, Month};
+use super::{Colour, Digest, KeptColumn, Month};
 
 /// What a published month says of itself, kept in the footer of its Parquet file.
 ///
@@ -18,8 +18,12 @@ pub struct Provenance {
     /// The rows, counted.
     #[serde(flatten)]
     pub counts: Counts,
-    /// Columns of the source that the canonical schema does not know.
+    /// Columns of the source that the canonical schema does not know, and that are left out.
     pub unknown_columns: Vec<String>,
+    /// Columns that it does not know and that are kept, after the canonical ones; `None` if the
+    /// month was cleaned without keeping any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_columns: Option<Vec<KeptColumn>>,
     /// Columns that the month's edition has and the source lacks: their values are null.
     #[serde(default)]
     pub missing_columns: Vec<String>,
@@ -44,12 +48,18 @@ impl Provenance {
     /// This program, as it names itself.
     pub const PROGRAM: &'static str = concat!("taxi ", env!("CARGO_PKG_VERSION"));
 
+    /// The columns that are kept after the canonical ones.
+    pub fn kept(&self) -> &[KeptColumn] {
+        self.kept_columns.as_deref().unwrap_or_default()
+    }
+
     /// Whether another version of the month holds the same rows.
     pub fn same_rows(&self, other: &Self) -> bool {
         self.source.sha256 == other.source.sha256
             && self.schema_digest == other.schema_digest
             && self.rules_digest == other.rules_digest
             && self.counts.rows_kept == other.counts.rows_kept
+            && self.kept() == other.kept()
     }
 }
 

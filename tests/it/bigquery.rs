@@ -12,6 +12,7 @@ mod guard;
 mod jobs;
 mod killed;
 mod months;
+mod new_columns;
 mod others;
 mod places;
 mod values;

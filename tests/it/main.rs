@@ -14,6 +14,7 @@ mod backfill;
 mod bad_files;
 mod bigquery;
 mod cloud;
+mod damage;
 mod guard;
 mod kills;
 mod lake_folder;
@@ -23,6 +24,7 @@ mod looking;
 #[cfg(target_os = "linux")]
 mod memory;
 mod month;
+mod new_columns;
 mod postgres;
 mod prefect;
 mod running;

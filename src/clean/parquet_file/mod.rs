@@ -33,7 +33,7 @@ use super::input::Part;
 use super::stored_zones::with_stored_zones;
 use crate::flow::Progress;
 use crate::schema::{self, Kind};
-use crate::trip::TripFile;
+use crate::trip::{KeptColumn, TripFile};
 
 pub(super) use unread::UnreadColumns;
 
@@ -79,12 +79,14 @@ fn damaged(
 }
 
 impl ParquetFile {
-    /// Opens a file. Columns that have to be written again are put in `folder`, without a name.
+    /// Opens a file, to read the columns that the schema knows and those that are kept. Columns
+    /// that have to be written again are put in `folder`, without a name.
     pub(super) fn open(
         file: TripFile,
         path: &Path,
         opened: File,
         folder: &Path,
+        kept: &[KeptColumn],
         progress: &Progress,
     ) -> Result<Self, CleanError> {
         let size = opened.metadata().map_err(|source| CleanError::io("read", path, source))?.len();
@@ -96,6 +98,7 @@ impl ParquetFile {
         let (wanted, unread): (Vec<usize>, Vec<usize>) = (0..names.len()).partition(|root| {
             let name = names[*root].trim().to_lowercase();
             known.iter().any(|column| column.is_called(&name))
+                || kept.iter().any(|column| column.source == names[*root].trim())
         });
         let reading = opened.pages(&wanted)?;
         let opened = opened.with_dictionaries(&reading)?;
@@ -278,6 +281,11 @@ pub(super) struct Batches {
 }
 
 impl Batches {
+    /// The columns of the file.
+    pub(super) fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
     pub(super) fn next(&mut self) -> Result<Option<Part>, CleanError> {
         let file = self.file;
         let read = match self.waiting.take() {

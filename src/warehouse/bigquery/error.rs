@@ -79,6 +79,22 @@ pub enum BigQueryError {
         /// What tells.
         why: String,
     },
+    /// A column that the schema does not know, kept with another type than the table has.
+    #[error(
+        "the column '{column}' is {wanted} in this month and {found} in {table}, and BigQuery cannot \
+         change a type to text: leave the column out with --on-new-column warn, or load into another \
+         table with --table"
+    )]
+    OtherType {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+        /// Its type in the table.
+        found: String,
+        /// Its type in the month.
+        wanted: String,
+    },
     /// A table of ours that does not say which colour it holds.
     #[error(
         "{table} has no label 'colour', so it is not clear that its rows are {colour} trips: it was \

@@ -292,6 +292,7 @@ mod tests {
             },
             counts: Counts { rows_read: 3, rows_kept: 2, rows_quarantined: 1, ..Counts::default() },
             unknown_columns: vec![],
+            kept_columns: None,
             missing_columns: Vec::new(),
             universal_times: Vec::new(),
             quarantine: None,

@@ -19,7 +19,7 @@ use super::ledger::{Action, Entry, NewEntry};
 use super::location::beside;
 use super::names::{Dataset, check_table, in_month, partition, partition_id, trips};
 use super::query::field;
-use super::tables::{labels, load_schema};
+use super::tables::{labels, load_schema, misfit};
 use super::{BigQueryError, Target};
 
 /// A dataset of BigQuery that months are loaded into.
@@ -193,6 +193,10 @@ impl Warehouse {
         object.refuse_pattern()?;
         let (jobs, name) = (self.ready().await?, self.table_of(file.colour));
         let table = self.table_that_keeps(jobs, file, month.counts.rows_kept).await?;
+        if let Some((column, found, wanted)) = misfit(&table, month.kept()) {
+            let table = self.dataset.shown(&name);
+            return Err(BigQueryError::OtherType { table, column, found, wanted }.into());
+        }
         let latest = jobs.latest(&name, file.month).await?;
         if let Some(entry) = &latest
             && let Some(known) = entry.loaded().filter(|known| !force && known.same_rows(month))
@@ -261,7 +265,7 @@ impl Warehouse {
         let load = JobConfigurationLoad {
             destination_table: Some(self.dataset.reference(&partition(name, file))),
             create_disposition: Some("CREATE_NEVER".to_owned()),
-            schema: Some(load_schema(table, file.colour)),
+            schema: Some(load_schema(table, file.colour, month.kept())),
             schema_update_options: Some(vec!["ALLOW_FIELD_ADDITION".to_owned()]),
             ..object.parquet()
         };

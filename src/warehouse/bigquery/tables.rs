@@ -14,7 +14,7 @@ use reqwest::Method;
 use serde::Deserialize;
 
 use crate::schema::{self, Column, Kind, PICKUP};
-use crate::trip::Colour;
+use crate::trip::{Colour, KeptColumn};
 
 use super::BigQueryError;
 use super::api::{Api, part};
@@ -60,10 +60,10 @@ pub(super) fn holds_trips(table: &Table) -> bool {
 /// (<https://cloud.google.com/bigquery/docs/loading-data-cloud-storage-parquet#parquet_conversions>).
 const fn field_type(kind: Kind) -> FieldType {
     match kind {
-        Kind::Code(_) | Kind::Seconds => FieldType::Int64,
+        Kind::Code(_) | Kind::Seconds | Kind::Whole => FieldType::Int64,
         Kind::Number => FieldType::Float64,
         Kind::Time => FieldType::Datetime,
-        Kind::Text | Kind::Base | Kind::Flag => FieldType::String,
+        Kind::Text | Kind::Base | Kind::Flag | Kind::Any => FieldType::String,
     }
 }
 
@@ -110,13 +110,24 @@ fn declared(column: &Column) -> TableFieldSchema {
 }
 
 /// The columns of a load: those that the table has, as it has them, and those that it gains.
-pub(super) fn load_schema(table: &Table, colour: Colour) -> TableSchema {
+pub(super) fn load_schema(table: &Table, colour: Colour, kept: &[KeptColumn]) -> TableSchema {
     let there = fields(table);
     let as_there = |column: &&Column| {
         let found = there.iter().find(|field| field.name.eq_ignore_ascii_case(column.name));
         found.cloned().unwrap_or_else(|| declared(column))
     };
-    TableSchema::new(schema::columns(colour).iter().map(as_there).collect())
+    TableSchema::new(schema::columns_with(colour, kept).iter().map(as_there).collect())
+}
+
+/// A kept column whose values the table's column of that name cannot hold: its name, the type
+/// that it has in the table and the one that it has in the month.
+pub(super) fn misfit(table: &Table, kept: &[KeptColumn]) -> Option<(String, String, String)> {
+    kept.iter().find_map(|column| {
+        let there = fields(table).iter().find(|it| it.name.eq_ignore_ascii_case(&column.name))?;
+        let wanted = sql_type(schema::kept_kind(column));
+        let found = kind(&there.r#type);
+        (found != wanted).then(|| (column.name.clone(), found.to_owned(), wanted.to_owned()))
+    })
 }
 
 fn fields(table: &Table) -> &[TableFieldSchema] {
@@ -437,7 +448,7 @@ mod tests {
         for field in fields.iter_mut() {
             field.mode = Some("NULLABLE".into());
         }
-        let schema = load_schema(&table, Colour::Green).fields.unwrap();
+        let schema = load_schema(&table, Colour::Green, &[]).fields.unwrap();
         assert_eq!(schema.len(), schema::columns(Colour::Green).len());
         assert!(schema.iter().all(|field| field.mode.as_deref() == Some("NULLABLE")));
     }

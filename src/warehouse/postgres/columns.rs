@@ -3,7 +3,7 @@
 
 use tokio_postgres::{GenericClient, Transaction};
 
-use crate::schema::{self, Column};
+use crate::schema::{self, Column, Kind};
 use crate::trip::Colour;
 
 use super::PostgresError;
@@ -11,9 +11,8 @@ use super::names::{Names, declared, literal, quoted};
 use super::relation::{Relation, written};
 use super::types::{Held, Holder};
 
-/// The columns of a colour, quoted, as a list.
-pub(super) fn list(colour: Colour) -> String {
-    let columns = schema::columns(colour);
+/// Columns, quoted, as a list.
+pub(super) fn list(columns: &[&Column]) -> String {
     columns.iter().map(|column| quoted(column.name)).collect::<Vec<_>>().join(", ")
 }
 
@@ -55,8 +54,7 @@ struct Found {
 
 impl Columns {
     /// Those of a table that is made by this program.
-    pub(super) fn of_colour(colour: Colour) -> Self {
-        let columns = schema::columns(colour);
+    pub(super) fn of_new_table(columns: &[&'static Column]) -> Self {
         Self {
             declared: columns.iter().map(|column| declared(column)).collect(),
             altered: Vec::new(),
@@ -72,6 +70,7 @@ impl Columns {
         client: &impl GenericClient,
         names: &Names,
         colour: Colour,
+        columns: &[&'static Column],
         parent: &Relation,
         source: &Relation,
     ) -> Result<Self, PostgresError> {
@@ -82,10 +81,11 @@ impl Columns {
         };
         let (mut held_columns, mut natural) = (Vec::new(), true);
         let mut missing = Vec::new();
-        for (place, column) in schema::columns(colour).into_iter().enumerate() {
-            let name = column.name;
+        for (place, &column) in columns.iter().enumerate() {
+            let (name, is_kept) = (column.name, schema::is_kept(column));
             let Some(there) = found.iter().find(|it| it.name == name) else {
-                if let Some(renamed) = renamed(&found, colour, column, place) {
+                let renamed = renamed(&found, colour, column, place).filter(|_| !is_kept);
+                if let Some(renamed) = renamed {
                     let (table, new) = (names.shown(&names.table), written(&renamed.name));
                     return obstacle(
                         format!("its column {name} was renamed to {new}"),
@@ -111,7 +111,9 @@ impl Columns {
                 );
             }
             let holder = Holder::of(&there.base, there.base_modifier);
-            let Some(holder) = holder.filter(|holder| holder.may_hold(column.kind)) else {
+            let text = |holder: &Holder| is_kept && *holder == Holder::Text(None);
+            let fits = |holder: &Holder| holder.may_hold(column.kind) || text(holder);
+            let Some(holder) = holder.filter(fits) else {
                 return obstacle(
                     format!(
                         "its column {name} has the type {}, which does not hold every value of it",
@@ -128,7 +130,7 @@ impl Columns {
             let declared = there.declared_type.clone();
             held_columns.push(Held { column: name, holder, declared });
         }
-        let ours: Vec<&str> = schema::columns(colour).iter().map(|column| column.name).collect();
+        let ours: Vec<&str> = columns.iter().map(|column| column.name).collect();
         let needy = found.iter().filter(|it| !ours.contains(&it.name.as_str())).find(|it| {
             let filled = it.default.is_some() || it.generated || it.identity.is_some();
             !filled && (it.not_null || it.domain_needs_value)
@@ -180,7 +182,11 @@ fn renamed<'a>(
     let ours = schema::columns(colour);
     let about = |it: &Found| it.about.as_deref() == Some(column.about);
     let unique = ours.iter().filter(|other| other.about == column.about).count() == 1;
-    found.iter().filter(|it| !ours.iter().any(|other| other.name == it.name)).find(|it| {
+    let others = found.iter().filter(|it| {
+        it.about.as_deref() != Some(schema::ABOUT_KEPT)
+            && !ours.iter().any(|other| other.name == it.name)
+    });
+    others.into_iter().find(|it| {
         let in_place = usize::try_from(it.attribute) == Ok(place + 1);
         let same_type =
             Holder::of(&it.base, it.base_modifier) == Some(Holder::natural(column.kind));
@@ -305,22 +311,54 @@ async fn found(
     Ok(found.collect())
 }
 
-/// The columns of ours that a table lacks, by its columns.
-pub(super) fn lacking(there: &[(String, String)], colour: Colour) -> Vec<&'static Column> {
-    let mut columns = schema::columns(colour);
+/// The types that columns of a table need to hold the values that a month keeps in them, if they
+/// do not hold them yet: with each its name and the statement that changes it.
+pub(super) async fn too_narrow(
+    client: &impl GenericClient,
+    names: &Names,
+    kept: &[&'static Column],
+    parent: &Relation,
+) -> Result<Vec<(&'static str, &'static str, String)>, PostgresError> {
+    let found = found(client, parent, parent).await?;
+    let change = |column: &&'static Column| {
+        let there = found.iter().find(|it| it.name == column.name)?;
+        // What a user has added is not changed.
+        if there.about.as_deref() != Some(schema::ABOUT_KEPT) {
+            return None;
+        }
+        let holder = Holder::of(&there.base, there.base_modifier)?;
+        if holder.may_hold(column.kind) || holder == Holder::Text(None) {
+            return None;
+        }
+        let number = holder == Holder::Bigint && column.kind == Kind::Number;
+        let wide = if number { "double precision" } else { "text" };
+        let (table, name) = (names.qualified(&names.table), quoted(column.name));
+        let sql =
+            format!("ALTER TABLE {table} ALTER COLUMN {name} TYPE {wide} USING {name}::{wide}");
+        Some((column.name, wide, sql))
+    };
+    Ok(kept.iter().filter_map(change).collect())
+}
+
+/// Those of some columns that a table lacks, by its columns.
+pub(super) fn lacking(
+    there: &[(String, String)],
+    mut columns: Vec<&'static Column>,
+) -> Vec<&'static Column> {
     columns.retain(|column| !there.iter().any(|(name, _)| name == column.name));
     columns
 }
 
-/// Adds the columns that the schema has gained since the table was made.
+/// Adds the columns that a table lacks: those that the schema has gained since the table was made,
+/// and those that a month keeps.
 pub(super) async fn add(
     transaction: &Transaction<'_>,
     names: &Names,
-    colour: Colour,
+    columns: &[&'static Column],
     parent: &Relation,
 ) -> Result<(), PostgresError> {
     let there = parent.columns(transaction).await?;
-    let new = lacking(&there, colour);
+    let new = lacking(&there, columns.to_vec());
     if new.is_empty() {
         return Ok(());
     }

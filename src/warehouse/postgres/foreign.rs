@@ -6,6 +6,7 @@
 
 use tokio_postgres::GenericClient;
 
+use crate::schema;
 use crate::trip::Colour;
 use crate::trip::quarantine::{FIELDS, LINE, REASONS};
 
@@ -117,7 +118,7 @@ pub(super) async fn table(
     if !found.is_trusted {
         refuse_unless_handed_over(client, names, &names.table, &found, in_ledger).await?;
     }
-    let lacks = lacking(&columns, colour);
+    let lacks = lacking(&columns, schema::columns(colour));
     let is_marked = found.comment.as_deref() == Some(&*views::about(colour));
     if !in_ledger && !is_marked && !lacks.is_empty() {
         let lacks: Vec<&str> = lacks.iter().take(3).map(|column| column.name).collect();

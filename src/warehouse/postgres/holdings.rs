@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tokio_postgres::{Client, Row};
 
 use crate::flow::Progress;
-use crate::schema::{Sums, summed};
+use crate::schema::{self, Sums, summed};
 use crate::trip::{Colour, Month, TripFile};
 use crate::warehouse::Holding;
 
@@ -41,7 +41,8 @@ impl Warehouse {
                 months.entry(month).or_insert_with(|| of(month)).there = true;
             }
             let columns = parent.columns(client).await?;
-            let lacking: Vec<_> = lacking(&columns, colour).iter().map(|it| it.name).collect();
+            let lacking: Vec<_> =
+                lacking(&columns, schema::columns(colour)).iter().map(|it| it.name).collect();
             for holding in months.values_mut().filter(|holding| holding.there) {
                 holding.lacks(&lacking);
             }

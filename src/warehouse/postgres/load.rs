@@ -6,7 +6,8 @@ use tokio_postgres::{GenericClient, Transaction};
 
 use crate::flow::Progress;
 use crate::guard::{Before, Guard};
-use crate::trip::{Colour, Provenance, TripFile};
+use crate::schema;
+use crate::trip::{Colour, KeptColumn, Provenance, TripFile};
 use crate::warehouse::Loaded;
 
 use super::connection::Session;
@@ -41,6 +42,8 @@ pub struct Load<'a> {
     pub file: TripFile,
     /// What it is known to be; none where that shows only when all its rows are there.
     pub known: Option<&'a Provenance>,
+    /// The columns that it has beside those of its colour.
+    pub kept: &'a [KeptColumn],
     /// The address of its trips in the lake; none where it comes straight from the web.
     pub lake_object: Option<&'a str>,
     /// Whether it is loaded again even if the ledger agrees.
@@ -117,7 +120,7 @@ impl Warehouse {
         }
         let mut found = Vec::new();
         for file in files {
-            let planned = MonthTable::plan(client, &self.names(*file), *file, straight).await;
+            let planned = MonthTable::plan(client, &self.names(*file), *file, &[], straight).await;
             found.push(planned.err());
         }
         Ok(found)
@@ -263,7 +266,8 @@ async fn replace<E: From<PostgresError>>(
         return Ok(Loaded::Unchanged);
     }
     let straight = load.lake_object.is_none();
-    let table = MonthTable::plan(&session.client, names, file, straight).await?;
+    widen(session, names, load).await?;
+    let table = MonthTable::plan(&session.client, names, file, load.kept, straight).await?;
 
     let mut transaction = session.begin().await?;
     let lock = locks::advisory(&names.qualified(&names.partition));
@@ -278,7 +282,7 @@ async fn replace<E: From<PostgresError>>(
     let judged = load.known.map(judge).transpose()?;
 
     table.make(&transaction).await?;
-    let (new, columns) = (names.qualified(&names.new), columns::list(file.colour));
+    let (new, columns) = (names.qualified(&names.new), columns::list(&table.ours(file.colour)));
     let copy = format!("COPY {new} ({columns}) FROM STDIN (FORMAT binary, FREEZE)");
     let batches = types::fitted(batches, table.columns.held.clone(), table.columns.natural);
     let loaded = fill(&transaction, &copy, batches, progress).await?;
@@ -340,6 +344,39 @@ async fn before(
     }
     let counted = transaction.query_one(&format!("SELECT count(*) FROM {partition}"), &[]).await;
     Ok(Some(Before::of_rows(counted.map_err(step())?.get::<_, i64>(0) as u64)))
+}
+
+/// Widens the columns of the table that other months keep and whose type does not hold the values
+/// of this one: the rows that are there stay what they are.
+async fn widen(session: &mut Session, names: &Names, load: Load<'_>) -> Result<(), PostgresError> {
+    if load.kept.is_empty() {
+        return Ok(());
+    }
+    let file = load.file;
+    let place = Place::of(&session.client, names, file, Access::Write).await?;
+    let Some(parent) = place.parent else {
+        return Ok(());
+    };
+    let kept = schema::columns_with(file.colour, load.kept);
+    if columns::too_narrow(&session.client, names, &kept, &parent).await?.is_empty() {
+        return Ok(());
+    }
+    let mut transaction = session.begin().await?;
+    let step = async |attempt: &Transaction<'_>| {
+        lock_table(attempt, names).await?;
+        // Another load may have changed it meanwhile.
+        for (column, wide, sql) in columns::too_narrow(attempt, names, &kept, &parent).await? {
+            execute(attempt, "widening a column", &sql).await?;
+            let table = names.shown(&names.table);
+            tracing::warn!(
+                "{file}: the column {column} of {table} has become {wide}, since its values differ \
+                 from month to month"
+            );
+        }
+        Ok(())
+    };
+    patiently(&mut transaction, names, step).await?;
+    transaction.commit().await.map_err(PostgresError::at("widening a column"))
 }
 
 /// Puts the filled table in the place of the old partition.
@@ -446,7 +483,7 @@ async fn swap(
             made.ok_or(PostgresError::Changed { table: names.shown(&names.table) })?
         }
     };
-    columns::add(transaction, names, file.colour, &there).await?;
+    columns::add(transaction, names, &table.ours(file.colour), &there).await?;
     let kept = match &place.partition {
         Some(partition) => {
             obstacles::refuse_dependents(transaction, names, partition).await?;

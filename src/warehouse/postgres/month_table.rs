@@ -6,7 +6,8 @@
 
 use tokio_postgres::{GenericClient, Transaction};
 
-use crate::trip::{Colour, TripFile};
+use crate::schema::{self, Column};
+use crate::trip::{Colour, KeptColumn, TripFile};
 
 use super::PostgresError;
 use super::columns::Columns;
@@ -27,6 +28,8 @@ pub(super) struct MonthTable {
     keys: Vec<String>,
     /// Whose it will be, if not this session's role's.
     owner: Option<String>,
+    /// The columns of the month beside those of its colour.
+    kept: Vec<KeptColumn>,
 }
 
 /// What is there of a month and its table.
@@ -70,6 +73,7 @@ impl MonthTable {
         client: &impl GenericClient,
         names: &Names,
         file: TripFile,
+        kept: &[KeptColumn],
         with_quarantine: bool,
     ) -> Result<Self, PostgresError> {
         privileges::to_read(client, names).await?;
@@ -99,7 +103,7 @@ impl MonthTable {
         privileges::to_load(client, names, &wanted).await?;
         obstacles::refuse_row_security(client, names, super::ledger::LEDGER).await?;
         obstacles::refuse_row_security(client, names, &names.quarantine).await?;
-        let plan = Self::of(client, names, file, &place, &storage).await?;
+        let plan = Self::of(client, names, file, kept, &place, &storage).await?;
         if let Some(parent) = parent {
             // It reads rows: last.
             obstacles::refuse_default_rows(client, names, file, parent).await?;
@@ -117,7 +121,8 @@ impl MonthTable {
         let parent = foreign::table(client, names, colour, Access::Write).await?;
         foreign::quarantine(client, names, Access::Write).await?;
         if let Some(parent) = &parent {
-            Columns::of_table(client, names, colour, parent, parent).await?;
+            let columns = schema::columns(colour);
+            Columns::of_table(client, names, colour, &columns, parent, parent).await?;
         }
         let wanted = Wanted {
             parent: parent.as_ref(),
@@ -133,15 +138,18 @@ impl MonthTable {
         client: &impl GenericClient,
         names: &Names,
         file: TripFile,
+        kept: &[KeptColumn],
         place: &Place,
         storage: &Storage,
     ) -> Result<Self, PostgresError> {
         let Place { parent, partition } = place;
+        let ours = schema::columns_with(file.colour, kept);
         let (columns, mut constraints) = match parent {
-            None => (Columns::of_colour(file.colour), Vec::new()),
+            None => (Columns::of_new_table(&ours), Vec::new()),
             Some(parent) => {
                 let source = partition.as_ref().unwrap_or(parent);
-                let columns = Columns::of_table(client, names, file.colour, parent, source).await?;
+                let columns =
+                    Columns::of_table(client, names, file.colour, &ours, parent, source).await?;
                 (columns, checks(client, source).await?)
             }
         };
@@ -181,6 +189,7 @@ impl MonthTable {
             indexes: index::of_month(client, names, parent, partition).await?,
             keys: foreign_keys(client, names, parent, partition).await?,
             owner: new_owner(parent, partition),
+            kept: kept.to_vec(),
         })
     }
 
@@ -193,7 +202,12 @@ impl MonthTable {
     ) -> Result<bool, PostgresError> {
         let place = Place::of(client, names, file, Access::Write).await?;
         let storage = storage(client, place.parent.as_ref(), place.partition.as_ref()).await?;
-        Ok(Self::of(client, names, file, &place, &storage).await? != *self)
+        Ok(Self::of(client, names, file, &self.kept, &place, &storage).await? != *self)
+    }
+
+    /// Its columns that hold the values of the month, in the order of its rows.
+    pub(super) fn ours(&self, colour: Colour) -> Vec<&'static Column> {
+        schema::columns_with(colour, &self.kept)
     }
 
     /// Makes it, empty.

@@ -63,9 +63,10 @@ pub(super) const fn type_name(kind: Kind) -> &'static str {
     match kind {
         Kind::Code(_) => "smallint",
         Kind::Seconds => "integer",
+        Kind::Whole => "bigint",
         Kind::Number => "double precision",
         Kind::Time => "timestamp",
-        Kind::Text | Kind::Base | Kind::Flag => "text",
+        Kind::Text | Kind::Base | Kind::Flag | Kind::Any => "text",
     }
 }
 

@@ -8,8 +8,9 @@ use arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, Float32Array, Float64Array, Int32Array, Int64Array,
     RecordBatch, StringArray,
 };
-use arrow::datatypes::{DataType, Field, Float64Type, Int16Type, Int32Type, Schema};
+use arrow::datatypes::{DataType, Field, Float64Type, Int16Type, Int32Type, Int64Type, Schema};
 use arrow::error::ArrowError;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use crate::schema::Kind;
 
@@ -63,9 +64,10 @@ impl Holder {
         match kind {
             Kind::Code(_) => Self::Smallint,
             Kind::Seconds => Self::Integer,
+            Kind::Whole => Self::Bigint,
             Kind::Number => Self::Double,
             Kind::Time => Self::Timestamp,
-            Kind::Text | Kind::Base | Kind::Flag => Self::Text(None),
+            Kind::Text | Kind::Base | Kind::Flag | Kind::Any => Self::Text(None),
         }
     }
 
@@ -74,10 +76,13 @@ impl Holder {
         match kind {
             Kind::Code(_) => !matches!(self, Self::Timestamp),
             Kind::Seconds => !matches!(self, Self::Timestamp | Self::Smallint | Self::Real),
+            Kind::Whole => {
+                matches!(self, Self::Bigint | Self::Double | Self::Numeric(_) | Self::Text(_))
+            }
             // A real has seven digits: 17.16 would be read back as 17.15999984.
             Kind::Number => matches!(self, Self::Double | Self::Numeric(_) | Self::Text(_)),
             Kind::Time => matches!(self, Self::Timestamp),
-            Kind::Text | Kind::Base | Kind::Flag => matches!(self, Self::Text(_)),
+            Kind::Text | Kind::Base | Kind::Flag | Kind::Any => matches!(self, Self::Text(_)),
         }
     }
 }
@@ -125,6 +130,15 @@ impl Held {
                 let values = array.as_primitive::<Int32Type>();
                 self.fit_whole(array, values.iter().map(|value| value.map(i64::from)))
             }
+            DataType::Int64 => self.fit_whole(array, array.as_primitive::<Int64Type>().iter()),
+            DataType::Timestamp(..) if matches!(self.holder, Holder::Text(_)) => {
+                let options =
+                    FormatOptions::new().with_timestamp_format(Some("%Y-%m-%d %H:%M:%S%.f"));
+                let times = ArrayFormatter::try_new(array, &options)?;
+                let times = (0..array.len())
+                    .map(|row| array.is_valid(row).then(|| times.value(row).to_string()));
+                Ok(Arc::new(times.collect::<StringArray>()))
+            }
             DataType::Float64 => self.fit_number(array, array.as_primitive::<Float64Type>().iter()),
             DataType::Utf8 => self.fit_text(array, array.as_string::<i32>().iter()),
             DataType::Utf8View => self.fit_text(array, array.as_string_view().iter()),
@@ -138,9 +152,9 @@ impl Held {
         values: impl Iterator<Item = Option<i64>>,
     ) -> Result<ArrayRef, ArrowError> {
         Ok(match (self.holder, array.data_type()) {
-            (Holder::Smallint, DataType::Int16) | (Holder::Integer, DataType::Int32) => {
-                array.clone()
-            }
+            (Holder::Smallint, DataType::Int16)
+            | (Holder::Integer, DataType::Int32)
+            | (Holder::Bigint, DataType::Int64) => array.clone(),
             (Holder::Integer, _) => {
                 Arc::new(values.map(|v| v.map(|v| v as i32)).collect::<Int32Array>())
             }
@@ -149,7 +163,16 @@ impl Held {
                 Arc::new(values.map(|v| v.map(|v| v as f32)).collect::<Float32Array>())
             }
             (Holder::Double, _) => {
-                Arc::new(values.map(|v| v.map(|v| v as f64)).collect::<Float64Array>())
+                let exact = |value: i64| {
+                    let float = value as f64;
+                    if float as i128 == i128::from(value) {
+                        Ok(float)
+                    } else {
+                        Err(self.misfit(value))
+                    }
+                };
+                let floats = values.map(|value| value.map(exact).transpose());
+                Arc::new(floats.collect::<Result<Float64Array, _>>()?)
             }
             (Holder::Numeric(digits), _) => self.numerics(digits, values)?,
             (Holder::Text(most), _) => {
