@@ -276,7 +276,7 @@ impl Cli {
                 Command::Runs(args) => runs(args),
                 Command::Status(args) => status::status(args).await,
                 Command::Verify(args) => verify::verify(args, listener).await,
-                Command::Drop(args) => drop::drop(args, listener).await,
+                Command::Drop(args) => Box::pin(drop::drop(args, listener)).await,
                 Command::Quarantine(args) => show::quarantine(args).await,
                 Command::Schema(args) => show::schema(&args),
                 Command::Config(args) => config(args).await,

@@ -34,7 +34,9 @@ pub(crate) async fn month(
         let (month, object, loaded) = tools.load_bigquery(run, file, warehouse, &progress).await?;
         let (state, rows, before) = match loaded {
             Loaded::Replaced { rows, before, forced } => {
-                forced.iter().for_each(|refusal| refusal.warn(run));
+                if let Some(refusal) = &forced {
+                    refusal.warn(run);
+                }
                 (State::Loaded, rows, before)
             }
             Loaded::Unchanged => (State::Unchanged, month.provenance.counts.rows_kept, None),

@@ -57,7 +57,9 @@ pub(crate) async fn month(
         let loaded = warehouse.load(load, Box::new(trips.batches), proof, &progress).await?;
         let (state, rows, before) = match loaded {
             Loaded::Replaced { rows, before, forced } => {
-                forced.iter().for_each(|refusal| refusal.warn(run));
+                if let Some(refusal) = &forced {
+                    refusal.warn(run);
+                }
                 (State::Loaded, rows, before)
             }
             Loaded::Unchanged => (State::Unchanged, provenance.counts.rows_kept, None),

@@ -38,6 +38,7 @@ pub(crate) async fn etl_parent_flow(
 }
 
 /// A warehouse that months go on to.
+#[expect(clippy::large_enum_variant, reason = "a run has two of them at most")]
 enum Warehouse {
     Postgres(postgres::Warehouse),
     BigQuery(bigquery::Warehouse),

@@ -58,7 +58,9 @@ pub(crate) async fn month(
         tools.publish(file, &fetched, &cleaned, &held, &progress).await
     });
     let written = written.await?;
-    written.forced.iter().for_each(|refusal| refusal.warn(run));
+    if let Some(refusal) = &written.forced {
+        refusal.warn(run);
+    }
     held.clear();
     let published = Published { provenance: cleaned.provenance, bytes: written.bytes };
     let rows = |month: &Published| month.provenance.counts.rows_kept;

@@ -50,13 +50,15 @@ async fn month(
         ingested.await
     };
 
-    let done = run.abreast(fetch, ingest).await;
+    let done = Box::pin(run.abreast(fetch, ingest)).await;
     let (done, held) = held.unless_damaged(done, TaskError::is_damage)?;
     match done {
         ((Outcome::Fetched(_), _), Some(Ingested { month, before, forced })) => {
             held.clear();
             run.warn_of(file, &month);
-            forced.iter().for_each(|refusal| refusal.warn(run));
+            if let Some(refusal) = &forced {
+                refusal.warn(run);
+            }
             let report = reported(warehouse, file, State::Loaded, &month);
             Ok(report.replacing(before, month.counts.rows_kept))
         }

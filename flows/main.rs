@@ -64,6 +64,8 @@ fn remember_environment() {
     let keys = KEYS.iter().filter_map(value);
     keys.filter(|key| !Path::new(key).exists()).for_each(|key| remember(&key));
     for address in ADDRESSES.iter().filter_map(value) {
-        url_secrets(&address).iter().for_each(|secret| remember(secret));
+        for secret in url_secrets(&address) {
+            remember(&secret);
+        }
     }
 }

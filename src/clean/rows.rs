@@ -95,7 +95,7 @@ impl BatchReader {
                 filled = match (filled, read) {
                     (None, read) => read,
                     (filled, None) => filled,
-                    (Some(one), Some(other)) => Some(merged(one, other, rows, &mut of)),
+                    (Some(one), Some(other)) => Some(merged(one, &other, rows, &mut of)),
                 };
             }
             if let Some((values, nulls)) = filled {
@@ -342,7 +342,7 @@ impl BatchReader {
 
 /// Two columns of one meaning as one: a row's value is in whichever has one. Two values that
 /// differ cannot both be kept.
-fn merged(one: Read, other: Read, rows: usize, of: &mut Source<'_>) -> Read {
+fn merged(one: Read, other: &Read, rows: usize, of: &mut Source<'_>) -> Read {
     let (mut values, mut nulls) = (one, vec![[false; 2]; rows]);
     for (at, read) in [(0, &values.1), (1, &other.1)] {
         for row in read {
@@ -352,9 +352,10 @@ fn merged(one: Read, other: Read, rows: usize, of: &mut Source<'_>) -> Read {
     match (&mut values.0, &other.0) {
         (Values::Code(one), Values::Code(other)) => choose(one, other, &nulls, of),
         (Values::Seconds(one), Values::Seconds(other)) => choose(one, other, &nulls, of),
-        (Values::Whole(one), Values::Whole(other)) => choose(one, other, &nulls, of),
         (Values::Number(one), Values::Number(other)) => choose(one, other, &nulls, of),
-        (Values::Time(one), Values::Time(other)) => choose(one, other, &nulls, of),
+        (Values::Whole(one), Values::Whole(other)) | (Values::Time(one), Values::Time(other)) => {
+            choose(one, other, &nulls, of);
+        }
         (Values::Text(one), Values::Text(other)) => choose_text(one, other, &nulls, of),
         // Both are of the column's kind.
         _ => {}

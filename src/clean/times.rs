@@ -74,7 +74,7 @@ fn exported(field: &[u8]) -> Option<i64> {
         }
         [year, month, day, time] => {
             let known = |name: &&str| month.eq_ignore_ascii_case(name.as_bytes());
-            let month = MONTHS.iter().position(|name| known(&name))? as u32 + 1;
+            let month = MONTHS.iter().position(known)? as u32 + 1;
             ((digits(year, 4..=4)?, month, digits(day, 1..=2)?), time)
         }
         _ => return None,

@@ -103,9 +103,8 @@ impl Typed {
         match values {
             Values::Code(values) => values.push(0),
             Values::Seconds(values) => values.push(0),
-            Values::Whole(values) => values.push(0),
             Values::Number(values) => values.push(0.0),
-            Values::Time(values) => values.push(0),
+            Values::Whole(values) | Values::Time(values) => values.push(0),
             Values::Text(texts) => texts.views.push(View::default()),
         }
     }
@@ -120,9 +119,8 @@ impl Typed {
         match values {
             Values::Code(values) => _ = values.pop(),
             Values::Seconds(values) => _ = values.pop(),
-            Values::Whole(values) => _ = values.pop(),
             Values::Number(values) => _ = values.pop(),
-            Values::Time(values) => _ = values.pop(),
+            Values::Whole(values) | Values::Time(values) => _ = values.pop(),
             Values::Text(texts) => _ = texts.views.pop(),
         }
         true
@@ -138,9 +136,8 @@ impl Typed {
         match &mut self.columns[column].values {
             Values::Code(values) => equal(values),
             Values::Seconds(values) => equal(values),
-            Values::Whole(values) => equal(values),
             Values::Number(values) => equal(values),
-            Values::Time(values) => equal(values),
+            Values::Whole(values) | Values::Time(values) => equal(values),
             Values::Text(texts) => match (texts.views.pop(), texts.views.last()) {
                 (Some(last), Some(before)) => texts.get(&last) == texts.get(before),
                 _ => false,
@@ -210,9 +207,8 @@ impl Growing {
         let empty = match &self.values {
             Values::Code(values) => values.is_empty(),
             Values::Seconds(values) => values.is_empty(),
-            Values::Whole(values) => values.is_empty(),
             Values::Number(values) => values.is_empty(),
-            Values::Time(values) => values.is_empty(),
+            Values::Whole(values) | Values::Time(values) => values.is_empty(),
             Values::Text(texts) => texts.views.is_empty(),
         };
         let validity = if empty && rows > 0 {

@@ -10,7 +10,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
 use crate::schema;
-use crate::trip::{Item, Provenance, TripFile};
+use crate::trip::{Item, KeptColumn, Provenance, TripFile};
 
 use super::{
     Event, Failure, Listener, MonthReport, Progress, Retry, RunId, RunReport, State, Stop, TaskName,
@@ -154,10 +154,11 @@ impl Run {
             );
         }
         if !month.kept().is_empty() {
-            let kept = month.kept().iter().map(|column| match column.name == column.source {
-                true => format!("{} ({})", column.name, column.r#type),
-                false => {
-                    format!("{} ({}, in the file {})", column.name, column.r#type, column.source)
+            let kept = month.kept().iter().map(|KeptColumn { name, source, r#type }| {
+                if name == source {
+                    format!("{name} ({type})")
+                } else {
+                    format!("{name} ({type}, in the file {source})")
                 }
             });
             let names = kept.collect::<Vec<_>>().join(", ");

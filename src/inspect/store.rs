@@ -42,6 +42,7 @@ impl Serialize for Store {
 
 /// A warehouse, whichever it is.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a run has two of them at most")]
 pub enum Warehouse {
     /// Postgres.
     Postgres(postgres::Warehouse),

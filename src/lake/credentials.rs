@@ -80,7 +80,7 @@ pub fn unwrapped(text: &str) -> Option<String> {
         if object(&text).is_some() {
             return Some(text);
         }
-        text = without_a_wrapping(&text)?.trim().to_owned();
+        without_a_wrapping(&text)?.trim().clone_into(&mut text);
     }
     None
 }

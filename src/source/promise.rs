@@ -236,6 +236,7 @@ pub(super) fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
 mod tests {
     use super::*;
 
+    #[expect(clippy::unnecessary_wraps, reason = "what is parsed is compared with it")]
     const fn part(first: u64, end: u64, total: Option<u64>) -> Option<Part> {
         Some(Part { first, end, total })
     }

@@ -1,7 +1,14 @@
 //! Integration tests: the program itself against real servers, one sentence each.
 #![allow(
     clippy::expect_used,
+    clippy::float_cmp,
+    clippy::format_collect,
+    clippy::format_push_string,
+    clippy::needless_pass_by_value,
     clippy::print_stdout,
+    clippy::struct_excessive_bools,
+    clippy::struct_field_names,
+    clippy::unnecessary_wraps,
     clippy::unwrap_used,
     missing_docs,
     unreachable_pub

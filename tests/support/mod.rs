@@ -7,6 +7,7 @@
     clippy::expect_used,
     clippy::missing_panics_doc,
     clippy::print_stdout,
+    clippy::struct_excessive_bools,
     clippy::unwrap_used
 )]
 

@@ -256,7 +256,7 @@ fn wide_text(first: &[u8]) -> Option<usize> {
         let sample = &sample[..sample.len() / width * width];
         for letter in [0, width - 1] {
             let wide = sample.chunks_exact(width).all(|unit| {
-                let (text, zeros) = (unit[letter], unit.iter().filter(|byte| **byte == 0).count());
+                let (text, zeros) = (unit[letter], memchr::memchr_iter(0, unit).count());
                 matches!(text, b' '..=b'~' | b'\t' | b'\r' | b'\n') && zeros == width - 1
             });
             if wide {

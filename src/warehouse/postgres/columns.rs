@@ -31,6 +31,7 @@ pub(super) struct Columns {
     pub(super) natural: bool,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a column of the server's answer")]
 struct Found {
     name: String,
     attribute: i16,

@@ -178,7 +178,7 @@ impl Warehouse {
         let mut session = self.target.connect().await.map_err(PostgresError::from)?;
         let replaced = {
             let watcher = locks::Watcher::of(&session);
-            let work = replace(&mut session, &names, load, batches, proof, progress);
+            let work = Box::pin(replace(&mut session, &names, load, batches, proof, progress));
             tokio::select! {
                 replaced = work => Some(replaced),
                 () = progress.cancelled() => None,

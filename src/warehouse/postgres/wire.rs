@@ -302,7 +302,7 @@ mod tests {
         let bytes = [
             message(b'K', &[0, 0, 1, 2, 9, 9, 9, 9]),
             message(b'Z', b"I"),
-            message(b'D', &[b'E'; 70_000]),
+            message(b'D', &vec![b'E'; 70_000]),
             message(b'E', b"SERROR\0VERROR\0C40001\0Mnot the last\0\0"),
             message(b'1', b""),
             message(b'E', b"SFATAL\0VFATAL\0C57P01\0Mterminating connection\0\0"),

@@ -25,7 +25,7 @@ fn complaints(ran: &Ran) -> Vec<String> {
 }
 
 /// Checks that a run is whole, and that one warning says what is missing.
-async fn assert_not_held_up(backfill: &Backfill, more: &[&str], state: &str) -> String {
+fn assert_not_held_up(backfill: &Backfill, more: &[&str], state: &str) -> String {
     let ran = backfill.run(more).exits(0);
     assert_eq!(each(&ran, |month| &month["state"]), vec![state; backfill.made.len()]);
     let complaints = complaints(&ran);
@@ -40,7 +40,7 @@ async fn assert_not_held_up(backfill: &Backfill, more: &[&str], state: &str) -> 
 async fn zones_whose_host_never_answers_are_not_waited_for() {
     let (backfill, zones) = troubled(3, Fault::StallAfter(0)).await;
     for state in ["published", "unchanged"] {
-        let said = assert_not_held_up(&backfill, &[], state).await;
+        let said = assert_not_held_up(&backfill, &[], state);
         assert!(said.contains("the months were done before they came"), "{said}");
     }
     assert_eq!(zones.count("", ""), 2, "once in each run");
@@ -61,7 +61,7 @@ async fn zones_that_are_refused_are_asked_for_once() {
         (Fault::html(), "an HTML page"),
     ] {
         let (backfill, zones) = troubled(1, fault).await;
-        let said = assert_not_held_up(&backfill, &["--retries", "5"], "published").await;
+        let said = assert_not_held_up(&backfill, &["--retries", "5"], "published");
         assert!(said.contains(why), "{said}");
         assert_eq!(zones.count("", ""), 1, "{why}");
     }
@@ -74,7 +74,7 @@ async fn zones_that_nobody_serves_are_warned_of() {
     nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = format!("http://{}/zones.csv", nobody.local_addr().unwrap());
     let backfill = Backfill::of(2, 500).await.set("TAXI_ZONES", &address);
-    let said = assert_not_held_up(&backfill, &[], "published").await;
+    let said = assert_not_held_up(&backfill, &[], "published");
     assert!(said.contains("no connection"), "{said}");
 }
 
@@ -82,7 +82,7 @@ async fn zones_that_nobody_serves_are_warned_of() {
 async fn zones_at_the_host_of_the_months_take_no_turn_of_theirs() {
     let backfill = Backfill::of(3, 500).await.set("TAXI_STALL_TIMEOUT", NEVER);
     backfill.web.always("/zones.csv", Fault::StallAfter(0));
-    assert_not_held_up(&backfill, &["--connections-per-host", "1"], "published").await;
+    assert_not_held_up(&backfill, &["--connections-per-host", "1"], "published");
     assert_eq!(backfill.web.count("", "/zones.csv"), 1);
 }
 
@@ -90,7 +90,7 @@ async fn zones_at_the_host_of_the_months_take_no_turn_of_theirs() {
 async fn zones_that_are_damaged_are_warned_of() {
     let backfill = Backfill::of(1, 500).await;
     backfill.web.put("/zones.csv", "a,b\n1,2\n");
-    assert_not_held_up(&backfill, &[], "published").await;
+    assert_not_held_up(&backfill, &[], "published");
 }
 
 #[tokio::test]

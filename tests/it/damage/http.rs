@@ -107,7 +107,7 @@ fn try_case(web: &Web, goods: &[Good], later: &[Good], seed: u64) -> Result<(), 
     let path = format!("/{seed}/{}", good.recipe.month);
     web.put(&path, good.bytes.clone());
     let mut how = Vec::new();
-    for _ in 0..1 + random.below(4) {
+    for _ in 0..=random.below(4) {
         let fault = fault(&mut random, length, good.recipe.form, &good.bytes);
         how.push(format!("{fault:?}").chars().take(120).collect::<String>());
         if random.permille(150) {
