@@ -80,10 +80,10 @@ fn what_makes_no_sense_is_refused_with_a_sentence() {
     error: invalid value 's3://bucket' for '--lake <LAKE>': 's3://bucket' is not the address of a lake: name a folder, or a bucket of Google Cloud Storage as gs://bucket/prefix. A folder of such a name is given as ./NAME
 
     --reject negative_fares
-    error: invalid value 'negative_fares' for '--reject <RULES>': there is no rule 'negative_fares': the rules are wrong_field_count, unreadable, no_pickup, pickup_outside_month, dropoff_before_pickup, distance_impossible, negative_fare, duration_over_24h, unknown_code, unknown_location, passenger_count_over_9
+    error: invalid value 'negative_fares' for '--reject <RULES>': there is no rule 'negative_fares': the rules are wrong_field_count, unreadable, no_pickup, pickup_outside_month, dropoff_before_pickup, distance_impossible, negative_fare, duration_over_24h, unknown_code, unknown_location, passenger_count_over_9, zero_passengers, zero_distance, total_not_positive
 
     --off no_pickup
-    error: invalid value 'no_pickup' for '--off <RULES>': the rule 'no_pickup' always rejects: such a record is no trip of its file. What can be changed is dropoff_before_pickup, distance_impossible, negative_fare, duration_over_24h, unknown_code, unknown_location, passenger_count_over_9
+    error: invalid value 'no_pickup' for '--off <RULES>': the rule 'no_pickup' always rejects: such a record is no trip of its file. What can be changed is dropoff_before_pickup, distance_impossible, negative_fare, duration_over_24h, unknown_code, unknown_location, passenger_count_over_9, zero_passengers, zero_distance, total_not_positive
 
     --retry-delay soon
     error: invalid value 'soon' for '--retry-delay <TIME>': write it as 500ms, 30s or 2m
