@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use nyc_taxi_etl::config::{Options, Parameters, ParentParameters, Settings, Tools};
 use nyc_taxi_etl::flow::{Journal, Listener, Run, month_table};
+use nyc_taxi_etl::lake::unwrapped;
 use nyc_taxi_etl::prefect::ServerBlocks;
 use nyc_taxi_etl::redact::{MASK, is_plain, redacted};
 
@@ -299,10 +300,11 @@ fn refused(error: &clap::Error) -> ! {
     let mut follows_secret = false;
     for word in std::env::args().skip(1) {
         let (flag, value) = word.split_once('=').unwrap_or((&word, ""));
-        if follows_secret || !is_plain(&word) {
+        if follows_secret || !is_plain(&word) || unwrapped(&word).is_some() {
             words.push(word.clone());
         }
-        if flag.starts_with("--") && (SECRET_FLAGS.contains(&flag) || !is_plain(value)) {
+        let secret = SECRET_FLAGS.contains(&flag) || !is_plain(value);
+        if flag.starts_with("--") && (secret || unwrapped(value).is_some()) {
             words.push(value.to_owned());
         }
         follows_secret = SECRET_FLAGS.contains(&word.as_str());

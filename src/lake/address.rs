@@ -11,10 +11,10 @@ use object_store::gcp::{GcpCredential, GoogleCloudStorage, GoogleCloudStorageBui
 use object_store::path::Path as Key;
 use object_store::{BackoffConfig, ClientOptions, RetryConfig};
 
-use crate::redact::{is_plain, name_or_mask};
+use crate::redact::{MASK, is_plain, name_or_mask};
 
 use super::store::Closed;
-use super::{GoogleCredentials, Lake, LakeError, Tokens};
+use super::{GoogleCredentials, Lake, LakeError, Tokens, unwrapped};
 
 /// Where a lake is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -207,8 +207,11 @@ impl FromStr for LakeAddress {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let text = text.trim();
         let unknown = |what: &str| {
-            let given = if is_plain(text) { text.to_owned() } else { without_secrets(text) };
-            let given = name_or_mask(&given).to_owned();
+            let given = match text {
+                key if unwrapped(key).is_some() => MASK.to_owned(),
+                plain if is_plain(plain) => plain.to_owned(),
+                other => name_or_mask(&without_secrets(other)).to_owned(),
+            };
             LakeError::UnknownAddress { given, what: what.to_owned() }
         };
         if let Some(rest) = text.strip_prefix("gs://") {
@@ -244,7 +247,13 @@ impl FromStr for LakeAddress {
             return Err(unknown(&complaint));
         }
         let too_long = text.split('/').any(|name| name.len() > LONGEST_NAME);
-        if text.is_empty() || text.contains("://") || too_long || text.contains(['\n', '\r', '\0'])
+        // A key that was put in the place of an address would be the name of a folder.
+        if text.is_empty()
+            || unwrapped(text).is_some()
+            || text.starts_with(['{', '"', '\''])
+            || text.contains("://")
+            || too_long
+            || text.contains(['\n', '\r', '\0'])
         {
             return Err(unknown(": name a folder, or a bucket as gs://bucket/prefix"));
         }
@@ -315,6 +324,9 @@ mod tests {
             "gs://bkt?x=MARK",
             "gs://bkt/a/../b",
             "{\"type\": \"https://MARK\"}",
+            "{\"private_key\": \"MARK\"}",
+            "eyJwcml2YXRlX2tleSI6ICJNQVJLIn0=",
+            "'{\"private_key\": \"MARK\"}'",
         ]
         .map(|text| text.parse::<LakeAddress>().unwrap_err().to_string());
         insta::assert_snapshot!(said.join("\n"), @r"
@@ -333,6 +345,9 @@ mod tests {
         'gs://bkt' is not the address of a lake: a bucket's name has letters, digits, dashes, dots and underscores, and a prefix follows a slash: gs://bucket/prefix
         'gs://bkt' is not the address of a lake: a bucket's name has letters, digits, dashes, dots and underscores, and a prefix follows a slash: gs://bucket/prefix
         'gs://bkt/a/../b' is not the address of a lake: a prefix has no '//', no '.' or '..' between slashes, and no line breaks
+        '********' is not the address of a lake: name a folder, or a bucket as gs://bucket/prefix
+        '********' is not the address of a lake: name a folder, or a bucket as gs://bucket/prefix
+        '********' is not the address of a lake: name a folder, or a bucket as gs://bucket/prefix
         '********' is not the address of a lake: name a folder, or a bucket as gs://bucket/prefix
         ");
     }

@@ -165,6 +165,7 @@ fn the_command_line_is_refused_without_repeating_a_secret() {
     let key = key.as_str();
     let url = format!("postgres://me:{MARK}@h/d");
     let (s3, signed) = (format!("s3://KEY:{MARK}@b/p"), format!("https://h/x?sig={MARK}"));
+    let base64 = BASE64_STANDARD.encode(format!("{{\"refresh_token\": \"{MARK}\"}}"));
     let dsn = format!("host=h password={MARK}");
     let (typo, joined) = (format!("--credential={key}"), format!("--lake={s3}"));
     let wrong: &[&[&str]] = &[
@@ -175,6 +176,8 @@ fn the_command_line_is_refused_without_repeating_a_secret() {
         &["run", "etl-web-to-gcs", &joined],
         &["run", "etl-web-to-gcs", "--lake", key],
         &["run", "etl-web-to-gcs", "--lake", &url],
+        &["run", "etl-web-to-gcs", "--lake", &base64],
+        &["run", "etl-web-to-gcs", "--year", &base64],
         &["run", "etl-web-to-gcs", "--source", &signed],
         &["run", "etl-web-to-gcs", "--months", &url],
         &["run", "etl-web-to-gcs", "--jobs", &url],
@@ -190,6 +193,7 @@ fn the_command_line_is_refused_without_repeating_a_secret() {
     for args in wrong {
         let ran = taxi.run(*args).exits(2);
         assert_hidden(&taxi, &ran, key, &format!("{args:?}"));
+        assert!(!ran.stderr.contains(&base64), "{}", ran.stderr);
         assert!(ran.stderr.starts_with("error: "), "{}", ran.stderr);
     }
     for (name, value) in
