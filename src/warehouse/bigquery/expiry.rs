@@ -10,7 +10,7 @@ use gcp_bigquery_client::model::table::Table;
 use crate::trip::{Month, TripFile};
 
 use super::jobs::Jobs;
-use super::tables::partitions_live;
+use super::tables::{FoundDataset, partitions_live};
 use super::{BigQueryError, Warehouse};
 
 pub(super) const SECONDS_A_DAY: u64 = 24 * 60 * 60;
@@ -26,18 +26,31 @@ impl Warehouse {
     ) -> Result<Table, BigQueryError> {
         let name = self.table_of(file.colour);
         let found = jobs.api.found_trips(&self.dataset, &name, file.colour).await?;
+        let shown = self.dataset.shown(&name);
         let limit = match &found {
-            Some(table) => partitions_live(table).map(|limit| (limit, "its own setting")),
-            // It would be made with the default of its dataset.
+            Some(table) => {
+                if table.expiration_time.is_some() {
+                    tracing::warn!("{file}: {shown} has a time at which BigQuery deletes it");
+                }
+                partitions_live(table).map(|limit| (limit, "its own setting"))
+            }
+            // It would be made with the defaults of its dataset.
             None => {
                 let dataset = jobs.api.look_at_dataset(&self.dataset).await?;
-                let limit = dataset.and_then(|dataset| dataset.partitions_live());
+                if let Some(limit) = dataset.as_ref().and_then(FoundDataset::tables_live) {
+                    let days = limit.as_secs() / SECONDS_A_DAY;
+                    tracing::warn!(
+                        "{file}: {shown} is deleted {days} days after it is made (the default of \
+                         its dataset)"
+                    );
+                }
+                let limit = dataset.as_ref().and_then(FoundDataset::partitions_live);
                 limit.map(|limit| (limit, "the default of its dataset"))
             }
         };
         // A month without a single trip has no partition.
         if let Some((limit, by)) = limit.filter(|_| rows > 0) {
-            let (table, days) = (self.dataset.shown(&name), limit.as_secs() / SECONDS_A_DAY);
+            let (table, days) = (shown, limit.as_secs() / SECONDS_A_DAY);
             let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
             if ends(file.month, limit) <= now {
                 return Err(BigQueryError::Expires { file, table, days, by });

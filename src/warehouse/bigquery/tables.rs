@@ -218,9 +218,14 @@ impl FoundDataset {
 
     /// How long partitions live in the tables that are made in it; `None` for good.
     pub(super) fn partitions_live(&self) -> Option<Duration> {
-        // Where only tables expire, their partitions do as well, as in the sandbox.
         lifetime(self.default_partition_expiration_ms.as_deref())
-            .or_else(|| lifetime(self.default_table_expiration_ms.as_deref()))
+    }
+
+    /// How long the tables live that are made in it; `None` for good. Where partitions have a
+    /// limit of their own, a partitioned table has none.
+    pub(super) fn tables_live(&self) -> Option<Duration> {
+        let tables = lifetime(self.default_table_expiration_ms.as_deref());
+        tables.filter(|_| self.partitions_live().is_none())
     }
 }
 
