@@ -225,7 +225,7 @@ mod tests {
         {"event":"task_stopped","item":"green 2020-01","task":"fetch"}
         {"event":"task_given_up","item":"zones","task":"clean"}
         {"event":"warning","item":"green 2020-01","text":"the month has not a single trip"}
-        {"event":"month_done","item":"green 2020-01","colour":"green","month":"2020-01","state":"published","rows_read":3,"rows_kept":2,"rows_quarantined":1,"reasons":{"no_pickup":1},"flags":{},"source":null,"lake":null,"quarantine":null,"loads":[{"to":"postgres","place":"h:5432/d nyc_taxi.green_trips","state":"loaded","rows_loaded":2,"error":null}],"bytes":null,"seconds":0.0,"error":null}
+        {"event":"month_done","item":"green 2020-01","colour":"green","month":"2020-01","state":"published","rows_read":3,"rows_kept":2,"rows_quarantined":1,"reasons":{"no_pickup":1},"unreadable":{},"flags":{},"source":null,"lake":null,"quarantine":null,"loads":[{"to":"postgres","place":"h:5432/d nyc_taxi.green_trips","state":"loaded","rows_loaded":2,"error":null}],"bytes":null,"seconds":0.0,"error":null}
         {"event":"run_done","flow":"etl-parent-flow","ok":false,"months":{"published":1,"not_begun":1}}
         "#);
     }

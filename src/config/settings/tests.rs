@@ -252,7 +252,7 @@ fn what_the_file_should_not_say_is_named_with_its_line_and_what_was_meant() {
         taxi.toml, line 2, is not understood: write a text in quotes, { env = "NAME" } or { file = "PATH" }
         taxi.toml, line 2, is not understood: there is no setting 'lakes' here: did you mean 'lake'?
         taxi.toml, line 2, is not understood: there is no rule 'negative_fares': did you mean 'negative_fare'?
-        taxi.toml, line 3, is not understood: the rule 'no_pickup' always rejects: such a record is no trip of its file. What can be changed is dropoff_before_pickup, distance_impossible, negative_fare, duration_over_24h, unknown_code, unknown_location, passenger_count_over_9
+        taxi.toml, line 3, is not understood: the rule 'no_pickup' always rejects: such a record is no trip of its file. What can be changed is dropoff_before_pickup, distance_impossible, negative_fare, duration_over_24h, unknown_code, unknown_location, passenger_count_over_9, zero_passengers, zero_distance, total_not_positive
         taxi.toml, line 2, is not understood: the level of a rule is reject, flag or off
         taxi.toml, line 2, is not understood: there is no setting 'web_hook' here: did you mean 'webhook'?
         taxi.toml, line 2, is not understood: 'on' cannot be 'sometimes': choose from 'failure', 'always'
