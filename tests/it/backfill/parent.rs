@@ -46,7 +46,7 @@ async fn a_rerun_does_what_is_missing_changed_or_gone() {
     client.batch_execute("DROP TABLE nyc_taxi.green_trips_2020_02").await.unwrap();
     std::fs::remove_file(backfill.taxi.lake("green/green_tripdata_2020-03.parquet")).unwrap();
     let recipe = Recipe::new(Colour::Green, 2020, 4).form(Form::CsvGz).seed(7);
-    let (bytes, made) = recipe.rows(1234).bytes();
+    let (bytes, made) = recipe.rows(1900).bytes();
     backfill.web.put(&path(4), bytes);
     backfill.made.insert(4, made);
     let ran = backfill.run(&[]).exits(0);
