@@ -155,12 +155,18 @@ async fn refuse_unless_handed_over(
     found: &Relation,
     in_ledger: bool,
 ) -> Result<(), PostgresError> {
-    let sql =
-        format!("SELECT {} FROM pg_catalog.pg_namespace WHERE nspname = $1", trusted("nspowner"));
+    let sql = format!(
+        "SELECT {}, pg_catalog.pg_has_role(nspowner, 'USAGE')
+           FROM pg_catalog.pg_namespace WHERE nspname = $1",
+        trusted("nspowner")
+    );
     let schema = client.query_opt(&sql, &[&names.schema]).await;
     let schema = schema.map_err(PostgresError::at("looking at the schema"))?;
-    let schema_is_trusted = schema.is_some_and(|row| row.get(0));
-    if !(in_ledger && schema_is_trusted && found.is_owned) {
+    let (is_trusted, is_owned) =
+        schema.map_or((false, false), |row| (row.get::<_, bool>(0), row.get::<_, bool>(1)));
+    // Whoever owns the schema may drop a partition that another member of the group has loaded.
+    let may_change = found.is_owned || (is_owned && name == names.partition);
+    if !(in_ledger && is_trusted && may_change) {
         return found.refuse_others(&names.schema, name);
     }
     match found.code_of_others(client, &PARTS).await? {
