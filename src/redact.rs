@@ -121,16 +121,20 @@ pub fn is_plain(word: &str) -> bool {
 /// The parts of an address that let in who knows them: a password, and the values of a query.
 pub fn url_secrets(address: &str) -> Vec<String> {
     let mut found = Vec::new();
-    let Some((_, rest)) = address.split_once("://") else { return found };
+    let Some((scheme, rest)) = address.split_once("://") else { return found };
+    // The words of a connection string say what is wanted of it, but for these.
+    let words = scheme.starts_with("postgres").then_some(["password", "sslpassword"]);
     let (place, query) = rest.split_once('?').map_or((rest, ""), |(place, query)| (place, query));
     if let Some((user, _)) = place.rsplit_once('@') {
-        found.push(user.to_owned());
+        if words.is_none() {
+            found.push(user.to_owned());
+        }
         if let Some((_, password)) = user.split_once(':') {
             found.push(password.to_owned());
         }
     }
-    for (_, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
-        if !value.contains('{') {
+    for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
+        if !value.contains('{') && words.is_none_or(|words| words.contains(&name)) {
             found.push(value.to_owned());
         }
     }

@@ -179,7 +179,11 @@ fn numbers(first: i64, rows: usize) -> Vec<(&'static str, ArrayRef)> {
         let values = (first..first + rows as i64).map(|row| number(row + seed) % 900.0);
         Arc::new(Float64Array::from_iter_values(values))
     };
-    NAMES.iter().zip(0..).map(|(name, seed)| (*name, column(seed * 7))).collect()
+    let mut all: Vec<_> =
+        NAMES.iter().zip(0..).map(|(name, seed)| (*name, column(seed * 7))).collect();
+    let passengers = (first..first + rows as i64).map(|row| (row % 7) as f64);
+    all[0].1 = Arc::new(Float64Array::from_iter_values(passengers));
+    all
 }
 
 #[test]

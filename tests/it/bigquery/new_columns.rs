@@ -16,6 +16,6 @@ async fn new_columns_are_added_to_the_table_and_a_type_that_cannot_change_is_tol
 
     run(&warehouse.taxi, "2020-03", &month(3, "moon", |_| "full".to_owned()), KEEP).exits(0);
     let error = warehouse.error(warehouse.run("green", "2020-03", "2020-03", &[]));
-    insta::assert_snapshot!(error, @"");
+    insta::assert_snapshot!(error, @"the column 'moon' is STRING in this month and INT64 in local.DATASET.green_trips, and BigQuery cannot change a type to text: leave the column out with --on-new-column warn, or load into another table with --table");
     assert_eq!(warehouse.count("green_trips"), rows);
 }

@@ -196,7 +196,8 @@ async fn nothing_of_a_hostile_neighbour_runs_as_the_loader_and_nothing_of_it_is_
                 if table == "green_trips" { "PARTITION BY RANGE (pickup_datetime)" } else { "" };
             let make = format!("CREATE TABLE nyc_taxi.{table} ({columns}) {partitioned}");
             if neighbour.batch_execute(&make).await.is_err() {
-                assert!(!before, "{table}");
+                // The partition was made with its table.
+                assert!(!before || table == "green_trips_2020_01", "{table}");
                 continue;
             }
             if table == "green_trips" {

