@@ -165,6 +165,13 @@ async fn ask(connection: &Connection, options: &Options) -> Result<String, Error
                 Err(error) if !probe.may_write => format!("may not make tables: {error}"),
                 checked => {
                     checked?;
+                    if !probe.may_write {
+                        return Ok(format!(
+                            "PostgreSQL {}, may not make tables: its sessions are read-only (a standby, or \
+                             default_transaction_read_only)",
+                            probe.version
+                        ));
+                    }
                     format!("may make tables in {}", settings.schema)
                 }
             };

@@ -116,7 +116,14 @@ impl Lake {
                 kept.push(sha256.clone());
                 self.note_kept(month.file, &kept).await?;
             }
-            self.put(path, &month.file.raw_key(format), &notes, &Progress::unwatched()).await?;
+            let (key, unwatched) = (month.file.raw_key(format), Progress::unwatched());
+            if let Err(error) = self.put(path, &key, &notes, &unwatched).await {
+                // A digest of nothing is left to nobody.
+                if !self.has_raw(month.file).await.unwrap_or(true) {
+                    let _ = self.remove(&month.file.kept_key()).await;
+                }
+                return Err(error);
+            }
             // What was kept before may have another format, and so another key.
             for other in Format::ALL.into_iter().filter(|other| *other != format) {
                 self.remove(&month.file.raw_key(other)).await?;

@@ -74,7 +74,7 @@ fn green(column: &str, texts: &[&str]) -> Month {
 fn parquet(columns: Vec<(&str, ArrayRef)>) -> Vec<u8> {
     let rows = columns[0].1.len();
     let mut all = columns;
-    if !all.iter().any(|(name, _)| name.to_lowercase().contains("pickup_date")) {
+    if !all.iter().any(|(name, _)| name.to_lowercase().contains("pickup")) {
         let pickup = TimestampSecondArray::from(vec![TEN - 5 * 3600; rows]);
         all.insert(0, ("lpep_pickup_datetime", Arc::new(pickup)));
     }
@@ -435,8 +435,8 @@ fn a_form_of_dates_that_is_not_read_is_named_with_its_first_values() {
     let texts =
         ["1/5/2020 0:28", "1/5/2020 0:29", "1/5/2020 0:28", "1/6/2020 7:01", "2/6/2020 7:01"];
     let error = green("lpep_pickup_datetime", &texts).failure();
-    let (why, _where_the_rows_are) = error.split_once(" The rows set aside are in").unwrap();
-    insta::assert_snapshot!(why, @"not one of the 5 rows of green 2020-01 is a trip of that month (unreadable 5): nothing was published. Unreadable: lpep_pickup_datetime 5 ('1/5/2020 0:28', '1/5/2020 0:29', '1/6/2020 7:01'). Is this another month's file, or has its form changed?");
+    let error = error.split(" The rows set aside").next().unwrap();
+    insta::assert_snapshot!(error, @"not one of the 5 rows of green 2020-01 is a trip of that month (unreadable 5): nothing was published. Unreadable: lpep_pickup_datetime 5 ('1/5/2020 0:28', '1/5/2020 0:29', '1/6/2020 7:01'). Is this another month's file, or has its form changed?");
     let month = green("lpep_dropoff_datetime", &["2020-01-05 10:20", "", "05/01/2020 10:20:00"]);
     assert_eq!(month.times("dropoff_datetime"), ["null"]);
     let refused = month.unreadable();

@@ -178,7 +178,7 @@ async fn all_that_was_set_on_a_partition_is_kept_when_it_is_replaced() {
         ))
         .await;
     let all = "WITH t AS (SELECT * FROM pg_class WHERE oid = 'nyc_taxi.green_trips_2020_01'::regclass)
-        SELECT concat_ws(E'\\n', t.relacl::text, t.reloptions::text, t.relreplident, t.relrowsecurity, t.relowner::regrole,
+        SELECT concat_ws(E'\\n', (SELECT string_agg(a::text, ' ' ORDER BY a::text) FROM unnest(t.relacl) a), t.reloptions::text, t.relreplident, t.relrowsecurity, t.relowner::regrole,
           (SELECT spcname FROM pg_tablespace WHERE oid = t.reltablespace),
           (SELECT reloptions::text FROM pg_class WHERE oid = t.reltoastrelid), obj_description(t.oid, 'pg_class'),
           (SELECT string_agg(concat_ws(' ', attname, attstattarget, attoptions::text, attstorage, attacl::text, col_description(t.oid, attnum)), E'\\n' ORDER BY attnum)

@@ -115,7 +115,7 @@ async fn a_backfill_that_makes_no_sense_is_refused() {
 
     For more information, try '--help'.
     error: there is no flow 'ingest-date': there are etl-web-to-gcs, etl-gcs-to-bq, etl-gcs-to-postgres, ingest-data, etl-parent-flow
-    error: the parameters of ingest-data are not understood: there is no parameter 'to_warehouse'; expected one of colour, from, lag_months, months, to, year
+    error: the parameters of ingest-data are not understood: there is no parameter 'to_warehouse'; did you mean 'to'?
     error: the months 2020-02 to 2020-01 run backwards: put the earlier one first
     ");
 }

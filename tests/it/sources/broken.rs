@@ -148,7 +148,7 @@ async fn a_body_without_a_length_that_is_cut_is_no_month() {
     insta::assert_snapshot!(errors.join("\n"), @"
     the gzip file of green 2020-01 is damaged (incomplete deflate stream): nothing of it was used. Run again to fetch it anew
     http://host/green/2020-01 gives a CSV file with neither its length nor chunks: a broken connection could not be told from its end, so it was not used
-    the Parquet file of green 2020-01 is damaged (Parquet error: Invalid Parquet file. Corrupt footer): nothing of it was used. Run again to fetch it anew
+    the Parquet file of green 2020-01 is damaged (it is cut short: there is no footer at its end): nothing of it was used. Run again to fetch it anew
     ");
 }
 
@@ -175,7 +175,7 @@ async fn a_file_that_is_cut_at_its_source_is_no_month() {
     }
     insta::assert_snapshot!(errors.join("\n"), @"
     the gzip file of green 2020-01 is damaged (incomplete deflate stream): nothing of it was used. Run again to fetch it anew
-    the Parquet file of green 2020-01 is damaged (Parquet error: Invalid Parquet file. Corrupt footer): nothing of it was used. Run again to fetch it anew
+    the Parquet file of green 2020-01 is damaged (it is cut short: there is no footer at its end): nothing of it was used. Run again to fetch it anew
     ");
 }
 
@@ -211,7 +211,7 @@ async fn a_length_that_is_too_small_is_no_month() {
     }
     insta::assert_snapshot!(errors.join("\n"), @"
     the gzip file of green 2020-01 is damaged (incomplete deflate stream): nothing of it was used. Run again to fetch it anew
-    the Parquet file of green 2020-01 is damaged (Parquet error: Invalid Parquet file. Corrupt footer): nothing of it was used. Run again to fetch it anew
+    the Parquet file of green 2020-01 is damaged (it is cut short: there is no footer at its end): nothing of it was used. Run again to fetch it anew
     ");
 }
 
