@@ -31,7 +31,15 @@ pub(crate) async fn zones_if_missing(run: &Run, look: &Run, tools: &Tools) {
         return;
     }
     let brought = match tools.lake().zones().await {
-        Ok(Some(_)) => return,
+        // A run that was killed after it had brought them may have left its place.
+        Ok(Some(_)) => {
+            if let Ok(held) = tools.hold(look, Item::Zones).await
+                && tools.lake().clear_uploads(held.folder()).await.is_ok()
+            {
+                held.clear();
+            }
+            return;
+        }
         Ok(None) => zones(run, look, tools, true).await.map(drop),
         Err(error) => Err(error.into()),
     };
