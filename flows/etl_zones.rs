@@ -84,11 +84,16 @@ async fn zones(
         }
         Ok::<_, TaskError>(tools.fetch_zones(before.as_ref(), &held, &progress).await?)
     });
-    let fetched = match fetched.await? {
-        Outcome::Fetched(fetched) => fetched,
-        Outcome::Unchanged(_) | Outcome::NotPublished => {
+    let fetched = match fetched.await {
+        Ok(Outcome::Fetched(fetched)) => fetched,
+        Ok(Outcome::Unchanged(_) | Outcome::NotPublished) => {
             held.clear();
             return Ok((State::Unchanged, None));
+        }
+        // So small a file is not resumed.
+        Err(error) => {
+            held.clear();
+            return Err(error);
         }
     };
     let cleaned =

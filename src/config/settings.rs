@@ -16,7 +16,7 @@ use crate::trip::{Month, TripFile};
 use crate::warehouse::WarehouseKind;
 use crate::warehouse::postgres::{PostgresError, Target, Warehouse};
 
-use super::blocks::ReadBlocks;
+use super::blocks::{BlockError, BlockName, ReadBlocks};
 use super::connection::{ConnectionKind, dataset};
 use super::database::Database;
 use super::file::File;
@@ -107,29 +107,32 @@ impl Settings {
         Self::resolved(options, &ReadBlocks::new())
     }
 
-    /// The same where settings may refer to blocks.
+    /// The same where settings may refer to blocks. One that cannot be read fails it.
     pub async fn resolve_with(
         options: &Options,
         blocks: &dyn Blocks,
     ) -> Result<Self, SettingsError> {
-        let mut read = ReadBlocks::new();
-        loop {
-            let block = match Self::resolved(options, &read) {
-                Err(SettingsError::Block(block)) if !read.contains_key(&block) => block,
-                resolved => return resolved,
-            };
-            let says = blocks.read(&block).await;
-            let says =
-                says.map_err(|source| SettingsError::ReadBlock { block: block.clone(), source })?;
-            read.insert(block, Ok(says));
-        }
+        Self::with_blocks(options, blocks, |block, source| {
+            Err(SettingsError::ReadBlock { block: block.clone(), source })
+        })
+        .await
     }
 
-    /// The same for who only looks: a store whose block cannot be read says so when it is asked,
-    /// and spoils no other.
+    /// The same for commands that only look: a store whose block cannot be read says so when it is
+    /// asked, and spoils no other.
     pub async fn resolve_to_look(
         options: &Options,
         blocks: &dyn Blocks,
+    ) -> Result<Self, SettingsError> {
+        Self::with_blocks(options, blocks, |_, source| Ok(source.to_string())).await
+    }
+
+    /// Resolves again with each block that turns out to be needed. A block that cannot be read
+    /// fails it, or is left with a reason, as `unread` says.
+    async fn with_blocks(
+        options: &Options,
+        blocks: &dyn Blocks,
+        unread: impl Fn(&BlockName, BlockError) -> Result<String, SettingsError>,
     ) -> Result<Self, SettingsError> {
         let mut read = ReadBlocks::new();
         loop {
@@ -137,7 +140,10 @@ impl Settings {
                 Err(SettingsError::Block(block)) if !read.contains_key(&block) => block,
                 resolved => return resolved,
             };
-            let says = blocks.read(&block).await.map_err(|error| error.to_string());
+            let says = match blocks.read(&block).await {
+                Ok(says) => Ok(says),
+                Err(source) => Err(unread(&block, source)?),
+            };
             read.insert(block, says);
         }
     }

@@ -318,8 +318,8 @@ fn the_report_of_a_month_says_what_it_replaces() {
     assert_eq!(month.bring(file(&[(TRIP, 1005)]), &[]).exits(0).first()["replaced"], Value::Null);
 }
 
-#[tokio::test]
-async fn a_bucket_keeps_its_month_too_and_the_refused_edition_beside_it() {
+/// A bucket with a good month in it, and all that the bucket holds.
+async fn published_to_a_bucket() -> (GcsProxy, Month, Objects) {
     let proxy = GcsProxy::start().await;
     proxy.make_bucket("lake").await;
     let taxi =
@@ -327,6 +327,12 @@ async fn a_bucket_keeps_its_month_too_and_the_refused_edition_beside_it() {
     let month = Month::at(taxi);
     month.bring(good(), &[]).exits(0);
     let before = cloud_objects(&proxy, "lake").await;
+    (proxy, month, before)
+}
+
+#[tokio::test]
+async fn a_bucket_keeps_its_month_too_and_the_refused_edition_beside_it() {
+    let (proxy, month, before) = published_to_a_bucket().await;
     for (name, bytes, why) in unfit() {
         let said = error(month.bring(bytes, &[]));
         assert!(said.contains(why), "{name}: {said}");
@@ -343,13 +349,7 @@ async fn a_bucket_keeps_its_month_too_and_the_refused_edition_beside_it() {
 
 #[tokio::test]
 async fn a_run_killed_while_it_keeps_a_refused_edition_leaves_nothing_wrong() {
-    let proxy = GcsProxy::start().await;
-    proxy.make_bucket("lake").await;
-    let taxi =
-        Taxi::new().set("TAXI_LAKE", "gs://lake/trips").set("STORAGE_EMULATOR_HOST", proxy.url());
-    let month = Month::at(taxi);
-    month.bring(good(), &[]).exits(0);
-    let before = cloud_objects(&proxy, "lake").await;
+    let (proxy, month, before) = published_to_a_bucket().await;
     proxy.always("PUT", "parquet", GcsFault::Delay(std::time::Duration::from_secs(60)));
     month.put(file(&[(TRIP, 3), (OF_FEBRUARY, 1000)]));
     let run = Running::start(month.taxi.command(Month::args(&[])));
