@@ -1,4 +1,4 @@
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{DbError, SqlState};
 
 use crate::flow::{Failure, Retry};
 use crate::guard::Refusal;
@@ -180,7 +180,13 @@ fn said(source: &tokio_postgres::Error) -> String {
 }
 
 fn advice(source: &tokio_postgres::Error) -> &'static str {
+    // The server has one code for what is not granted and for rows that a policy hides.
+    let routine = source.as_db_error().and_then(DbError::routine);
     match source.code() {
+        Some(&SqlState::INSUFFICIENT_PRIVILEGE) if routine == Some("check_enable_rls") => {
+            ". Its policies hide rows from this role: ALTER TABLE ... NO FORCE ROW LEVEL SECURITY if \
+             the role owns the table, else ALTER ROLE ... BYPASSRLS"
+        }
         Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
             ". The role needs CREATE on the schema, or on the database where the schema is missing"
         }

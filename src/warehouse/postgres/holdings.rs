@@ -12,7 +12,7 @@ use crate::warehouse::Holding;
 use super::columns::lacking;
 use super::foreign::Access;
 use super::names::{Names, quoted};
-use super::relation::Relation;
+use super::relation::{Relation, settled};
 use super::{PostgresError, Warehouse, foreign, ledger, locks, privileges};
 
 impl Warehouse {
@@ -60,7 +60,9 @@ impl Warehouse {
         let names = self.names(file);
         let watcher = locks::Watcher::of(&session);
         let counted = tokio::select! {
-            counted = count(&session.client, &names, file.colour) => Some(counted),
+            counted = settled(&session.client, &names, async || {
+                count(&session.client, &names, file.colour).await
+            }) => Some(counted),
             () = progress.cancelled() => None,
             never = watcher.watch() => match never {},
         };

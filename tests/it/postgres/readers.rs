@@ -90,6 +90,29 @@ async fn two_programs_load_the_same_month_at_once() {
 }
 
 #[tokio::test]
+async fn a_month_that_others_replace_meanwhile_is_not_taken_for_somebody_else_s() {
+    let warehouse = Warehouse::new().await;
+    warehouse.january(10);
+    // The first load makes the table and its partition while the others look for them.
+    for _ in 0..4 {
+        let start = || {
+            warehouse
+                .taxi
+                .command(args("green", "2020-01", "2020-01", &["--force"]))
+                .spawn()
+                .unwrap()
+        };
+        let children: Vec<_> = (0..8).map(|_| start()).collect();
+        for child in children {
+            let ran: crate::taxi::Ran = child.wait_with_output().unwrap().into();
+            assert_eq!(ran.exits(0).state(), "loaded");
+        }
+        let sql = "DROP TABLE nyc_taxi.green_trips CASCADE; DELETE FROM nyc_taxi.loads";
+        warehouse.database.client().await.batch_execute(sql).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn two_programs_load_eight_months_at_once_with_four_jobs_each() {
     let warehouse = Warehouse::new().await;
     for month in 1..=8 {
