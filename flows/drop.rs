@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::Arc;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use nyc_taxi_etl::config::{Options, Settings, Tools};
 use nyc_taxi_etl::flow::{Listener, thousands};
 use nyc_taxi_etl::inspect::{Facts, Store, Stores, Survey, drop_month};
@@ -23,10 +23,9 @@ pub(crate) struct DropArgs {
     /// The month: 2020-01
     #[arg(long, value_name = "YYYY-MM")]
     month: Month,
-    /// The stores to take it out of: lake, postgres, bigquery [default: the lake, and every
-    /// warehouse that a run would load into]
-    #[arg(long, value_name = "STORES", value_delimiter = ',')]
-    from_stores: Vec<FromStore>,
+    /// The stores to take it out of.
+    #[arg(long, help = from_stores(), value_name = "STORES", value_delimiter = ',')]
+    from_stores: Vec<Store>,
     /// Do not ask
     #[arg(long)]
     yes: bool,
@@ -36,15 +35,12 @@ pub(crate) struct DropArgs {
     options: Options,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum FromStore {
-    /// The lake
-    Lake,
-    /// Postgres
-    Postgres,
-    /// BigQuery
-    #[value(name = "bigquery")]
-    BigQuery,
+fn from_stores() -> String {
+    let warehouses = WarehouseKind::names(", ");
+    format!(
+        "The stores to take it out of: lake, {warehouses} [default: the lake, and every warehouse \
+         that a run would load into]"
+    )
 }
 
 /// Nobody is there to be asked.
@@ -58,15 +54,14 @@ impl DropArgs {
             return Stores::loaded_into(tools);
         }
         let kinds = self.from_stores.iter().filter_map(|store| match store {
-            FromStore::Lake => None,
-            FromStore::Postgres => Some(WarehouseKind::Postgres),
-            FromStore::BigQuery => Some(WarehouseKind::BigQuery),
+            Store::Lake => None,
+            Store::Warehouse(kind) => Some(*kind),
         });
         Stores::open(tools, &kinds.collect::<Vec<_>>())
     }
 
     fn with_lake(&self) -> bool {
-        self.from_stores.is_empty() || self.from_stores.contains(&FromStore::Lake)
+        self.from_stores.is_empty() || self.from_stores.contains(&Store::Lake)
     }
 }
 

@@ -16,6 +16,7 @@ mod etl_zones;
 mod examples;
 mod flow;
 mod flow_run;
+mod gcs_to_warehouse;
 mod ingest_data;
 mod progress;
 mod runs;

@@ -6,7 +6,7 @@ use crate::lake::LakeError;
 use crate::redact::name_or_mask;
 use crate::source::{FetchError, SpoolError, UnknownSource};
 use crate::trip::TripFile;
-use crate::warehouse::bigquery::BigQueryError;
+use crate::warehouse::WarehouseError;
 use crate::warehouse::postgres::PostgresError;
 
 use super::blocks::{BlockError, BlockName};
@@ -26,18 +26,9 @@ pub enum TaskError {
     /// The lake could not be read or written.
     #[error(transparent)]
     Lake(#[from] LakeError),
-    /// Postgres could not be loaded.
+    /// A warehouse could not be asked, loaded or changed.
     #[error(transparent)]
-    Postgres(#[from] PostgresError),
-    /// BigQuery could not be loaded.
-    #[error(transparent)]
-    BigQuery(#[from] BigQueryError),
-    /// No project to load into.
-    #[error(
-        "no Google Cloud project is named: name it with --project or GOOGLE_CLOUD_PROJECT; the key \
-         of a service account names its own"
-    )]
-    NoProject,
+    Warehouse(#[from] WarehouseError),
     /// The spool could not be used.
     #[error(transparent)]
     Spool(#[from] SpoolError),
@@ -77,11 +68,10 @@ impl TaskError {
             Self::Fetch(error) => Some(error),
             Self::Clean(error) => Some(error),
             Self::Lake(error) => Some(error),
-            Self::Postgres(error) => Some(error),
-            Self::BigQuery(error) => Some(error),
+            Self::Warehouse(error) => Some(error),
             Self::Stop(stop) => Some(stop),
             Self::Refused { error, .. } => error.room(),
-            Self::NoProject | Self::Spool(_) | Self::NotInLake { .. } => None,
+            Self::Spool(_) | Self::NotInLake { .. } => None,
         }
     }
 
@@ -91,13 +81,20 @@ impl TaskError {
             self,
             Self::Clean(CleanError::NothingKept { .. })
                 | Self::Lake(LakeError::EditionRefused(_))
-                | Self::Postgres(PostgresError::EditionRefused(_))
+                | Self::Warehouse(WarehouseError::EditionRefused(_))
         )
     }
 
     /// Whether the fetched bytes themselves are at fault, so that keeping them is of no use.
     pub const fn is_damage(&self) -> bool {
         matches!(self, Self::Clean(error) if error.is_damage())
+    }
+}
+
+/// A month straight from the web goes to Postgres.
+impl From<PostgresError> for TaskError {
+    fn from(error: PostgresError) -> Self {
+        Self::Warehouse(error.into())
     }
 }
 

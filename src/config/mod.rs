@@ -1,7 +1,6 @@
 //! What the user asks for: the parameters of a flow, the settings of the program, and the
 //! tools made from them.
 
-mod bigquery;
 mod blocks;
 mod composed;
 mod connection;
@@ -10,6 +9,7 @@ mod error;
 mod file;
 mod given;
 mod keys;
+mod lake_month;
 mod layers;
 mod notify;
 mod options;
@@ -20,6 +20,7 @@ mod secret;
 mod settings;
 mod source_conflict;
 mod tools;
+mod warehouses;
 mod wrong;
 
 pub use blocks::{BlockError, BlockName, Blocks};

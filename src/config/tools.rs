@@ -9,8 +9,7 @@ use crate::clean::{CleanError, Cleaned, Job, Streamed, clean, clean_zones, new_c
 use crate::flow::{Progress, Run, Stop};
 use crate::guard::Refusal;
 use crate::lake::{
-    BucketLocation, Lake, LakeAddress, LakeError, Publication, Quarantine, RefusedEdition, Trips,
-    Written,
+    BucketLocation, Lake, LakeAddress, LakeError, Publication, Quarantine, RefusedEdition, Written,
 };
 use crate::schema;
 use crate::source::{
@@ -18,8 +17,8 @@ use crate::source::{
     Source, Spool, Wanted,
 };
 use crate::trip::{Format, Item, KeptColumn, Month, Provenance, SourceFacts, TripFile};
-use crate::warehouse::Loaded;
-use crate::warehouse::postgres::{Batches, Load, PostgresError, Proven, Warehouse};
+use crate::warehouse::postgres::{Load, Postgres, Proven};
+use crate::warehouse::{Batches, Loaded};
 
 use super::{MissingColumn, NewColumn, Settings, TaskError};
 
@@ -93,31 +92,6 @@ impl Tools {
                 run.warn(item, &error.to_string());
                 Err(error.into())
             }
-        }
-    }
-
-    /// The Postgres that the settings name; asks nobody yet.
-    pub fn postgres(&self) -> Result<Warehouse, PostgresError> {
-        self.settings.postgres()
-    }
-
-    /// The trips of a month, as the lake has them.
-    pub async fn trips(&self, file: TripFile, progress: &Progress) -> Result<Trips, TaskError> {
-        let local = self.reading_place(file);
-        let trips = tokio::select! {
-            trips = self.lake.trips(file, &local) => trips?,
-            () = progress.cancelled() => return Err(Stop::Interrupted.into()),
-        };
-        trips.ok_or_else(|| TaskError::NotInLake { file, lake: self.settings.lake.to_string() })
-    }
-
-    /// Loads the taxi zones, where the lake has them; false where a table of that name is not
-    /// ours.
-    pub async fn load_zones(&self, warehouse: &Warehouse) -> Result<bool, TaskError> {
-        let local = self.settings.spool.join("zones.parquet");
-        match self.lake.zone_rows(&local).await? {
-            Some((facts, rows)) => Ok(warehouse.load_zones(&facts, Box::new(rows)).await?),
-            None => Ok(true),
         }
     }
 
@@ -224,13 +198,13 @@ impl Tools {
         &self,
         file: TripFile,
         held: &Held,
-        warehouse: &Warehouse,
+        postgres: &Postgres,
         progress: &Progress,
     ) -> Result<Option<Ingested>, TaskError> {
         let Some(arrival) = held.arrival(progress).await else {
             return Ok(None);
         };
-        let loaded = self.load_arriving(file, &arrival, held, warehouse, progress).await;
+        let loaded = self.load_arriving(file, &arrival, held, postgres, progress).await;
         match loaded {
             Err(_) if arrival.is_needless() => Ok(None),
             Err(error) => {
@@ -247,7 +221,7 @@ impl Tools {
         file: TripFile,
         arrival: &Arrival,
         held: &Held,
-        warehouse: &Warehouse,
+        postgres: &Postgres,
         progress: &Progress,
     ) -> Result<Ingested, TaskError> {
         let mut job = self.job(file, &arrival.path, arrival.format, held);
@@ -285,9 +259,9 @@ impl Tools {
             Ok::<_, TaskError>(Proven { provenance: streamed.provenance, quarantine })
         };
         let guard = self.settings.guard(file);
-        let load = Load { file, known: None, kept: &kept, lake_object: None, force: true, guard };
+        let load = Load { file, known: None, kept: &kept, lake_object: None, guard };
         let batches = Box::new(batches.into_iter());
-        let loaded = warehouse.load(load, batches, proof, &progress.quietly()).await;
+        let loaded = postgres.replace_month(load, batches, proof, &progress.quietly()).await;
         if let Some(cleaning) = cleaning {
             // Nobody takes its batches: it ends soon, and must before the next try begins.
             arrival.leave();

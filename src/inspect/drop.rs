@@ -4,8 +4,9 @@ use crate::config::{TaskError, Tools};
 use crate::flow::{Progress, Run};
 use crate::source::Held;
 use crate::trip::TripFile;
+use crate::warehouse::Warehouse;
 
-use super::{Store, Stores, Warehouse};
+use super::{Store, Stores};
 
 /// What taking a month out of a store came to.
 #[derive(Debug, Serialize)]
@@ -42,7 +43,7 @@ pub async fn drop_month(
         dropped.push(match warehouse {
             Err(error) => of(store, None, Err(error.to_string())),
             Ok(warehouse) => {
-                let removed = from_warehouse(run, warehouse, file).await;
+                let removed = from_warehouse(run, warehouse.as_ref(), file).await;
                 of(store, Some(warehouse.address()), removed)
             }
         });
@@ -71,11 +72,12 @@ pub async fn drop_month(
 
 async fn from_warehouse(
     run: &Run,
-    warehouse: &Warehouse,
+    warehouse: &dyn Warehouse,
     file: TripFile,
 ) -> Result<Vec<String>, String> {
-    let dropping =
-        run.task("drop", file, async |progress: Progress| warehouse.drop(file, &progress).await);
+    let dropping = run.task("drop", file, async |progress: Progress| {
+        Ok::<_, TaskError>(warehouse.drop_month(file, &progress).await?)
+    });
     dropping.await.map_err(|error| error.to_string())
 }
 
@@ -84,7 +86,7 @@ async fn from_warehouse(
 async fn again(run: &Run, stores: &Stores<'_>, file: TripFile, dropped: &mut [Dropped]) {
     for ((_, warehouse), dropped) in stores.warehouses.iter().zip(dropped) {
         let Ok(warehouse) = warehouse else { continue };
-        match from_warehouse(run, warehouse, file).await {
+        match from_warehouse(run, warehouse.as_ref(), file).await {
             Ok(removed) => {
                 for what in removed {
                     if !dropped.removed.contains(&what) {

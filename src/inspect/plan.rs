@@ -8,7 +8,7 @@ use crate::warehouse::WarehouseKind;
 
 use super::judge::{self, LakeSide};
 use super::survey::{StoreSurvey, ledger_of};
-use super::{Cell, Facts, State, Store, Stores, Survey, Warehouse};
+use super::{Cell, Facts, State, Store, Stores, Survey};
 
 /// The way that a flow's months go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,12 +121,12 @@ impl Plan {
         Self { flow, months: months.collect() }
     }
 
-    /// Asks Postgres what would keep the months out that are to be loaded: that is what becomes
-    /// of their steps. Whether nothing would.
+    /// Asks the warehouses what would keep the months out that are to be loaded: that is what
+    /// becomes of their steps. Whether nothing would.
     pub async fn check(&mut self, stores: &Stores<'_>, way: Way) -> bool {
         let mut good = true;
         for (kind, warehouse) in &stores.warehouses {
-            let Ok(Warehouse::Postgres(postgres)) = warehouse else { continue };
+            let Ok(warehouse) = warehouse else { continue };
             let of = |step: &Step| {
                 step.store == Store::Warehouse(*kind) && matches!(step.act, Act::Load | Act::Fetch)
             };
@@ -137,10 +137,8 @@ impl Plan {
             }
             let files: Vec<TripFile> =
                 months.iter().map(|month| TripFile::new(month.colour, month.month)).collect();
-            let found = match postgres.check(&files, way == Way::Straight).await {
-                Ok(found) => found.iter().map(|it| it.as_ref().map(ToString::to_string)).collect(),
-                Err(error) => vec![Some(error.to_string()); files.len()],
-            };
+            let found = warehouse.check(&files, way == Way::Straight).await;
+            let found = found.unwrap_or_else(|error| vec![Some(error.to_string()); files.len()]);
             for (month, why) in months.iter_mut().zip(found) {
                 let Some(why) = why else { continue };
                 good = false;

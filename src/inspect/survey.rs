@@ -193,7 +193,7 @@ impl Survey {
         let warehouses = stores.warehouses.iter().zip(&facts.warehouses);
         let warehouses = warehouses.map(|((kind, warehouse), (_, said))| StoreSurvey {
             store: Store::Warehouse(*kind),
-            place: warehouse.as_ref().ok().map(super::Warehouse::address),
+            place: warehouse.as_ref().ok().map(|warehouse| warehouse.address()),
             months: cells(&files, said, |file, found| judge::warehouse(side(file), found, current)),
             error: None,
             unasked: unasked(&said.unasked),

@@ -132,7 +132,7 @@ async fn month(
         let store = Store::Warehouse(*kind);
         let there = said.months.get(&file).is_some_and(|holding| holding.there);
         let counting = run.task(count_task(store), file, async |progress: Progress| {
-            warehouse.sums(file, &progress).await
+            Ok::<_, TaskError>(warehouse.sums(file, &progress).await?)
         });
         let counted = if there {
             counting.await.unwrap_or_else(|error| {
@@ -154,8 +154,7 @@ async fn month(
 const fn count_task(store: Store) -> &'static str {
     match store {
         Store::Lake => "count lake",
-        Store::Warehouse(crate::warehouse::WarehouseKind::Postgres) => "count postgres",
-        Store::Warehouse(crate::warehouse::WarehouseKind::BigQuery) => "count bigquery",
+        Store::Warehouse(kind) => kind.about().count_task,
     }
 }
 

@@ -1,0 +1,120 @@
+//! A month and the zones of the lake, as warehouses want them.
+
+use async_trait::async_trait;
+
+use crate::flow::{Progress, Run, Stop};
+use crate::lake::{self, LakeError, Published};
+use crate::trip::{SourceFacts, TripFile};
+use crate::warehouse::{
+    Batches, LakeBucket, LakeMonth, LakeObject, LakeZones, StoredMonth, WarehouseError,
+};
+
+use super::{TaskError, Tools};
+
+/// A month of the lake, for a run that loads it.
+struct FromLake<'a> {
+    run: &'a Run,
+    tools: &'a Tools,
+    file: TripFile,
+}
+
+/// The zones of the lake.
+struct ZonesFromLake<'a>(&'a Tools);
+
+impl Tools {
+    /// A month of the lake, for a warehouse to load.
+    pub fn lake_month<'a>(&'a self, run: &'a Run, file: TripFile) -> impl LakeMonth + 'a {
+        FromLake { run, tools: self, file }
+    }
+
+    /// The taxi zones of the lake, for a warehouse to load.
+    pub fn lake_zones(&self) -> impl LakeZones + '_ {
+        ZonesFromLake(self)
+    }
+}
+
+impl FromLake<'_> {
+    fn stored(&self, month: Published) -> StoredMonth {
+        let Published { provenance, bytes } = month;
+        StoredMonth { provenance, address: self.address(), bytes }
+    }
+
+    fn address(&self) -> String {
+        self.tools.lake().url(&self.file.lake_key())
+    }
+
+    fn missing(&self) -> WarehouseError {
+        let lake = self.tools.settings().lake.to_string();
+        WarehouseError::of(TaskError::NotInLake { file: self.file, lake })
+    }
+}
+
+#[async_trait]
+impl LakeMonth for FromLake<'_> {
+    fn file(&self) -> TripFile {
+        self.file
+    }
+
+    async fn footer(&self) -> Result<Option<StoredMonth>, WarehouseError> {
+        let month = self.tools.lake().published(self.file).await.map_err(WarehouseError::of)?;
+        Ok(month.map(|month| self.stored(month)))
+    }
+
+    async fn trips(&self, progress: &Progress) -> Result<(StoredMonth, Batches), WarehouseError> {
+        let local = self.tools.reading_place(self.file);
+        let trips = tokio::select! {
+            trips = self.tools.lake().trips(self.file, &local) => trips.map_err(WarehouseError::of)?,
+            () = progress.cancelled() => return Err(WarehouseError::of(Stop::Interrupted)),
+        };
+        let trips = trips.ok_or_else(|| self.missing())?;
+        Ok((self.stored(trips.month), Box::new(trips.batches)))
+    }
+
+    async fn object(&self) -> Result<(StoredMonth, LakeObject), WarehouseError> {
+        let stored = self.tools.lake().stored(self.file).await.map_err(WarehouseError::of)?;
+        let (month, object) = stored.ok_or_else(|| self.missing())?;
+        Ok((self.stored(month), of_lake(object)))
+    }
+
+    async fn refuse_replaced(&self, object: &LakeObject) -> Result<(), WarehouseError> {
+        let LakeObject { address, version, bytes, local } = object.clone();
+        let object = lake::Object { address, version, bytes, local };
+        let still = self.tools.lake().is_still(&self.file.lake_key(), &object).await;
+        if still.map_err(WarehouseError::of)? {
+            return Ok(());
+        }
+        Err(WarehouseError::of(LakeError::Replaced { address: object.address }))
+    }
+
+    async fn bucket(&self) -> Option<LakeBucket> {
+        let found = self.tools.bucket.get_or_init(|| async {
+            self.tools.lake().location().await.unwrap_or_else(|error| {
+                let text = format!("{error}. Where it is beside the dataset, all is well");
+                self.run.warn(self.file, &text);
+                None
+            })
+        });
+        let lake::BucketLocation { bucket, location, pair } = found.await.clone()?;
+        Some(LakeBucket { name: bucket, location, pair })
+    }
+}
+
+#[async_trait]
+impl LakeZones for ZonesFromLake<'_> {
+    async fn rows(&self) -> Result<Option<(SourceFacts, Batches)>, WarehouseError> {
+        let Self(tools) = self;
+        let local = tools.settings().spool.join("zones.parquet");
+        let zones = tools.lake().zone_rows(&local).await.map_err(WarehouseError::of)?;
+        Ok(zones.map(|(facts, rows)| (facts, Box::new(rows) as Batches)))
+    }
+
+    async fn object(&self) -> Result<Option<(SourceFacts, LakeObject)>, WarehouseError> {
+        let zones = self.0.lake().stored_zones().await.map_err(WarehouseError::of)?;
+        Ok(zones.map(|(facts, object)| (facts, of_lake(object))))
+    }
+}
+
+fn of_lake(object: lake::Object) -> LakeObject {
+    let lake::Object { address, version, bytes, local } = object;
+    LakeObject { address, version, bytes, local }
+}
