@@ -4,9 +4,10 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::Arc;
 
 use clap::Args;
-use nyc_taxi_etl::config::{Options, Settings, Tools};
+use nyc_taxi_etl::config::{Options, Settings};
 use nyc_taxi_etl::flow::{Listener, thousands};
 use nyc_taxi_etl::inspect::{Facts, Store, Stores, Survey, drop_month};
+use nyc_taxi_etl::pipeline::Pipeline;
 use nyc_taxi_etl::prefect::ServerBlocks;
 use nyc_taxi_etl::trip::{Colour, Month, TripFile};
 use nyc_taxi_etl::warehouse::WarehouseKind;
@@ -49,15 +50,15 @@ fn from_stores() -> String {
 struct NobodyToAsk(TripFile);
 
 impl DropArgs {
-    fn stores<'a>(&self, tools: &'a Tools) -> Stores<'a> {
+    fn stores<'a>(&self, pipeline: &'a Pipeline) -> Stores<'a> {
         if self.from_stores.is_empty() {
-            return Stores::loaded_into(tools);
+            return Stores::loaded_into(pipeline);
         }
         let kinds = self.from_stores.iter().filter_map(|store| match store {
             Store::Lake => None,
             Store::Warehouse(kind) => Some(*kind),
         });
-        Stores::open(tools, &kinds.collect::<Vec<_>>())
+        Stores::open(pipeline, &kinds.collect::<Vec<_>>())
     }
 
     fn with_lake(&self) -> bool {
@@ -74,8 +75,8 @@ pub(crate) async fn drop(args: DropArgs, listener: Arc<dyn Listener>) -> Result<
         print(&format!("{file} stays as it is"))?;
         return Ok(Exit::Done);
     }
-    let (run, tools) = start(&args.options, listener).await?;
-    let stores = args.stores(&tools);
+    let (run, pipeline) = start(&args.options, listener).await?;
+    let stores = args.stores(&pipeline);
     let dropped = drop_month(&run, &stores, args.with_lake(), file).await;
     let ok = dropped.iter().all(|store| store.error.is_none());
     match args.printed.output {
@@ -106,8 +107,8 @@ async fn ask(args: &DropArgs, file: TripFile) -> Result<bool, Error> {
     if !io::stdin().is_terminal() {
         return Err(NobodyToAsk(file).into());
     }
-    let tools = Tools::new(Settings::resolve_with(&args.options, &ServerBlocks).await?)?;
-    let stores = args.stores(&tools);
+    let pipeline = Pipeline::new(Settings::resolve_with(&args.options, &ServerBlocks).await?)?;
+    let stores = args.stores(&pipeline);
     let facts = Facts::gather(&stores, &[file.colour]).await;
     let survey = Survey::judge(&stores, &facts, vec![file], None);
     let mut stderr = io::stderr().lock();

@@ -2,65 +2,63 @@
 //! the parent flow have in common.
 
 use futures_util::future::join;
-use nyc_taxi_etl::config::{TaskError, Tools};
 use nyc_taxi_etl::flow::{Failure, MonthReport, Progress, Run, RunReport, State};
+use nyc_taxi_etl::lake::Published;
+use nyc_taxi_etl::pipeline::{Pipeline, TaskError};
 use nyc_taxi_etl::trip::{Item, TripFile};
-use nyc_taxi_etl::warehouse::{Loaded, Warehouse, WarehouseKind};
+use nyc_taxi_etl::warehouse::{Loaded, LoadedMonth, Warehouse, WarehouseKind};
 
 /// Loads months from the lake into a warehouse, several at once.
 pub(crate) async fn gcs_to_warehouse(
     run: &Run,
-    tools: &Tools,
+    pipeline: &Pipeline,
     flow: &'static str,
     kind: WarehouseKind,
     files: &[TripFile],
 ) -> Result<RunReport, TaskError> {
-    let warehouse = tools.settings().warehouse(kind)?;
+    let warehouse = pipeline.settings().warehouse(kind)?;
     let warehouse = warehouse.as_ref();
-    let months = run.months(files, async |file| month(run, tools, warehouse, file).await);
+    let months = run.months(files, async |file| month(run, pipeline, warehouse, file, None).await);
     let aside = run.aside();
-    let zones = zones(&aside, tools, warehouse);
+    let zones = zones(&aside, pipeline, warehouse);
     Ok(Box::pin(run.flow(flow, files, async { join(months, zones).await.0 })).await)
 }
 
-/// One month.
+/// One month; `known` is the month as it is in the lake, if the run knows that already.
 pub(crate) async fn month(
     run: &Run,
-    tools: &Tools,
+    pipeline: &Pipeline,
     warehouse: &dyn Warehouse,
     file: TripFile,
+    known: Option<&Published>,
 ) -> Result<MonthReport, TaskError> {
-    run.task(warehouse.kind().about().load_task, file, async |progress: Progress| {
-        let guard = tools.settings().guard(file).of_lake();
-        let loading = warehouse.load(&tools.lake_month(run, file), guard, &progress).await?;
-        let month = loading.month;
-        let counts = &month.provenance.counts;
-        let (state, rows, before) = match loading.loaded {
-            Loaded::Replaced { rows, before, forced } => {
-                if let Some(refusal) = &forced {
-                    refusal.warn(run);
-                }
-                (State::Loaded, rows, before)
+    let loading = run.task(warehouse.kind().about().load_task, file, async |progress: Progress| {
+        pipeline.load(run, file, known, warehouse, &progress).await
+    });
+    let LoadedMonth { month, loaded } = loading.await?;
+    let (state, rows, before) = match loaded {
+        Loaded::Replaced { rows, before, forced } => {
+            if let Some(refusal) = &forced {
+                refusal.warn(run);
             }
-            Loaded::Unchanged => (State::Unchanged, counts.rows_kept, None),
-        };
-        let mut report = MonthReport::new(file, state).counted(counts).replacing(before, rows);
-        report.source = Some(month.provenance.source.address);
-        report.lake = Some(month.address);
-        report.bytes = Some(month.bytes);
-        report.warehouse = Some(warehouse.place(file));
-        report.rows_loaded = Some(rows);
-        Ok(report)
-    })
-    .await
+            (State::Loaded, rows, before)
+        }
+        Loaded::Unchanged => (State::Unchanged, month.provenance.counts.rows_kept, None),
+    };
+    let mut report = MonthReport::new(file, state).of_month(&month.provenance);
+    report.lake = Some(month.address);
+    report.bytes = Some(month.bytes);
+    report.warehouse = Some(warehouse.place(file));
+    report.rows_loaded = Some(rows);
+    Ok(report.replacing(before, rows))
 }
 
 /// The zones are small and serve the months: if they cannot be loaded, the months are there all
 /// the same.
-pub(crate) async fn zones(run: &Run, tools: &Tools, warehouse: &dyn Warehouse) {
+pub(crate) async fn zones(run: &Run, pipeline: &Pipeline, warehouse: &dyn Warehouse) {
     let about = warehouse.kind().about();
     let loaded = run.task(about.load_task, Item::Zones, async |progress: Progress| {
-        Ok::<_, TaskError>(warehouse.load_zones(&tools.lake_zones(), &progress).await?)
+        pipeline.load_zones(warehouse, &progress).await
     });
     match loaded.await {
         Ok(true) => {}

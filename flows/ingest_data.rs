@@ -1,8 +1,8 @@
 //! `ingest-data`: a month from the web straight into Postgres, without a lake: it is cleaned and
 //! copied while it is fetched, and replaces what was there once all of it is proven.
 
-use nyc_taxi_etl::config::{Ingested, TaskError, Tools};
 use nyc_taxi_etl::flow::{MonthReport, Progress, Run, RunReport, State, Stop};
+use nyc_taxi_etl::pipeline::{Ingested, Pipeline, TaskError};
 use nyc_taxi_etl::source::Outcome;
 use nyc_taxi_etl::trip::{Provenance, TripFile};
 use nyc_taxi_etl::warehouse::Warehouse;
@@ -14,26 +14,26 @@ pub(crate) const NAME: &str = "ingest-data";
 /// Brings months from the web to Postgres: one is fetched while another is cleaned and loaded.
 pub(crate) async fn ingest_data(
     run: &Run,
-    tools: &Tools,
+    pipeline: &Pipeline,
     files: &[TripFile],
 ) -> Result<RunReport, PostgresError> {
-    let postgres = tools.settings().postgres()?;
-    let months = run.months(files, async |file| month(run, tools, &postgres, file).await);
+    let postgres = pipeline.settings().postgres()?;
+    let months = run.months(files, async |file| month(run, pipeline, &postgres, file).await);
     Ok(run.flow(NAME, files, months).await)
 }
 
 async fn month(
     run: &Run,
-    tools: &Tools,
+    pipeline: &Pipeline,
     postgres: &Postgres,
     file: TripFile,
 ) -> Result<MonthReport, TaskError> {
-    let held = tools.hold(run, file).await?;
+    let held = pipeline.hold(run, file).await?;
 
     let fetch = async |run: &Run| {
         let fetched = run.task("fetch", file, async |progress: Progress| {
             let known = postgres.known(file).await?;
-            let outcome = tools.fetch(file, known.as_ref(), false, &held, &progress).await?;
+            let outcome = pipeline.fetch(file, known.as_ref(), false, &held, &progress).await?;
             if let (Outcome::Unchanged(Some(facts)), Some(known)) = (&outcome, &known) {
                 postgres.remember(file, known, facts).await;
             }
@@ -46,7 +46,7 @@ async fn month(
             return Ok(None);
         }
         let ingested = run.task("ingest", file, async |progress: Progress| {
-            tools.ingest(file, &held, postgres, &progress).await
+            pipeline.ingest(file, &held, postgres, &progress).await
         });
         ingested.await
     };
@@ -65,7 +65,7 @@ async fn month(
         }
         ((Outcome::Fetched(_), _), None) => Err(Stop::Interrupted.into()),
         ((Outcome::Unchanged(_), Some(known)), _) => {
-            tools.clear_refused(file).await;
+            pipeline.clear_refused(file).await;
             held.clear();
             Ok(reported(postgres, file, State::Unchanged, &known))
         }
@@ -77,8 +77,7 @@ async fn month(
 }
 
 fn reported(postgres: &Postgres, file: TripFile, state: State, month: &Provenance) -> MonthReport {
-    let mut report = MonthReport::new(file, state).counted(&month.counts);
-    report.source = Some(month.source.address.clone());
+    let mut report = MonthReport::new(file, state).of_month(month);
     report.warehouse = Some(postgres.place(file));
     report.rows_loaded = Some(month.counts.rows_kept);
     report

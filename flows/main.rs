@@ -1,4 +1,4 @@
-//! `taxi`: the command line. Parse, make the tools, run the flow, report.
+//! `taxi`: the command line. Parse, make the pipeline, run the flow, report.
 
 mod asked;
 mod cli;

@@ -1,7 +1,7 @@
 use serde::Serialize;
 
-use crate::config::{TaskError, Tools};
 use crate::flow::{Progress, Run};
+use crate::pipeline::{Pipeline, TaskError};
 use crate::source::Held;
 use crate::trip::TripFile;
 use crate::warehouse::Warehouse;
@@ -30,13 +30,13 @@ pub async fn drop_month(
     with_lake: bool,
     file: TripFile,
 ) -> Vec<Dropped> {
-    let tools = stores.tools;
-    let lake = Some(tools.lake().address().to_string());
-    let held = match tools.hold(run, file).await {
+    let pipeline = stores.pipeline;
+    let lake = Some(pipeline.lake().address().to_string());
+    let held = match pipeline.hold(run, file).await {
         Ok(held) => held,
         Err(error) => return vec![of(Store::Lake, lake, Err(error.to_string()))],
     };
-    tools.clear_refused(file).await;
+    pipeline.clear_refused(file).await;
     let mut dropped = Vec::new();
     for (kind, warehouse) in &stores.warehouses {
         let store = Store::Warehouse(*kind);
@@ -57,7 +57,7 @@ pub async fn drop_month(
             )),
             None => {
                 let dropping =
-                    run.task("drop", file, async |_| from_lake(tools, file, &held).await);
+                    run.task("drop", file, async |_| from_lake(pipeline, file, &held).await);
                 dropping.await.map_err(|error| error.to_string())
             }
         };
@@ -108,7 +108,11 @@ fn of(store: Store, place: Option<String>, removed: Result<Vec<String>, String>)
 }
 
 /// What a killed run left of it goes too.
-async fn from_lake(tools: &Tools, file: TripFile, held: &Held) -> Result<Vec<String>, TaskError> {
-    tools.lake().clear_leftovers(file, held.folder()).await?;
-    Ok(tools.lake().drop(file).await?)
+async fn from_lake(
+    pipeline: &Pipeline,
+    file: TripFile,
+    held: &Held,
+) -> Result<Vec<String>, TaskError> {
+    pipeline.lake().clear_leftovers(file, held.folder()).await?;
+    Ok(pipeline.lake().drop(file).await?)
 }

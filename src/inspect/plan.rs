@@ -1,8 +1,8 @@
 use serde::Serialize;
 
-use crate::config::Tools;
 use crate::flow::plain;
 use crate::guard::Before;
+use crate::pipeline::Pipeline;
 use crate::trip::{Colour, Month, TripFile};
 use crate::warehouse::WarehouseKind;
 
@@ -87,8 +87,14 @@ impl Act {
 
 impl Plan {
     /// What a flow that goes this way would do to the months of a survey.
-    pub fn of(flow: &'static str, way: Way, tools: &Tools, facts: &Facts, survey: &Survey) -> Self {
-        let force = tools.settings().force;
+    pub fn of(
+        flow: &'static str,
+        way: Way,
+        pipeline: &Pipeline,
+        facts: &Facts,
+        survey: &Survey,
+    ) -> Self {
+        let force = pipeline.settings().force;
         let months = survey.files.iter().map(|&file| {
             let mut steps: Vec<Step> = Vec::new();
             for store in &survey.stores {
@@ -98,7 +104,7 @@ impl Plan {
                     (Store::Warehouse(kind), Way::Straight) => {
                         let said = facts.warehouses.iter().find(|(other, _)| *other == kind);
                         let found = said.and_then(|(_, said)| said.months.get(&file));
-                        let current = |month: &_| tools.is_current(month);
+                        let current = |month: &_| pipeline.is_current(month);
                         let judged = judge::warehouse(LakeSide::Unknown, found, current);
                         cell(store, file, |_| bring(&judged, force))
                     }
@@ -106,7 +112,7 @@ impl Plan {
                         let lake = steps.first().filter(|step| step.store == Store::Lake);
                         let lake = lake.map(|step| step.act);
                         let planned = cell(store, file, |cell| load(cell, lake, force));
-                        match refusal(tools, facts, kind, file) {
+                        match refusal(pipeline, facts, kind, file) {
                             Some(why) if planned.0 == Act::Load && lake != Some(Act::Fetch) => {
                                 (Act::Fail, why)
                             }
@@ -183,10 +189,15 @@ impl Plan {
 }
 
 /// Why the lake's edition of a month must not take the place of a warehouse's.
-fn refusal(tools: &Tools, facts: &Facts, kind: WarehouseKind, file: TripFile) -> Option<String> {
+fn refusal(
+    pipeline: &Pipeline,
+    facts: &Facts,
+    kind: WarehouseKind,
+    file: TripFile,
+) -> Option<String> {
     let (_, said) = facts.warehouses.iter().find(|(other, _)| *other == kind)?;
     let before = Before::from(ledger_of(said, file)?);
-    let guard = tools.settings().guard(file).of_lake();
+    let guard = pipeline.settings().guard(file).of_lake();
     guard.judge(facts.in_lake(file)?, Some(&before)).err().map(|refusal| refusal.to_string())
 }
 

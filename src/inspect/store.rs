@@ -5,7 +5,7 @@ use clap::ValueEnum;
 use clap::builder::PossibleValue;
 use serde::{Serialize, Serializer};
 
-use crate::config::Tools;
+use crate::pipeline::Pipeline;
 use crate::warehouse::{Warehouse, WarehouseError, WarehouseKind};
 
 /// A store of months, by name.
@@ -66,28 +66,28 @@ pub type Opened = Result<Arc<dyn Warehouse>, WarehouseError>;
 #[derive(Debug)]
 pub struct Stores<'a> {
     /// The lake, and all else that the settings say.
-    pub tools: &'a Tools,
+    pub pipeline: &'a Pipeline,
     /// The warehouses.
     pub warehouses: Vec<(WarehouseKind, Opened)>,
 }
 
 impl<'a> Stores<'a> {
     /// The lake and these warehouses; asks nobody yet.
-    pub fn open(tools: &'a Tools, kinds: &[WarehouseKind]) -> Self {
+    pub fn open(pipeline: &'a Pipeline, kinds: &[WarehouseKind]) -> Self {
         let mut kinds = kinds.to_vec();
         kinds.sort_unstable();
         kinds.dedup();
-        let warehouses = kinds.into_iter().map(|kind| (kind, tools.settings().warehouse(kind)));
-        Self { tools, warehouses: warehouses.collect() }
+        let warehouses = kinds.into_iter().map(|kind| (kind, pipeline.settings().warehouse(kind)));
+        Self { pipeline, warehouses: warehouses.collect() }
     }
 
     /// The lake and every warehouse that a run with these settings could load into: those named
     /// for runs of the parent flow, and those that the settings, the environment or the
     /// credentials name.
-    pub fn loaded_into(tools: &'a Tools) -> Self {
-        let settings = tools.settings();
+    pub fn loaded_into(pipeline: &'a Pipeline) -> Self {
+        let settings = pipeline.settings();
         let kinds = WarehouseKind::all()
             .filter(|kind| settings.to_warehouse.contains(kind) || settings.names_warehouse(*kind));
-        Self::open(tools, &kinds.collect::<Vec<_>>())
+        Self::open(pipeline, &kinds.collect::<Vec<_>>())
     }
 }

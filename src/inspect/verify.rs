@@ -1,9 +1,9 @@
 use futures_util::StreamExt;
 use serde::Serialize;
 
-use crate::config::TaskError;
 use crate::flow::{Failure, Progress, Run};
 use crate::lake::{Counted, LakeError};
+use crate::pipeline::TaskError;
 use crate::schema::Sums;
 use crate::trip::{Colour, Month, Provenance, TripFile};
 
@@ -59,7 +59,7 @@ pub async fn verify(
     facts: &Facts,
     survey: &Survey,
 ) -> Vec<Verified> {
-    let jobs = stores.tools.settings().limits.jobs;
+    let jobs = stores.pipeline.settings().limits.jobs;
     let months = futures_util::stream::iter(&survey.files)
         .map(async |&file| month(run, stores, facts, survey, file).await);
     months.buffered(jobs).collect().await
@@ -167,9 +167,11 @@ async fn lake(
     findings: &mut Findings,
 ) -> Option<Counted> {
     let promised = facts.in_lake(file)?.counts.rows_kept;
-    let tools = stores.tools;
+    let pipeline = stores.pipeline;
     let counting = run.task(count_task(Store::Lake), file, async |progress: Progress| {
-        Ok::<_, TaskError>(tools.lake().sums(file, &tools.reading_place(file), &progress).await?)
+        Ok::<_, TaskError>(
+            pipeline.lake().sums(file, &pipeline.reading_place(file), &progress).await?,
+        )
     });
     match counting.await {
         Ok(Some(counted)) => {

@@ -1,4 +1,4 @@
-//! A month and the zones of the lake, as warehouses want them.
+//! From the lake into a warehouse: a month, and the zones, as warehouses want them.
 
 use async_trait::async_trait;
 
@@ -6,30 +6,48 @@ use crate::flow::{Progress, Run, Stop};
 use crate::lake::{self, LakeError, Published};
 use crate::trip::{SourceFacts, TripFile};
 use crate::warehouse::{
-    Batches, LakeBucket, LakeMonth, LakeObject, LakeZones, StoredMonth, WarehouseError,
+    Batches, LakeBucket, LakeMonth, LakeObject, LakeZones, LoadedMonth, StoredMonth, Warehouse,
+    WarehouseError,
 };
 
-use super::{TaskError, Tools};
+use super::{Pipeline, TaskError};
 
 /// A month of the lake, for a run that loads it.
 struct FromLake<'a> {
     run: &'a Run,
-    tools: &'a Tools,
+    pipeline: &'a Pipeline,
     file: TripFile,
+    /// The month, if this run has read or written its footer already.
+    known: Option<&'a Published>,
 }
 
 /// The zones of the lake.
-struct ZonesFromLake<'a>(&'a Tools);
+struct ZonesFromLake<'a>(&'a Pipeline);
 
-impl Tools {
-    /// A month of the lake, for a warehouse to load.
-    pub fn lake_month<'a>(&'a self, run: &'a Run, file: TripFile) -> impl LakeMonth + 'a {
-        FromLake { run, tools: self, file }
+impl Pipeline {
+    /// Loads a month of the lake into a warehouse, unless it is there already. `known` is the month
+    /// if this run has just published it, or found it unchanged: its footer is not read again.
+    pub async fn load(
+        &self,
+        run: &Run,
+        file: TripFile,
+        known: Option<&Published>,
+        warehouse: &dyn Warehouse,
+        progress: &Progress,
+    ) -> Result<LoadedMonth, TaskError> {
+        let month = FromLake { run, pipeline: self, file, known };
+        let guard = self.settings.guard(file).of_lake();
+        Ok(warehouse.load(&month, guard, progress).await?)
     }
 
-    /// The taxi zones of the lake, for a warehouse to load.
-    pub fn lake_zones(&self) -> impl LakeZones + '_ {
-        ZonesFromLake(self)
+    /// Loads the taxi zones of the lake into a warehouse, if the lake has any; false if a table of
+    /// their name is not ours and was left alone.
+    pub async fn load_zones(
+        &self,
+        warehouse: &dyn Warehouse,
+        progress: &Progress,
+    ) -> Result<bool, TaskError> {
+        Ok(warehouse.load_zones(&ZonesFromLake(self), progress).await?)
     }
 }
 
@@ -40,11 +58,11 @@ impl FromLake<'_> {
     }
 
     fn address(&self) -> String {
-        self.tools.lake().url(&self.file.lake_key())
+        self.pipeline.lake().url(&self.file.lake_key())
     }
 
     fn missing(&self) -> WarehouseError {
-        let lake = self.tools.settings().lake.to_string();
+        let lake = self.pipeline.settings().lake.to_string();
         WarehouseError::of(TaskError::NotInLake { file: self.file, lake })
     }
 }
@@ -56,14 +74,17 @@ impl LakeMonth for FromLake<'_> {
     }
 
     async fn footer(&self) -> Result<Option<StoredMonth>, WarehouseError> {
-        let month = self.tools.lake().published(self.file).await.map_err(WarehouseError::of)?;
+        let month = match self.known {
+            Some(known) => Some(known.clone()),
+            None => self.pipeline.lake().published(self.file).await.map_err(WarehouseError::of)?,
+        };
         Ok(month.map(|month| self.stored(month)))
     }
 
     async fn trips(&self, progress: &Progress) -> Result<(StoredMonth, Batches), WarehouseError> {
-        let local = self.tools.reading_place(self.file);
+        let local = self.pipeline.reading_place(self.file);
         let trips = tokio::select! {
-            trips = self.tools.lake().trips(self.file, &local) => trips.map_err(WarehouseError::of)?,
+            trips = self.pipeline.lake().trips(self.file, &local) => trips.map_err(WarehouseError::of)?,
             () = progress.cancelled() => return Err(WarehouseError::of(Stop::Interrupted)),
         };
         let trips = trips.ok_or_else(|| self.missing())?;
@@ -71,7 +92,7 @@ impl LakeMonth for FromLake<'_> {
     }
 
     async fn object(&self) -> Result<(StoredMonth, LakeObject), WarehouseError> {
-        let stored = self.tools.lake().stored(self.file).await.map_err(WarehouseError::of)?;
+        let stored = self.pipeline.lake().stored(self.file).await.map_err(WarehouseError::of)?;
         let (month, object) = stored.ok_or_else(|| self.missing())?;
         Ok((self.stored(month), of_lake(object)))
     }
@@ -79,7 +100,7 @@ impl LakeMonth for FromLake<'_> {
     async fn refuse_replaced(&self, object: &LakeObject) -> Result<(), WarehouseError> {
         let LakeObject { address, version, bytes, local } = object.clone();
         let object = lake::Object { address, version, bytes, local };
-        let still = self.tools.lake().is_still(&self.file.lake_key(), &object).await;
+        let still = self.pipeline.lake().is_still(&self.file.lake_key(), &object).await;
         if still.map_err(WarehouseError::of)? {
             return Ok(());
         }
@@ -87,8 +108,8 @@ impl LakeMonth for FromLake<'_> {
     }
 
     async fn bucket(&self) -> Option<LakeBucket> {
-        let found = self.tools.bucket.get_or_init(|| async {
-            self.tools.lake().location().await.unwrap_or_else(|error| {
+        let found = self.pipeline.bucket.get_or_init(|| async {
+            self.pipeline.lake().location().await.unwrap_or_else(|error| {
                 let text = format!("{error}. Where it is beside the dataset, all is well");
                 self.run.warn(self.file, &text);
                 None
@@ -102,9 +123,9 @@ impl LakeMonth for FromLake<'_> {
 #[async_trait]
 impl LakeZones for ZonesFromLake<'_> {
     async fn rows(&self) -> Result<Option<(SourceFacts, Batches)>, WarehouseError> {
-        let Self(tools) = self;
-        let local = tools.settings().spool.join("zones.parquet");
-        let zones = tools.lake().zone_rows(&local).await.map_err(WarehouseError::of)?;
+        let Self(pipeline) = self;
+        let local = pipeline.settings().spool.join("zones.parquet");
+        let zones = pipeline.lake().zone_rows(&local).await.map_err(WarehouseError::of)?;
         Ok(zones.map(|(facts, rows)| (facts, Box::new(rows) as Batches)))
     }
 
