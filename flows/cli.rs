@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
-use nyc_taxi_etl::config::{Options, Parameters, ParentParameters, Settings, Tools};
+use nyc_taxi_etl::config::{Options, Parameters, ParentParameters, Settings};
 use nyc_taxi_etl::flow::{Journal, Listener, Run, month_table};
 use nyc_taxi_etl::lake::unwrapped;
+use nyc_taxi_etl::pipeline::Pipeline;
 use nyc_taxi_etl::prefect::ServerBlocks;
 use nyc_taxi_etl::redact::{MASK, is_plain, redacted};
 
@@ -186,19 +187,19 @@ impl FlowArgs {
             Self::EtlZones(args) => return zones(args, listener).await,
         };
         if dry {
-            let (run, tools) = start_to_look(&options, listener).await?;
-            return dry_run::dry_run(&flow, &run, &tools, printed.output).await;
+            let (run, pipeline) = start_to_look(&options, listener).await?;
+            return dry_run::dry_run(&flow, &run, &pipeline, printed.output).await;
         }
-        let (run, tools) = start(&options, listener).await?;
+        let (run, pipeline) = start(&options, listener).await?;
         let started = Instant::now();
-        let report = flow.run(&run, &tools).await?;
+        let report = flow.run(&run, &pipeline).await?;
         match printed.output {
             Output::Json => print(&serde_json::to_string_pretty(&report)?)?,
             Output::Table => print(&month_table(&report.months, width()))?,
         }
         // Who stops a run knows how it ended.
         if !run.is_cancelled()
-            && let Err(error) = tools.settings().notify(&report, started.elapsed()).await
+            && let Err(error) = pipeline.settings().notify(&report, started.elapsed()).await
         {
             warn(&error.to_string());
         }
@@ -345,9 +346,9 @@ fn completions(shell: clap_complete::Shell) -> Result<Exit, Error> {
 }
 
 async fn zones(args: ZonesArgs, listener: Arc<dyn Listener>) -> Result<Exit, Error> {
-    let (run, tools) = start(&args.options, listener).await?;
-    tools.lake().prepare()?;
-    let report = etl_zones(&run, &tools).await;
+    let (run, pipeline) = start(&args.options, listener).await?;
+    pipeline.lake().prepare()?;
+    let report = etl_zones(&run, &pipeline).await;
     match (args.printed.output, report.rows) {
         (Output::Json, _) => print(&serde_json::to_string_pretty(&report)?)?,
         (Output::Table, Some(rows)) => print(&format!("{rows} taxi zones are in {}", report.lake))?,
@@ -359,22 +360,22 @@ async fn zones(args: ZonesArgs, listener: Arc<dyn Listener>) -> Result<Exit, Err
 /// How long the end of the program waits for threads that nobody waits for.
 const LEFT_BEHIND: Duration = Duration::from_millis(500);
 
-/// A run and its tools, as the settings say.
+/// A run and its pipeline, as the settings say.
 pub(crate) async fn start(
     options: &Options,
     listener: Arc<dyn Listener>,
-) -> Result<(Run, Tools), Error> {
+) -> Result<(Run, Pipeline), Error> {
     let settings = Settings::resolve_with(options, &ServerBlocks).await?;
-    Ok((run_of(&settings, listener), Tools::new(settings)?))
+    Ok((run_of(&settings, listener), Pipeline::new(settings)?))
 }
 
 /// The same for who only looks: a store that cannot be opened says so when it is asked.
 pub(crate) async fn start_to_look(
     options: &Options,
     listener: Arc<dyn Listener>,
-) -> Result<(Run, Tools), Error> {
+) -> Result<(Run, Pipeline), Error> {
     let settings = Settings::resolve_to_look(options, &ServerBlocks).await?;
-    Ok((run_of(&settings, listener), Tools::to_look(settings)?))
+    Ok((run_of(&settings, listener), Pipeline::to_look(settings)?))
 }
 
 fn run_of(settings: &Settings, listener: Arc<dyn Listener>) -> Run {

@@ -147,35 +147,6 @@ async fn ask(connection: &Connection, options: &Options) -> Result<String, Error
             LakeAccess::Read => "may be read, not written".to_owned(),
             LakeAccess::Missing => "not there yet, the first run makes it".to_owned(),
         }),
-        ConnectionKind::BigQuery => Ok(match settings.bigquery()?.probe().await? {
-            Some((location, None)) => format!("dataset {} in {location}", settings.dataset),
-            Some((location, Some(days))) => format!(
-                "dataset {} in {location}, whose tables forget months that began more than {days} \
-                 days ago",
-                settings.dataset
-            ),
-            None => format!("no dataset {} yet, the first load makes it", settings.dataset),
-        }),
-        ConnectionKind::Postgres => {
-            let warehouse = settings.postgres()?;
-            let probe = warehouse.probe().await?;
-            let checked = warehouse.check_tables().await;
-            // Who may only read needs no more for status and verify.
-            let may = match checked {
-                Err(error) if !probe.may_write => format!("may not make tables: {error}"),
-                checked => {
-                    checked?;
-                    if !probe.may_write {
-                        return Ok(format!(
-                            "PostgreSQL {}, may not make tables: its sessions are read-only (a standby, or \
-                             default_transaction_read_only)",
-                            probe.version
-                        ));
-                    }
-                    format!("may make tables in {}", settings.schema)
-                }
-            };
-            Ok(format!("PostgreSQL {}, {may}", probe.version))
-        }
+        ConnectionKind::Warehouse(kind) => Ok(settings.warehouse(kind)?.probe().await?),
     }
 }

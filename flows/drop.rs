@@ -3,10 +3,11 @@
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::Arc;
 
-use clap::{Args, ValueEnum};
-use nyc_taxi_etl::config::{Options, Settings, Tools};
+use clap::Args;
+use nyc_taxi_etl::config::{Options, Settings};
 use nyc_taxi_etl::flow::{Listener, thousands};
 use nyc_taxi_etl::inspect::{Facts, Store, Stores, Survey, drop_month};
+use nyc_taxi_etl::pipeline::Pipeline;
 use nyc_taxi_etl::prefect::ServerBlocks;
 use nyc_taxi_etl::trip::{Colour, Month, TripFile};
 use nyc_taxi_etl::warehouse::WarehouseKind;
@@ -23,10 +24,9 @@ pub(crate) struct DropArgs {
     /// The month: 2020-01
     #[arg(long, value_name = "YYYY-MM")]
     month: Month,
-    /// The stores to take it out of: lake, postgres, bigquery [default: the lake, and every
-    /// warehouse that a run would load into]
-    #[arg(long, value_name = "STORES", value_delimiter = ',')]
-    from_stores: Vec<FromStore>,
+    /// The stores to take it out of.
+    #[arg(long, help = from_stores(), value_name = "STORES", value_delimiter = ',')]
+    from_stores: Vec<Store>,
     /// Do not ask
     #[arg(long)]
     yes: bool,
@@ -36,15 +36,12 @@ pub(crate) struct DropArgs {
     options: Options,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum FromStore {
-    /// The lake
-    Lake,
-    /// Postgres
-    Postgres,
-    /// BigQuery
-    #[value(name = "bigquery")]
-    BigQuery,
+fn from_stores() -> String {
+    let warehouses = WarehouseKind::names(", ");
+    format!(
+        "The stores to take it out of: lake, {warehouses} [default: the lake, and every warehouse \
+         that a run would load into]"
+    )
 }
 
 /// Nobody is there to be asked.
@@ -53,20 +50,19 @@ enum FromStore {
 struct NobodyToAsk(TripFile);
 
 impl DropArgs {
-    fn stores<'a>(&self, tools: &'a Tools) -> Stores<'a> {
+    fn stores<'a>(&self, pipeline: &'a Pipeline) -> Stores<'a> {
         if self.from_stores.is_empty() {
-            return Stores::loaded_into(tools);
+            return Stores::loaded_into(pipeline);
         }
         let kinds = self.from_stores.iter().filter_map(|store| match store {
-            FromStore::Lake => None,
-            FromStore::Postgres => Some(WarehouseKind::Postgres),
-            FromStore::BigQuery => Some(WarehouseKind::BigQuery),
+            Store::Lake => None,
+            Store::Warehouse(kind) => Some(*kind),
         });
-        Stores::open(tools, &kinds.collect::<Vec<_>>())
+        Stores::open(pipeline, &kinds.collect::<Vec<_>>())
     }
 
     fn with_lake(&self) -> bool {
-        self.from_stores.is_empty() || self.from_stores.contains(&FromStore::Lake)
+        self.from_stores.is_empty() || self.from_stores.contains(&Store::Lake)
     }
 }
 
@@ -79,8 +75,8 @@ pub(crate) async fn drop(args: DropArgs, listener: Arc<dyn Listener>) -> Result<
         print(&format!("{file} stays as it is"))?;
         return Ok(Exit::Done);
     }
-    let (run, tools) = start(&args.options, listener).await?;
-    let stores = args.stores(&tools);
+    let (run, pipeline) = start(&args.options, listener).await?;
+    let stores = args.stores(&pipeline);
     let dropped = drop_month(&run, &stores, args.with_lake(), file).await;
     let ok = dropped.iter().all(|store| store.error.is_none());
     match args.printed.output {
@@ -111,8 +107,8 @@ async fn ask(args: &DropArgs, file: TripFile) -> Result<bool, Error> {
     if !io::stdin().is_terminal() {
         return Err(NobodyToAsk(file).into());
     }
-    let tools = Tools::new(Settings::resolve_with(&args.options, &ServerBlocks).await?)?;
-    let stores = args.stores(&tools);
+    let pipeline = Pipeline::new(Settings::resolve_with(&args.options, &ServerBlocks).await?)?;
+    let stores = args.stores(&pipeline);
     let facts = Facts::gather(&stores, &[file.colour]).await;
     let survey = Survey::judge(&stores, &facts, vec![file], None);
     let mut stderr = io::stderr().lock();

@@ -1,8 +1,8 @@
 //! `--dry-run`: what a run would do, and why.
 
-use nyc_taxi_etl::config::Tools;
 use nyc_taxi_etl::flow::Run;
 use nyc_taxi_etl::inspect::{Facts, Plan, Stores, Survey};
+use nyc_taxi_etl::pipeline::Pipeline;
 use serde_json::json;
 
 use crate::cli::Output;
@@ -13,12 +13,12 @@ use crate::terminal::{Error, Exit, print, width};
 pub(crate) async fn dry_run(
     flow: &Flow,
     run: &Run,
-    tools: &Tools,
+    pipeline: &Pipeline,
     output: Output,
 ) -> Result<Exit, Error> {
-    let files = flow.files(tools.settings())?;
-    let (way, warehouses) = flow.way(tools.settings());
-    let stores = Stores::open(tools, &warehouses);
+    let files = flow.files(pipeline.settings())?;
+    let (way, warehouses) = flow.way(pipeline.settings());
+    let stores = Stores::open(pipeline, &warehouses);
     let mut colours: Vec<_> = files.iter().map(|file| file.colour).collect();
     colours.dedup();
     let interrupted = run.progress();
@@ -27,7 +27,7 @@ pub(crate) async fn dry_run(
         () = interrupted.cancelled() => return Ok(Exit::Interrupted),
     };
     let survey = Survey::judge(&stores, &facts, files, None);
-    let mut plan = Plan::of(flow.name(), way, tools, &facts, &survey);
+    let mut plan = Plan::of(flow.name(), way, pipeline, &facts, &survey);
     let fits = tokio::select! {
         fits = plan.check(&stores, way) => fits,
         () = interrupted.cancelled() => return Ok(Exit::Interrupted),

@@ -1,9 +1,10 @@
 //! The flows by name, each with its parameters: what the command line, a deployment and a
 //! flow run of an orchestrator have in common.
 
-use nyc_taxi_etl::config::{GivenError, Parameters, ParentParameters, Settings, Tools, read_given};
+use nyc_taxi_etl::config::{GivenError, Parameters, ParentParameters, Settings, read_given};
 use nyc_taxi_etl::flow::{Run, RunReport};
 use nyc_taxi_etl::inspect::Way;
+use nyc_taxi_etl::pipeline::Pipeline;
 use nyc_taxi_etl::trip::{Month, TripFile};
 use nyc_taxi_etl::warehouse::WarehouseKind;
 use schemars::{Schema, schema_for};
@@ -125,21 +126,21 @@ impl Flow {
     }
 
     /// Runs it.
-    pub(crate) async fn run(&self, run: &Run, tools: &Tools) -> Result<RunReport, Error> {
-        let files = self.files(tools.settings())?;
+    pub(crate) async fn run(&self, run: &Run, pipeline: &Pipeline) -> Result<RunReport, Error> {
+        let files = self.files(pipeline.settings())?;
         if let Self::EtlWebToGcs(_) | Self::EtlParentFlow(_) = self {
-            tools.lake().prepare()?;
+            pipeline.lake().prepare()?;
         }
         Ok(match self {
-            Self::EtlWebToGcs(_) => etl_web_to_gcs::etl_web_to_gcs(run, tools, &files).await,
-            Self::EtlGcsToBq(_) => etl_gcs_to_bq::etl_gcs_to_bq(run, tools, &files).await?,
+            Self::EtlWebToGcs(_) => etl_web_to_gcs::etl_web_to_gcs(run, pipeline, &files).await,
+            Self::EtlGcsToBq(_) => etl_gcs_to_bq::etl_gcs_to_bq(run, pipeline, &files).await?,
             Self::EtlGcsToPostgres(_) => {
-                etl_gcs_to_postgres::etl_gcs_to_postgres(run, tools, &files).await?
+                etl_gcs_to_postgres::etl_gcs_to_postgres(run, pipeline, &files).await?
             }
-            Self::IngestData(_) => ingest_data::ingest_data(run, tools, &files).await?,
+            Self::IngestData(_) => ingest_data::ingest_data(run, pipeline, &files).await?,
             Self::EtlParentFlow(parameters) => {
-                let to = tools.settings().warehouses(&parameters.to_warehouse);
-                etl_parent_flow::etl_parent_flow(run, tools, &files, to).await?
+                let to = pipeline.settings().warehouses(&parameters.to_warehouse);
+                etl_parent_flow::etl_parent_flow(run, pipeline, &files, to).await?
             }
         })
     }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::{ArgMatches, Args, Subcommand};
-use nyc_taxi_etl::config::{Options, Settings, Tools};
+use nyc_taxi_etl::config::{Options, Settings};
 use nyc_taxi_etl::flow::{Journal, Listener, Run};
+use nyc_taxi_etl::pipeline::Pipeline;
 use nyc_taxi_etl::prefect::report::{Execution, Outcome, Terms};
 use nyc_taxi_etl::prefect::{Api, Id, PrefectError, ServerBlocks};
 use nyc_taxi_etl::trip::Month;
@@ -93,10 +94,10 @@ async fn execute(args: ExecuteArgs, listener: Arc<dyn Listener>) -> Result<Exit,
     };
     execution.hide(SECRETS.into_iter().filter_map(|name| std::env::var(name).ok()));
     let outcome = match prepare(&execution, &args.options).await {
-        Ok((flow, tools)) => {
-            execution.hide(tools.settings().secrets());
-            let journal = Journal::new(&tools.settings().runs, tools.settings().keep_runs);
-            run(&execution, &flow, &tools, &[listener, Arc::new(journal)], &stop).await
+        Ok((flow, pipeline)) => {
+            execution.hide(pipeline.settings().secrets());
+            let journal = Journal::new(&pipeline.settings().runs, pipeline.settings().keep_runs);
+            run(&execution, &flow, &pipeline, &[listener, Arc::new(journal)], &stop).await
         }
         Err(error) => {
             tracing::error!("{error}");
@@ -116,27 +117,27 @@ async fn execute(args: ExecuteArgs, listener: Arc<dyn Listener>) -> Result<Exit,
     })
 }
 
-/// The flow that is asked for, and the tools for it.
-async fn prepare(execution: &Execution, options: &Options) -> Result<(Flow, Tools), Error> {
+/// The flow that is asked for, and the pipeline for it.
+async fn prepare(execution: &Execution, options: &Options) -> Result<(Flow, Pipeline), Error> {
     let flow = Flow::named(execution.flow(), execution.parameters())?;
     flow.months().files(Month::current())?;
     let settings = Settings::resolve_with(options, &ServerBlocks).await?;
     flow.files(&settings)?;
-    let tools = Tools::new(settings)?;
-    Ok((flow, tools))
+    let pipeline = Pipeline::new(settings)?;
+    Ok((flow, pipeline))
 }
 
 async fn run(
     execution: &Execution,
     flow: &Flow,
-    tools: &Tools,
+    pipeline: &Pipeline,
     listeners: &[Arc<dyn Listener>],
     stop: &CancellationToken,
 ) -> Result<Outcome, PrefectError> {
-    let settings = tools.settings();
+    let settings = pipeline.settings();
     let work = async |run: &Run| {
         let started = Instant::now();
-        let report = flow.run(run, tools).await?;
+        let report = flow.run(run, pipeline).await?;
         // Who stops a run knows how it ended.
         if !run.is_cancelled()
             && let Err(error) = settings.notify(&report, started.elapsed()).await

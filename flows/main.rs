@@ -1,4 +1,4 @@
-//! `taxi`: the command line. Parse, make the tools, run the flow, report.
+//! `taxi`: the command line. Parse, make the pipeline, run the flow, report.
 
 mod asked;
 mod cli;
@@ -16,6 +16,7 @@ mod etl_zones;
 mod examples;
 mod flow;
 mod flow_run;
+mod gcs_to_warehouse;
 mod ingest_data;
 mod progress;
 mod runs;

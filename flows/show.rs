@@ -6,9 +6,10 @@ use clap::{Args, ValueEnum};
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 use nyc_taxi_etl::clean::{RULES, RuleError};
-use nyc_taxi_etl::config::{Options, Settings, Tools};
+use nyc_taxi_etl::config::{Options, Settings};
 use nyc_taxi_etl::flow::thousands;
 use nyc_taxi_etl::lake::{LakeError, Quarantine, RefusedEdition};
+use nyc_taxi_etl::pipeline::Pipeline;
 use nyc_taxi_etl::prefect::ServerBlocks;
 use nyc_taxi_etl::schema::{dictionary, page};
 use nyc_taxi_etl::trip::quarantine::QuarantinedRow;
@@ -59,9 +60,9 @@ pub(crate) async fn quarantine(args: QuarantineArgs) -> Result<Exit, Error> {
     file.colour.check(file.month, Month::current())?;
     let settings = Settings::resolve_to_look(&args.options, &ServerBlocks).await?;
     settings.refuse_missing_lake()?;
-    let tools = Tools::to_look(settings)?;
+    let pipeline = Pipeline::to_look(settings)?;
     let failed = |error: LakeError| Failed(error.to_string());
-    let mut refused = tools.refused(file).await.map_err(failed)?;
+    let mut refused = pipeline.refused(file).await.map_err(failed)?;
     let mut shown = None;
     let (mut found, note) = if args.refused {
         let (edition, rows) = refused.take().ok_or_else(|| {
@@ -74,9 +75,9 @@ pub(crate) async fn quarantine(args: QuarantineArgs) -> Result<Exit, Error> {
         let note = refused.as_ref().map(|(edition, _)| {
             format!("an edition was refused at {}: see it with --refused", edition.at)
         });
-        let found = tools.quarantine(file).await.map_err(failed)?;
+        let found = pipeline.quarantine(file).await.map_err(failed)?;
         let found = found.ok_or_else(|| {
-            let (lake, note) = (tools.lake().address(), note.clone());
+            let (lake, note) = (pipeline.lake().address(), note.clone());
             let bring = || "bring it with taxi run etl-web-to-gcs".to_owned();
             Failed(format!("{file} is not in the lake {lake}: {}", note.unwrap_or_else(bring)))
         })?;

@@ -1,9 +1,10 @@
 //! `taxi status`: what is there, month by month and store by store.
 
 use clap::Args;
-use nyc_taxi_etl::config::{Settings, Tools};
+use nyc_taxi_etl::config::Settings;
 use nyc_taxi_etl::flow::Run;
 use nyc_taxi_etl::inspect::{Stores, Survey, ask_source};
+use nyc_taxi_etl::pipeline::Pipeline;
 use nyc_taxi_etl::prefect::ServerBlocks;
 use serde_json::json;
 
@@ -27,8 +28,8 @@ pub(crate) async fn status(args: StatusArgs) -> Result<Exit, Error> {
     settings.refuse_missing_lake()?;
     // Nobody listens: what could not be asked is part of the picture.
     let run = Run::new(Vec::new(), cancelled_by_signal(), settings.policy, settings.limits);
-    let tools = Tools::to_look(settings)?;
-    let stores = Stores::open(&tools, args.asked.warehouses(tools.settings()));
+    let pipeline = Pipeline::to_look(settings)?;
+    let stores = Stores::open(&pipeline, args.asked.warehouses(pipeline.settings()));
     let interrupted = run.progress();
     let survey = async {
         let (facts, files) = args.asked.gather(&stores).await?;

@@ -19,9 +19,9 @@ pub(crate) struct VerifyArgs {
 
 /// Counts months afresh in all stores and compares.
 pub(crate) async fn verify(args: VerifyArgs, listener: Arc<dyn Listener>) -> Result<Exit, Error> {
-    let (run, tools) = start_to_look(&args.asked.options, listener).await?;
-    tools.settings().refuse_missing_lake()?;
-    let stores = Stores::open(&tools, args.asked.warehouses(tools.settings()));
+    let (run, pipeline) = start_to_look(&args.asked.options, listener).await?;
+    pipeline.settings().refuse_missing_lake()?;
+    let stores = Stores::open(&pipeline, args.asked.warehouses(pipeline.settings()));
     let (facts, files) = args.asked.gather(&stores).await?;
     let survey = Survey::judge(&stores, &facts, files, None);
     let verified = count(&run, &stores, &facts, &survey).await;

@@ -14,7 +14,8 @@
 //! - [`clean`]: from a file's bytes to trips kept and rows set aside
 //! - [`lake`]: publishing a month to object storage and reading it back
 //! - [`warehouse`]: replacing a month in a database, and the ledger of what was loaded
-//! - [`config`]: what the user asks for, and the tools made from it
+//! - [`config`]: what the user asks for: parameters and settings
+//! - [`pipeline`]: the steps that recipes are made of: fetch, clean, publish, load, ingest
 //! - [`prefect`]: what is asked of a Prefect server, and told to it
 //! - [`inspect`]: what is there: every store asked, judged, counted afresh, or cleared of a month
 
@@ -25,6 +26,7 @@ pub mod guard;
 pub mod inspect;
 pub mod lake;
 pub mod notify;
+pub mod pipeline;
 pub mod prefect;
 pub mod redact;
 pub mod schema;

@@ -7,7 +7,6 @@ use crate::lake::{GcsSettings, GoogleCredentials, LakeAddress, why_none};
 use crate::source::{Source, without_secrets};
 use crate::warehouse::postgres::Target;
 
-use super::bigquery::PROJECT;
 use super::blocks::ReadBlocks;
 use super::connection::{Connected, DEFAULT};
 use super::database::Database;
@@ -15,6 +14,7 @@ use super::file::{File, Table};
 use super::layers::{Layer, Picker, Show};
 use super::origin::{Origin, Place};
 use super::secret::{Credentials, Reference, SecretError};
+use super::warehouses::bigquery::PROJECT;
 use super::{BlockName, NotifySettings, Options, SettingsError};
 
 impl Picker {

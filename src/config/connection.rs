@@ -2,10 +2,11 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::lake::LakeAddress;
 use crate::redact::is_plain;
+use crate::warehouse::WarehouseKind;
 
 use super::blocks::{BlockName, Blocks, ReadBlocks};
 use super::database::Database;
@@ -14,30 +15,33 @@ use super::keys::{closest, suggestion};
 use super::layers::Layer;
 use super::origin::{Origin, Place};
 use super::secret::{Credentials, Reference};
+use super::warehouses::group;
 use super::{Options, Settings, SettingsError};
 
 /// What a connection leads to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ConnectionKind {
     /// A lake.
     Lake,
-    /// A Postgres database.
-    Postgres,
-    /// A dataset of BigQuery.
-    BigQuery,
+    /// A warehouse: a Postgres database, a dataset of BigQuery.
+    Warehouse(WarehouseKind),
 }
+
+const POSTGRES: ConnectionKind = ConnectionKind::Warehouse(WarehouseKind::Postgres);
+
+const BIGQUERY: ConnectionKind = ConnectionKind::Warehouse(WarehouseKind::BigQuery);
 
 impl ConnectionKind {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Lake, Self::Postgres, Self::BigQuery];
+    pub fn all() -> impl Iterator<Item = Self> {
+        std::iter::once(Self::Lake).chain(WarehouseKind::all().map(Self::Warehouse))
+    }
 
     /// The setting that names one.
     pub const fn key(self) -> &'static str {
         match self {
             Self::Lake => "lake",
-            Self::Postgres => "postgres",
-            Self::BigQuery => "bigquery",
+            Self::Warehouse(kind) => kind.as_str(),
         }
     }
 
@@ -45,9 +49,14 @@ impl ConnectionKind {
     pub const fn table(self) -> &'static str {
         match self {
             Self::Lake => "lakes",
-            Self::Postgres => "postgres",
-            Self::BigQuery => "bigquery",
+            Self::Warehouse(kind) => kind.as_str(),
         }
+    }
+}
+
+impl Serialize for ConnectionKind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.key())
     }
 }
 
@@ -107,28 +116,23 @@ impl Connection {
         let settings = Settings::resolve_to_look(options, blocks).await?;
         let place = |line| Origin::File { place: Place::new(&file.path, line) };
         let lakes = file.lakes.iter().map(|(name, lake)| {
-            (ConnectionKind::Lake, name, lake.value.address.to_string(), lake.line)
+            (ConnectionKind::Lake, (name.clone(), lake.value.address.to_string(), lake.line))
         });
-        let postgres = file.postgres.iter().map(|(name, table)| {
-            (ConnectionKind::Postgres, name, Database::from(&table.value).place(), table.line)
-        });
-        let bigquery = file.bigquery.iter().map(|(name, table)| {
-            let named = table.value.dataset.as_deref().unwrap_or(&settings.dataset);
-            let address = dataset(table.value.project.as_deref(), named);
-            (ConnectionKind::BigQuery, name, address, table.line)
+        let warehouses = WarehouseKind::all().flat_map(|kind| {
+            let all = group(kind).connections(&file, &settings);
+            all.into_iter().map(move |connection| (ConnectionKind::Warehouse(kind), connection))
         });
         let mut all: Vec<Self> = lakes
-            .chain(postgres)
-            .chain(bigquery)
-            .map(|(kind, name, address, line)| Self {
-                name: Some(name.clone()),
+            .chain(warehouses)
+            .map(|(kind, (name, address, line))| Self {
+                name: Some(name),
                 kind,
                 address,
                 in_force: false,
                 from: place(line),
             })
             .collect();
-        for kind in ConnectionKind::ALL {
+        for kind in ConnectionKind::all() {
             let Some((address, from)) = settings.leads_to(kind) else { continue };
             let named = match &from {
                 Origin::Connection { place: Some(place), .. } => all.iter_mut().find(|named| {
@@ -167,11 +171,6 @@ pub(super) struct BigQueryConnection {
     pub(super) location: Option<String>,
     pub(super) table: Option<String>,
     pub(super) credentials: Option<Credentials>,
-}
-
-/// Project and dataset, for people.
-pub(super) fn dataset(project: Option<&str>, dataset: &str) -> String {
-    format!("{}.{dataset}", project.unwrap_or("-"))
 }
 
 fn lake_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<LakeAddress, D::Error> {
@@ -225,13 +224,13 @@ impl File {
         by: &Origin,
         blocks: &ReadBlocks,
     ) -> Result<Connected<Database>, SettingsError> {
-        self.exists(ConnectionKind::Postgres, name, by)?;
+        self.exists(POSTGRES, name, by)?;
         let mut options = Options::default();
         let (to, origin) = match self.postgres.get(name) {
             Some(Table { value, line, .. }) => {
                 options.schema.clone_from(&value.schema);
                 options.table.clone_from(&value.table);
-                (Database::from(value), self.says(ConnectionKind::Postgres, name, by, *line))
+                (Database::from(value), self.says(POSTGRES, name, by, *line))
             }
             None => (Database::from(Reference::from(name)), Origin::block(name, by)),
         };
@@ -240,7 +239,7 @@ impl File {
 
     /// The BigQuery of a name.
     pub(super) fn bigquery(&self, name: &str, by: &Origin) -> Result<Connected<()>, SettingsError> {
-        self.exists(ConnectionKind::BigQuery, name, by)?;
+        self.exists(BIGQUERY, name, by)?;
         let Some(Table { value, line, .. }) = self.bigquery.get(name) else {
             // A block has the credentials, and those name their project.
             let credentials = Some(Credentials::of(Reference::from(name)));
@@ -256,7 +255,7 @@ impl File {
             credentials: given.credentials,
             ..Options::default()
         };
-        let origin = self.says(ConnectionKind::BigQuery, name, by, *line);
+        let origin = self.says(BIGQUERY, name, by, *line);
         Ok(Connected { to: (), options, origin })
     }
 
@@ -271,11 +270,11 @@ impl File {
             {
                 self.is_folder(name, &layer.origin("lake"))?;
             }
-            if let Some(name) = &layer.options.postgres {
-                self.exists(ConnectionKind::Postgres, name, &layer.origin("postgres"))?;
-            }
-            if let Some(name) = &layer.options.bigquery {
-                self.exists(ConnectionKind::BigQuery, name, &layer.origin("bigquery"))?;
+            for kind in WarehouseKind::all() {
+                if let Some(name) = group(kind).chosen(&layer.options) {
+                    let by = layer.origin(kind.as_str());
+                    self.exists(ConnectionKind::Warehouse(kind), name, &by)?;
+                }
             }
         }
         Ok(())
@@ -285,14 +284,13 @@ impl File {
     fn exists(&self, kind: ConnectionKind, name: &str, by: &Origin) -> Result<(), SettingsError> {
         let names: Vec<&str> = match kind {
             ConnectionKind::Lake => self.lakes.keys().map(String::as_str).collect(),
-            ConnectionKind::Postgres => self.postgres.keys().map(String::as_str).collect(),
-            ConnectionKind::BigQuery => self.bigquery.keys().map(String::as_str).collect(),
+            ConnectionKind::Warehouse(kind) => group(kind).names(self),
         };
         if names.contains(&name) || BlockName::of(name).is_some() {
             return Ok(());
         }
         // Not shown: a password may be in it.
-        if kind == ConnectionKind::Postgres && (name.contains("://") || name.contains('=')) {
+        if kind == POSTGRES && (name.contains("://") || name.contains('=')) {
             return Err(SettingsError::AddressForName { by: Box::new(by.clone()) });
         }
         if !is_plain(name) {

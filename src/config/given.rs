@@ -4,19 +4,24 @@
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use crate::warehouse::WarehouseKind;
+
 use super::keys::closest;
 use super::parameters::SPELLINGS;
 
 /// What each parameter may be.
-const FORMS: [(&str, &str); 7] = [
-    ("colour", "yellow, green, fhv or fhvhv, or a list of them"),
-    ("year", "a year such as 2020"),
-    ("months", "a list of months of the year such as [6, 7]"),
-    ("from", "a month such as 2019-01"),
-    ("to", "a month such as 2021-07"),
-    ("lag_months", "a whole number of months such as 2"),
-    ("to_warehouse", "postgres or bigquery, or a list of them"),
-];
+fn forms() -> [(&'static str, String); 7] {
+    let warehouses = WarehouseKind::names(" or ");
+    [
+        ("colour", "yellow, green, fhv or fhvhv, or a list of them".to_owned()),
+        ("year", "a year such as 2020".to_owned()),
+        ("months", "a list of months of the year such as [6, 7]".to_owned()),
+        ("from", "a month such as 2019-01".to_owned()),
+        ("to", "a month such as 2021-07".to_owned()),
+        ("lag_months", "a whole number of months such as 2".to_owned()),
+        ("to_warehouse", format!("{warehouses}, or a list of them")),
+    ]
+}
 
 /// What is shown of a value, at most.
 const LONGEST: usize = 60;
@@ -53,7 +58,7 @@ pub enum GivenError {
         /// What is given, as JSON.
         value: String,
         /// What it may be.
-        expected: &'static str,
+        expected: String,
     },
 }
 
@@ -99,8 +104,8 @@ fn wrong(name: &str, own: &str, value: &Value) -> GivenError {
         Some((at, _)) => format!("{}…", &text[..at]),
         None => text,
     };
-    let form = FORMS.iter().find(|(known, _)| *known == own);
-    let expected = form.map_or("another value", |(_, form)| *form);
+    let form = forms().into_iter().find(|(known, _)| *known == own);
+    let expected = form.map_or_else(|| "another value".to_owned(), |(_, form)| form);
     GivenError::Value { name: name.to_owned(), value, expected }
 }
 
@@ -113,7 +118,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_told_by_the_name_of_the_parameter() {
-        let known = FORMS.map(|(name, _)| name.to_owned());
+        let known = forms().map(|(name, _)| name.to_owned());
         let said = |given: Value| {
             let read = read_given::<ParentParameters>(&given, &known);
             read.map_or_else(|error| error.to_string(), |read| format!("{read:?}"))

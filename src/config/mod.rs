@@ -1,7 +1,5 @@
-//! What the user asks for: the parameters of a flow, the settings of the program, and the
-//! tools made from them.
+//! What the user asks for: the parameters of a flow, and the settings of the program.
 
-mod bigquery;
 mod blocks;
 mod composed;
 mod connection;
@@ -19,13 +17,13 @@ mod parent;
 mod secret;
 mod settings;
 mod source_conflict;
-mod tools;
+mod warehouses;
 mod wrong;
 
 pub use blocks::{BlockError, BlockName, Blocks};
 pub use connection::{Connection, ConnectionKind};
 pub use database::Database;
-pub use error::{SettingsError, TaskError};
+pub use error::SettingsError;
 pub use given::{GivenError, read_given};
 pub(crate) use keys::suggestion;
 pub use notify::{NotifyOn, NotifySettings};
@@ -36,4 +34,3 @@ pub use parent::ParentParameters;
 pub use secret::{Credentials, MASK, Reference, Secret, SecretError};
 pub use settings::Settings;
 pub use source_conflict::SourceConflict;
-pub use tools::{Ingested, Tools};

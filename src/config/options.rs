@@ -15,6 +15,7 @@ use crate::warehouse::WarehouseKind;
 
 use super::connection::ConnectionKind;
 use super::secret::{Credentials, Reference};
+use super::warehouses::group;
 
 /// What the command line or the environment says; nothing where it says nothing.
 #[derive(Debug, Clone, Default, Args, Deserialize)]
@@ -189,11 +190,7 @@ impl Options {
     pub(super) fn name(&mut self, kind: ConnectionKind, name: &str) {
         match kind {
             ConnectionKind::Lake => self.lake = Some(LakeAddress::Folder(name.into())),
-            ConnectionKind::Postgres => {
-                self.postgres = Some(name.to_owned());
-                self.database_url = None;
-            }
-            ConnectionKind::BigQuery => self.bigquery = Some(name.to_owned()),
+            ConnectionKind::Warehouse(kind) => group(kind).choose(self, name),
         }
         self.flagged.0.insert(kind.key().to_owned());
     }

@@ -8,21 +8,21 @@ use url::{Position, Url};
 use crate::clean::Rules;
 use crate::flow::{Limits, Policy, RunReport};
 use crate::guard::{Guard, Share};
-use crate::lake::{GcsSettings, Lake, LakeAccess, LakeAddress, LakeError, unwrapped};
+use crate::lake::{GcsSettings, Lake, LakeAccess, LakeAddress, LakeError};
 use crate::notify::{NotifyError, Webhook};
 use crate::redact::{self, name_or_mask, url_secrets};
 use crate::source::{HttpSettings, Source};
 use crate::trip::{Month, TripFile};
 use crate::warehouse::WarehouseKind;
-use crate::warehouse::postgres::{PostgresError, Target, Warehouse};
 
 use super::blocks::{BlockError, BlockName, ReadBlocks};
-use super::connection::{ConnectionKind, dataset};
+use super::connection::ConnectionKind;
 use super::database::Database;
 use super::file::File;
 use super::keys::suggestion;
 use super::layers::{Layer, Picker};
 use super::origin::{Effective, Origin};
+use super::warehouses::group;
 use super::{Blocks, MissingColumn, NewColumn, NotifyOn, NotifySettings, Options, SettingsError};
 
 /// The concurrency limits of tasks. Cleaning takes all cores and most of the memory that a run
@@ -212,32 +212,18 @@ impl Settings {
         }
     }
 
-    /// The Postgres that is loaded into; asks nobody yet.
-    pub fn postgres(&self) -> Result<Warehouse, PostgresError> {
-        let target = match &self.database {
-            Some(database) => database.target()?,
-            None => Target::resolve(None, &[])?,
-        };
-        Warehouse::new(target, self.schema.clone(), self.table.clone())
+    /// Where the lake or a warehouse in force is, for people, and what says so.
+    pub(super) fn leads_to(&self, kind: ConnectionKind) -> Option<(String, Origin)> {
+        match kind {
+            ConnectionKind::Lake => self.shown("lake"),
+            ConnectionKind::Warehouse(kind) => group(kind).leads_to(self),
+        }
     }
 
-    /// Where the lake or the database in force is, for people, and what says so.
-    pub(super) fn leads_to(&self, kind: ConnectionKind) -> Option<(String, Origin)> {
-        let key = match kind {
-            ConnectionKind::Lake => "lake",
-            ConnectionKind::Postgres => "database_url",
-            ConnectionKind::BigQuery => return self.leads_to_bigquery(),
-        };
+    /// A setting in force, for people, and what says so; `None` if nothing does.
+    pub(super) fn shown(&self, key: &str) -> Option<(String, Origin)> {
         let found = self.effective.iter().find(|setting| setting.key == key)?;
         Some((found.value.as_str()?.to_owned(), found.from.clone()))
-    }
-
-    /// None where neither a connection nor a project is named.
-    fn leads_to_bigquery(&self) -> Option<(String, Origin)> {
-        let mut said = self.effective.iter().filter(|setting| !setting.value.is_null());
-        let found = said.find(|setting| ["bigquery", "project"].contains(&setting.key.as_str()))?;
-        let project = super::bigquery::project(self);
-        Some((dataset(project.as_deref(), &self.dataset), found.from.clone()))
     }
 
     /// The warehouses to load into: those named, else those of the settings.
@@ -247,11 +233,7 @@ impl Settings {
 
     /// What must not be shown, wherever it may turn up.
     pub fn secrets(&self) -> Vec<String> {
-        let database = self.database.iter().flat_map(Database::secrets);
-        // The password of the environment, or of a file, for the database that those name.
-        let named = || Target::resolve(None, &[]).map(|target| target.secrets().to_vec());
-        let named = if self.database.is_none() { named().unwrap_or_default() } else { Vec::new() };
-        let database = database.chain(named);
+        let warehouses = WarehouseKind::all().flat_map(|kind| group(kind).secrets(self));
         let webhook = self.notify.webhook.iter().filter_map(|webhook| webhook.resolve().ok());
         let webhook = webhook.flat_map(|webhook| {
             let parsed = Url::parse(webhook.reveal().trim()).ok();
@@ -259,18 +241,12 @@ impl Settings {
             let path = parsed.map(|url| url[Position::BeforePath..].to_owned());
             [Some(webhook.reveal().trim().to_owned()), path].into_iter().flatten()
         });
-        let google = [&self.gcs, &self.google].into_iter().filter_map(|google| {
-            // An emulator is asked without them.
-            let wanted = google.emulator.is_none() && google.credentials.is_some();
-            wanted.then(|| google.credentials_in_force().ok().flatten()).flatten()
-        });
-        let google = google.map(|(_, text)| unwrapped(&text).unwrap_or(text));
         let addresses = match &self.source {
             Source::Template(address) => url_secrets(address),
             _ => Vec::new(),
         };
         let addresses = addresses.into_iter().chain(url_secrets(&self.zones));
-        database.chain(webhook).chain(google).chain(addresses).collect()
+        warehouses.chain(webhook).chain(self.gcs.secret()).chain(addresses).collect()
     }
 
     /// Tells who is to be told how a run ended.

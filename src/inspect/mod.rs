@@ -22,7 +22,7 @@ pub use mend::Mends;
 pub use picture::Style;
 pub use plan::{Act, Plan, PlannedMonth, Step, Way};
 pub use source::{SourceCell, ask_source};
-pub use store::{Store, Stores, Warehouse};
+pub use store::{Opened, Store, Stores};
 pub use survey::{Facts, StoreSurvey, Survey};
 pub use table::verified_table;
 pub use verify::{Count, Finding, Verified, mends, verify};

@@ -1,14 +1,14 @@
 use serde::Serialize;
 
-use crate::config::Tools;
 use crate::flow::plain;
 use crate::guard::Before;
+use crate::pipeline::Pipeline;
 use crate::trip::{Colour, Month, TripFile};
 use crate::warehouse::WarehouseKind;
 
 use super::judge::{self, LakeSide};
 use super::survey::{StoreSurvey, ledger_of};
-use super::{Cell, Facts, State, Store, Stores, Survey, Warehouse};
+use super::{Cell, Facts, State, Store, Stores, Survey};
 
 /// The way that a flow's months go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,8 +87,14 @@ impl Act {
 
 impl Plan {
     /// What a flow that goes this way would do to the months of a survey.
-    pub fn of(flow: &'static str, way: Way, tools: &Tools, facts: &Facts, survey: &Survey) -> Self {
-        let force = tools.settings().force;
+    pub fn of(
+        flow: &'static str,
+        way: Way,
+        pipeline: &Pipeline,
+        facts: &Facts,
+        survey: &Survey,
+    ) -> Self {
+        let force = pipeline.settings().force;
         let months = survey.files.iter().map(|&file| {
             let mut steps: Vec<Step> = Vec::new();
             for store in &survey.stores {
@@ -98,7 +104,7 @@ impl Plan {
                     (Store::Warehouse(kind), Way::Straight) => {
                         let said = facts.warehouses.iter().find(|(other, _)| *other == kind);
                         let found = said.and_then(|(_, said)| said.months.get(&file));
-                        let current = |month: &_| tools.is_current(month);
+                        let current = |month: &_| pipeline.is_current(month);
                         let judged = judge::warehouse(LakeSide::Unknown, found, current);
                         cell(store, file, |_| bring(&judged, force))
                     }
@@ -106,7 +112,7 @@ impl Plan {
                         let lake = steps.first().filter(|step| step.store == Store::Lake);
                         let lake = lake.map(|step| step.act);
                         let planned = cell(store, file, |cell| load(cell, lake, force));
-                        match refusal(tools, facts, kind, file) {
+                        match refusal(pipeline, facts, kind, file) {
                             Some(why) if planned.0 == Act::Load && lake != Some(Act::Fetch) => {
                                 (Act::Fail, why)
                             }
@@ -121,12 +127,12 @@ impl Plan {
         Self { flow, months: months.collect() }
     }
 
-    /// Asks Postgres what would keep the months out that are to be loaded: that is what becomes
-    /// of their steps. Whether nothing would.
+    /// Asks the warehouses what would keep the months out that are to be loaded: that is what
+    /// becomes of their steps. Whether nothing would.
     pub async fn check(&mut self, stores: &Stores<'_>, way: Way) -> bool {
         let mut good = true;
         for (kind, warehouse) in &stores.warehouses {
-            let Ok(Warehouse::Postgres(postgres)) = warehouse else { continue };
+            let Ok(warehouse) = warehouse else { continue };
             let of = |step: &Step| {
                 step.store == Store::Warehouse(*kind) && matches!(step.act, Act::Load | Act::Fetch)
             };
@@ -137,10 +143,8 @@ impl Plan {
             }
             let files: Vec<TripFile> =
                 months.iter().map(|month| TripFile::new(month.colour, month.month)).collect();
-            let found = match postgres.check(&files, way == Way::Straight).await {
-                Ok(found) => found.iter().map(|it| it.as_ref().map(ToString::to_string)).collect(),
-                Err(error) => vec![Some(error.to_string()); files.len()],
-            };
+            let found = warehouse.check(&files, way == Way::Straight).await;
+            let found = found.unwrap_or_else(|error| vec![Some(error.to_string()); files.len()]);
             for (month, why) in months.iter_mut().zip(found) {
                 let Some(why) = why else { continue };
                 good = false;
@@ -185,10 +189,15 @@ impl Plan {
 }
 
 /// Why the lake's edition of a month must not take the place of a warehouse's.
-fn refusal(tools: &Tools, facts: &Facts, kind: WarehouseKind, file: TripFile) -> Option<String> {
+fn refusal(
+    pipeline: &Pipeline,
+    facts: &Facts,
+    kind: WarehouseKind,
+    file: TripFile,
+) -> Option<String> {
     let (_, said) = facts.warehouses.iter().find(|(other, _)| *other == kind)?;
     let before = Before::from(ledger_of(said, file)?);
-    let guard = tools.settings().guard(file).of_lake();
+    let guard = pipeline.settings().guard(file).of_lake();
     guard.judge(facts.in_lake(file)?, Some(&before)).err().map(|refusal| refusal.to_string())
 }
 

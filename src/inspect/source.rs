@@ -47,7 +47,7 @@ pub async fn ask_source(
     let asked = futures_util::stream::iter(files).map(async |&file| {
         let known = facts.source_of(file);
         let answer = run.task("ask", file, async |progress: Progress| {
-            stores.tools.ask(file, known, &progress).await
+            stores.pipeline.ask(file, known, &progress).await
         });
         let (answer, error) = match answer.await {
             Ok(answer) => (Some(answer), None),

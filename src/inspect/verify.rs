@@ -1,9 +1,9 @@
 use futures_util::StreamExt;
 use serde::Serialize;
 
-use crate::config::TaskError;
 use crate::flow::{Failure, Progress, Run};
 use crate::lake::{Counted, LakeError};
+use crate::pipeline::TaskError;
 use crate::schema::Sums;
 use crate::trip::{Colour, Month, Provenance, TripFile};
 
@@ -59,7 +59,7 @@ pub async fn verify(
     facts: &Facts,
     survey: &Survey,
 ) -> Vec<Verified> {
-    let jobs = stores.tools.settings().limits.jobs;
+    let jobs = stores.pipeline.settings().limits.jobs;
     let months = futures_util::stream::iter(&survey.files)
         .map(async |&file| month(run, stores, facts, survey, file).await);
     months.buffered(jobs).collect().await
@@ -132,7 +132,7 @@ async fn month(
         let store = Store::Warehouse(*kind);
         let there = said.months.get(&file).is_some_and(|holding| holding.there);
         let counting = run.task(count_task(store), file, async |progress: Progress| {
-            warehouse.sums(file, &progress).await
+            Ok::<_, TaskError>(warehouse.sums(file, &progress).await?)
         });
         let counted = if there {
             counting.await.unwrap_or_else(|error| {
@@ -154,8 +154,7 @@ async fn month(
 const fn count_task(store: Store) -> &'static str {
     match store {
         Store::Lake => "count lake",
-        Store::Warehouse(crate::warehouse::WarehouseKind::Postgres) => "count postgres",
-        Store::Warehouse(crate::warehouse::WarehouseKind::BigQuery) => "count bigquery",
+        Store::Warehouse(kind) => kind.about().count_task,
     }
 }
 
@@ -168,9 +167,11 @@ async fn lake(
     findings: &mut Findings,
 ) -> Option<Counted> {
     let promised = facts.in_lake(file)?.counts.rows_kept;
-    let tools = stores.tools;
+    let pipeline = stores.pipeline;
     let counting = run.task(count_task(Store::Lake), file, async |progress: Progress| {
-        Ok::<_, TaskError>(tools.lake().sums(file, &tools.reading_place(file), &progress).await?)
+        Ok::<_, TaskError>(
+            pipeline.lake().sums(file, &pipeline.reading_place(file), &progress).await?,
+        )
     });
     match counting.await {
         Ok(Some(counted)) => {

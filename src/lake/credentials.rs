@@ -239,6 +239,16 @@ impl GcsSettings {
         }
     }
 
+    /// The text of the credentials that are named, which must not be shown; `None` if none are,
+    /// or if they are not used because an emulator is asked.
+    pub fn secret(&self) -> Option<String> {
+        if self.emulator.is_some() || self.credentials.is_none() {
+            return None;
+        }
+        let (_, text) = self.credentials_in_force().ok()??;
+        Some(unwrapped(&text).unwrap_or(text))
+    }
+
     /// Where the credentials come from, and their text; `None` for those of the machine.
     pub fn credentials_in_force(&self) -> Result<Option<(String, String)>, LakeError> {
         let refused = |which: &str, what: String| {

@@ -5,7 +5,6 @@ use std::time::Duration;
 use gcp_bigquery_client::error::BQError;
 
 use crate::flow::{Failure, Retry};
-use crate::guard::Refusal;
 use crate::trip::TripFile;
 
 use super::TokenError;
@@ -14,6 +13,12 @@ use super::fault::{Fault, Faults};
 /// Why a month could not be loaded into BigQuery.
 #[derive(Debug, thiserror::Error)]
 pub enum BigQueryError {
+    /// No project to load into.
+    #[error(
+        "no Google Cloud project is named: name it with --project or GOOGLE_CLOUD_PROJECT; the key \
+         of a service account names its own"
+    )]
+    NoProject,
     /// A name that BigQuery does not take.
     #[error("'{name}' is no name of a {what}: use {rule}")]
     BadName {
@@ -180,9 +185,6 @@ pub enum BigQueryError {
         /// Rows the partition has.
         counted: u64,
     },
-    /// An edition that must not take the place of the month that is there.
-    #[error(transparent)]
-    EditionRefused(#[from] Box<Refusal>),
     /// The upload of a file came to no end.
     #[error("the upload of {} broke off {tries} times at byte {at}: {last}", path.display())]
     Upload {

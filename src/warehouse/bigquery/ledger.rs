@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use crate::flow::Progress;
 use crate::trip::{Month, Provenance, TripFile};
+use crate::warehouse::LedgerRow;
 
 use super::BigQueryError;
 use super::jobs::{JobIds, Jobs, LoadJob, Media};
@@ -103,22 +104,13 @@ pub(super) struct NewEntry<'a> {
     pub(super) action: Action,
 }
 
+/// A row as it is written: that of every warehouse, and what only this one has.
 #[derive(Serialize)]
 struct Line<'a> {
-    table_name: &'a str,
-    colour: &'a str,
-    month: String,
-    rows_loaded: u64,
-    source: &'a str,
-    etag: Option<&'a str>,
-    source_sha256: String,
-    schema_digest: String,
-    rules_digest: String,
-    lake_object: Option<&'a str>,
+    #[serde(flatten)]
+    row: LedgerRow<'a>,
     loaded_at: String,
-    program: &'a str,
     job: &'a str,
-    provenance: String,
     action: &'static str,
 }
 
@@ -135,26 +127,15 @@ pub(super) fn shown() -> String {
 
 impl NewEntry<'_> {
     fn line(&self) -> Result<Vec<u8>, serde_json::Error> {
-        let Self { file, month, .. } = self;
+        let mut row = LedgerRow::of(self.file, self.month, self.table, self.lake_object);
+        if self.action != Action::Loaded {
+            row.rows_loaded = 0;
+        }
         let at = chrono::DateTime::from_timestamp_millis(self.at).unwrap_or_default();
         let mut line = serde_json::to_vec(&Line {
-            table_name: self.table,
-            colour: file.colour.as_str(),
-            month: format!("{}-01", file.month),
-            rows_loaded: match self.action {
-                Action::Loaded => month.counts.rows_kept,
-                Action::Begun | Action::Dropped => 0,
-            },
-            source: &month.source.address,
-            etag: month.source.etag.as_deref(),
-            source_sha256: month.source.sha256.to_string(),
-            schema_digest: month.schema_digest.to_string(),
-            rules_digest: month.rules_digest.to_string(),
-            lake_object: self.lake_object,
+            row,
             loaded_at: at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
-            program: Provenance::PROGRAM,
             job: self.job,
-            provenance: serde_json::to_string(month)?,
             action: self.action.as_str(),
         })?;
         line.push(b'\n');
@@ -221,13 +202,12 @@ impl Jobs {
         let rows = self.query(step, sql).await?;
         let entry = |row: super::query::Row| {
             let action: String = field(step, &row, 3)?;
-            let provenance = row.get(4).and_then(Option::as_deref);
             Ok(Entry {
                 month: field(step, &row, 0)?,
                 job: field(step, &row, 1)?,
                 at: field(step, &row, 2)?,
                 action: Action::ALL.into_iter().find(|known| known.as_str() == action),
-                provenance: provenance.and_then(|json| serde_json::from_str(json).ok()),
+                provenance: LedgerRow::read(row.get(4).and_then(Option::as_deref)),
             })
         };
         rows.into_iter().map(entry).collect()

@@ -8,6 +8,7 @@
 //! Reference: <https://cloud.google.com/bigquery/docs/reference/rest>.
 
 mod api;
+mod dataset;
 mod error;
 mod expiry;
 mod fault;
@@ -17,7 +18,6 @@ mod ledger;
 mod load;
 mod location;
 mod names;
-mod probe;
 mod query;
 mod tables;
 mod upload;
@@ -25,5 +25,16 @@ mod views;
 mod zones;
 
 pub use api::{Target, TokenError, TokenSource};
+pub use dataset::BigQuery;
 pub use error::BigQueryError;
-pub use load::{Load, Object, Warehouse};
+
+use super::About;
+
+/// What it is called where.
+pub(super) const ABOUT: About = About {
+    name: "bigquery",
+    title: "BigQuery",
+    load_task: "write-bq",
+    count_task: "count bigquery",
+    load_flow: Some("etl-gcs-to-bq"),
+};

@@ -5,6 +5,7 @@ mod columns;
 mod connection;
 mod conninfo;
 mod copy;
+mod database;
 mod drop;
 mod error;
 mod foreign;
@@ -18,10 +19,10 @@ mod month_table;
 mod names;
 mod obstacles;
 mod privileges;
-mod probe;
 mod quarantine;
 mod relation;
 mod seen;
+mod server;
 mod session;
 mod target;
 mod tls;
@@ -32,10 +33,20 @@ mod wire;
 mod zones;
 
 pub use connection::{ConnectError, Refusal};
+pub use database::Postgres;
 pub use error::PostgresError;
-pub use load::{Load, Proven, Warehouse};
-pub use probe::Probe;
+pub use load::{Load, Proven};
 pub use target::Target;
-pub use transaction::Batches;
 pub use types::Misfit;
 pub use wire::LastWord;
+
+use super::About;
+
+/// What it is called where.
+pub(super) const ABOUT: About = About {
+    name: "postgres",
+    title: "Postgres",
+    load_task: "write-postgres",
+    count_task: "count postgres",
+    load_flow: Some("etl-gcs-to-postgres"),
+};

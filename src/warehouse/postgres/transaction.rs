@@ -1,21 +1,17 @@
 //! The steps of a transaction: a statement, and rows copied into a table.
 
-use arrow::array::RecordBatch;
-use arrow::error::ArrowError;
 use bytes::Bytes;
 use futures_util::SinkExt;
 use tokio::sync::mpsc;
 use tokio_postgres::Transaction;
 
 use crate::flow::Progress;
+use crate::warehouse::Batches;
 
 use super::{PostgresError, copy};
 
 /// How many encoded batches wait for the line.
 const BATCHES_AHEAD: usize = 2;
-
-/// Rows on their way.
-pub type Batches = Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>> + Send>;
 
 /// Runs statements, as a step that people are told of where it fails.
 pub(super) async fn execute(

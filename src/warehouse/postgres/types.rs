@@ -13,8 +13,8 @@ use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use crate::schema::Kind;
+use crate::warehouse::Batches;
 
-use super::transaction::Batches;
 use super::{PostgresError, copy};
 
 /// The type of a column, as far as it matters for what it holds.

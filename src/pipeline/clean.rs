@@ -1,0 +1,60 @@
+use std::path::Path;
+
+use tokio::task::JoinError;
+
+use crate::clean::{CleanError, Cleaned, Job, clean, new_columns};
+use crate::config::{MissingColumn, NewColumn};
+use crate::flow::Progress;
+use crate::source::{Fetched, Held};
+use crate::trip::{Format, TripFile};
+
+use super::{Pipeline, TaskError};
+
+impl Pipeline {
+    pub(super) fn job(&self, file: TripFile, input: &Path, format: Format, held: &Held) -> Job {
+        Job {
+            file,
+            input: input.to_owned(),
+            format,
+            rules: self.settings.rules.clone(),
+            refuse_new_columns: self.settings.on_new_column == NewColumn::Fail,
+            keep: None,
+            refuse_missing_columns: self.settings.on_missing_column == MissingColumn::Fail,
+            workers: self.settings.threads,
+            folder: held.folder().to_owned(),
+        }
+    }
+
+    /// Cleans a fetched month.
+    pub async fn clean(
+        &self,
+        file: TripFile,
+        fetched: &Fetched,
+        held: &Held,
+        progress: &Progress,
+    ) -> Result<Cleaned, TaskError> {
+        let job = self.job(file, &fetched.path, fetched.format, held);
+        let (source, progress) = (fetched.facts.clone(), progress.clone());
+        progress.begin(source.size);
+        let keep = self.settings.on_new_column == NewColumn::Keep;
+        let cleaning = tokio::task::spawn_blocking(move || {
+            let keep = keep.then(|| new_columns(&job, &progress)).transpose()?;
+            clean(&Job { keep, ..job }, &source, &progress)
+        });
+        match joined(cleaning.await) {
+            Err(error) => Err(self.keep_unfit(&self.lake, error.into(), None, held).await),
+            Ok(cleaned) => Ok(cleaned),
+        }
+    }
+}
+
+/// What a thread came to; where it fell, so does this one.
+pub(super) fn joined<T>(ended: Result<Result<T, CleanError>, JoinError>) -> Result<T, CleanError> {
+    match ended {
+        Ok(ended) => ended,
+        Err(stopped) => match stopped.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(CleanError::Interrupted),
+        },
+    }
+}
