@@ -9,7 +9,7 @@ use crate::warehouse::Loaded;
 use crate::warehouse::bigquery::Warehouse;
 
 /// The name of the flow.
-pub const NAME: &str = "etl-gcs-to-bq";
+pub(crate) const NAME: &str = "etl-gcs-to-bq";
 
 /// Loads months from the lake into BigQuery, several at once.
 pub async fn etl_gcs_to_bq(
@@ -25,7 +25,7 @@ pub async fn etl_gcs_to_bq(
 }
 
 /// One month.
-pub async fn month(
+pub(crate) async fn month(
     run: &Run,
     tools: &Tools,
     warehouse: &Warehouse,
@@ -55,7 +55,7 @@ pub async fn month(
 
 /// The zones are small and serve the months: where they cannot be loaded, the months are there
 /// all the same.
-pub async fn zones(run: &Run, tools: &Tools, warehouse: &Warehouse) {
+pub(crate) async fn zones(run: &Run, tools: &Tools, warehouse: &Warehouse) {
     let loaded = run.task(TaskName::WriteBq, Item::Zones, async |progress: Progress| {
         tools.load_zones_bigquery(warehouse, &progress).await
     });

@@ -10,7 +10,7 @@ use crate::warehouse::Loaded;
 use crate::warehouse::postgres::{Load, PostgresError, Proven, Warehouse};
 
 /// The name of the flow.
-pub const NAME: &str = "etl-gcs-to-postgres";
+pub(crate) const NAME: &str = "etl-gcs-to-postgres";
 
 /// Loads months from the lake into Postgres, several at once.
 pub async fn etl_gcs_to_postgres(
@@ -26,7 +26,7 @@ pub async fn etl_gcs_to_postgres(
 }
 
 /// One month.
-pub async fn month(
+pub(crate) async fn month(
     run: &Run,
     tools: &Tools,
     warehouse: &Warehouse,
@@ -91,7 +91,7 @@ fn reported(
 
 /// The zones are small and serve the months: where they cannot be loaded, the months are there
 /// all the same.
-pub async fn zones(run: &Run, tools: &Tools, warehouse: &Warehouse) {
+pub(crate) async fn zones(run: &Run, tools: &Tools, warehouse: &Warehouse) {
     let loaded =
         run.task(TaskName::WritePostgres, Item::Zones, async |_| tools.load_zones(warehouse).await);
     match loaded.await {

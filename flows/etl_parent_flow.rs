@@ -10,7 +10,7 @@ use crate::warehouse::{WarehouseKind, bigquery, postgres};
 use super::{etl_gcs_to_bq, etl_gcs_to_postgres, etl_web_to_gcs, etl_zones};
 
 /// The name of the flow.
-pub const NAME: &str = "etl-parent-flow";
+pub(crate) const NAME: &str = "etl-parent-flow";
 
 /// Brings months to the lake and on to the warehouses, several in flight at once. A month that
 /// fails stops no other, and neither does a warehouse.

@@ -7,7 +7,7 @@ use crate::source::Outcome;
 use crate::trip::TripFile;
 
 /// The name of the flow.
-pub const NAME: &str = "etl-web-to-gcs";
+pub(crate) const NAME: &str = "etl-web-to-gcs";
 
 /// Brings months from the web to the lake: one is fetched while another is cleaned.
 pub async fn etl_web_to_gcs(run: &Run, tools: &Tools, files: &[TripFile]) -> RunReport {
@@ -15,7 +15,7 @@ pub async fn etl_web_to_gcs(run: &Run, tools: &Tools, files: &[TripFile]) -> Run
 }
 
 /// One month.
-pub async fn month(run: &Run, tools: &Tools, file: TripFile) -> Result<MonthReport, TaskError> {
+pub(crate) async fn month(run: &Run, tools: &Tools, file: TripFile) -> Result<MonthReport, TaskError> {
     let held = tools.hold(run, file).await?;
 
     let fetched = run.task(TaskName::Fetch, file, async |progress: Progress| {

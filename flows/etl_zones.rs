@@ -7,11 +7,11 @@ use crate::source::{Outcome, Source};
 use crate::trip::Item;
 
 /// The name of the flow.
-pub const NAME: &str = "etl-zones";
+pub(crate) const NAME: &str = "etl-zones";
 
 /// Brings the zones to the lake where it has none. They serve the months and hold nothing up: the
 /// source is asked once, by `look`, and where they cannot be had, a warning says so.
-pub async fn zones_if_missing(run: &Run, look: &Run, tools: &Tools) {
+pub(crate) async fn zones_if_missing(run: &Run, look: &Run, tools: &Tools) {
     let settings = tools.settings();
     // The sample months need no network, nor does a run of them.
     if settings.source == Source::Sample && settings.zones == "web" {

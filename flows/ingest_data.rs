@@ -8,7 +8,7 @@ use crate::trip::{Provenance, TripFile};
 use crate::warehouse::postgres::{PostgresError, Warehouse};
 
 /// The name of the flow.
-pub const NAME: &str = "ingest-data";
+pub(crate) const NAME: &str = "ingest-data";
 
 /// Brings months from the web to Postgres: one is fetched while another is cleaned and loaded.
 pub async fn ingest_data(

@@ -17,7 +17,7 @@ use crate::cli::output::{Output, OutputArgs};
 use crate::cli::terminal::{print, table, warn};
 
 #[derive(Debug, Args)]
-pub(super) struct CreateArgs {
+pub(in crate::cli) struct CreateArgs {
     /// The deployment, such as etl-parent-flow/green-backfill
     #[arg(value_name = "FLOW/DEPLOYMENT", value_parser = full_name)]
     deployment: String,
