@@ -1,17 +1,17 @@
 //! `etl-gcs-to-bq`: a month from the lake into BigQuery.
 
-use nyc_taxi_etl::flow::{Run, RunReport};
-use nyc_taxi_etl::pipeline::{Pipeline, TaskError};
-use nyc_taxi_etl::trip::TripFile;
-use nyc_taxi_etl::warehouse::WarehouseKind;
+use crate::flow::{Run, RunReport};
+use crate::pipeline::{Pipeline, TaskError};
+use crate::trip::TripFile;
+use crate::warehouse::WarehouseKind;
 
-use crate::gcs_to_warehouse::gcs_to_warehouse;
+use super::gcs_to_warehouse::gcs_to_warehouse;
 
 /// The name of the flow.
 pub(crate) const NAME: &str = "etl-gcs-to-bq";
 
 /// Loads months from the lake into BigQuery, several at once.
-pub(crate) async fn etl_gcs_to_bq(
+pub async fn etl_gcs_to_bq(
     run: &Run,
     pipeline: &Pipeline,
     files: &[TripFile],

@@ -1,19 +1,19 @@
 //! `etl-parent-flow`: every month to the lake, and from there on to the warehouses.
 
+use crate::flow::{LoadReport, Run, RunReport};
+use crate::pipeline::{Pipeline, TaskError};
+use crate::trip::TripFile;
+use crate::warehouse::WarehouseKind;
 use futures_util::future::join_all;
-use nyc_taxi_etl::flow::{LoadReport, Run, RunReport};
-use nyc_taxi_etl::pipeline::{Pipeline, TaskError};
-use nyc_taxi_etl::trip::TripFile;
-use nyc_taxi_etl::warehouse::WarehouseKind;
 
-use crate::{etl_web_to_gcs, etl_zones, gcs_to_warehouse};
+use super::{etl_web_to_gcs, etl_zones, gcs_to_warehouse};
 
 /// The name of the flow.
 pub(crate) const NAME: &str = "etl-parent-flow";
 
 /// Brings months to the lake and on to the warehouses, several in flight at once. A month that
 /// fails stops no other, and neither does a warehouse.
-pub(crate) async fn etl_parent_flow(
+pub async fn etl_parent_flow(
     run: &Run,
     pipeline: &Pipeline,
     files: &[TripFile],

@@ -1,10 +1,10 @@
 //! `etl-web-to-gcs`: a month from the web, cleaned, into the lake.
 
-use nyc_taxi_etl::flow::{MonthReport, Progress, Run, RunReport, State};
-use nyc_taxi_etl::lake::Published;
-use nyc_taxi_etl::pipeline::{Pipeline, TaskError};
-use nyc_taxi_etl::source::Outcome;
-use nyc_taxi_etl::trip::TripFile;
+use crate::flow::{MonthReport, Progress, Run, RunReport, State, TaskName};
+use crate::lake::Published;
+use crate::pipeline::{Pipeline, TaskError};
+use crate::source::Outcome;
+use crate::trip::TripFile;
 
 /// The name of the flow.
 pub(crate) const NAME: &str = "etl-web-to-gcs";
@@ -19,11 +19,7 @@ pub(crate) struct Brought {
 }
 
 /// Brings months from the web to the lake: one is fetched while another is cleaned.
-pub(crate) async fn etl_web_to_gcs(
-    run: &Run,
-    pipeline: &Pipeline,
-    files: &[TripFile],
-) -> RunReport {
+pub async fn etl_web_to_gcs(run: &Run, pipeline: &Pipeline, files: &[TripFile]) -> RunReport {
     let months = run.months(files, async |file| {
         let brought = month(run, pipeline, file).await?;
         Ok::<_, TaskError>(brought.report(pipeline, file))
@@ -39,7 +35,7 @@ pub(crate) async fn month(
 ) -> Result<Brought, TaskError> {
     let held = pipeline.hold(run, file).await?;
 
-    let fetched = run.task("fetch", file, async |progress: Progress| {
+    let fetched = run.task(TaskName::Fetch, file, async |progress: Progress| {
         pipeline.lake().clear_leftovers(file, held.folder()).await?;
         let before = pipeline.lake().published(file).await?;
         let known = before.as_ref().map(|month| &month.provenance);
@@ -60,14 +56,14 @@ pub(crate) async fn month(
         }
     };
 
-    let cleaned = run.task("clean", file, async |progress: Progress| {
+    let cleaned = run.task(TaskName::Clean, file, async |progress: Progress| {
         pipeline.clean(file, &fetched, &held, &progress).await
     });
     let cleaned = cleaned.await;
     let (cleaned, held) = held.unless_damaged(cleaned, TaskError::is_damage)?;
     run.warn_of(file, &cleaned.provenance);
 
-    let written = run.task("write-gcs", file, async |progress: Progress| {
+    let written = run.task(TaskName::WriteGcs, file, async |progress: Progress| {
         pipeline.publish(file, &fetched, &cleaned, &held, &progress).await
     });
     let written = written.await?;

@@ -1,26 +1,13 @@
 //! `etl-zones`: the lookup of the taxi zones, into the lake.
 
-use nyc_taxi_etl::flow::{Failure, Progress, Run, State};
-use nyc_taxi_etl::lake::Lake;
-use nyc_taxi_etl::pipeline::{Pipeline, TaskError};
-use nyc_taxi_etl::source::{Outcome, Source};
-use nyc_taxi_etl::trip::Item;
-use serde::Serialize;
+use crate::flow::{Failure, Progress, Run, State, TaskName, ZonesReport};
+use crate::lake::Lake;
+use crate::pipeline::{Pipeline, TaskError};
+use crate::source::{Outcome, Source};
+use crate::trip::Item;
 
 /// The name of the flow.
 pub(crate) const NAME: &str = "etl-zones";
-
-/// What became of the zones.
-#[derive(Debug, Serialize)]
-pub(crate) struct ZonesReport {
-    flow: &'static str,
-    pub(crate) ok: bool,
-    pub(crate) state: State,
-    /// How many zones; null where they were not read.
-    pub(crate) rows: Option<u64>,
-    pub(crate) lake: String,
-    pub(crate) error: Option<String>,
-}
 
 /// Brings the zones to the lake where it has none. They serve the months and hold nothing up: the
 /// source is asked once, by `look`, and where they cannot be had, a warning says so.
@@ -57,7 +44,7 @@ pub(crate) async fn zones_if_missing(run: &Run, look: &Run, pipeline: &Pipeline)
 }
 
 /// Brings the zones to the lake.
-pub(crate) async fn etl_zones(run: &Run, pipeline: &Pipeline) -> ZonesReport {
+pub async fn etl_zones(run: &Run, pipeline: &Pipeline) -> ZonesReport {
     let brought =
         run.flow_without_months(NAME, zones(run, run, pipeline, false), Result::is_ok).await;
     let (state, rows, error) = match brought {
@@ -76,7 +63,7 @@ async fn zones(
 ) -> Result<(State, Option<u64>), TaskError> {
     let held = pipeline.hold(look, Item::Zones).await?;
 
-    let fetched = look.task("fetch", Item::Zones, async |progress: Progress| {
+    let fetched = look.task(TaskName::Fetch, Item::Zones, async |progress: Progress| {
         pipeline.lake().clear_uploads(held.folder()).await?;
         let before = pipeline.lake().zones().await?;
         // Another run may have brought them while this one waited for its turn.
@@ -97,12 +84,12 @@ async fn zones(
             return Err(error);
         }
     };
-    let cleaned =
-        run.task("clean", Item::Zones, async |_| pipeline.clean_zones(&fetched, &held).await);
+    let cleaned = run
+        .task(TaskName::Clean, Item::Zones, async |_| pipeline.clean_zones(&fetched, &held).await);
     // A bad file is of no use to the next run.
     let cleaned = cleaned.await;
     let ((path, rows), held) = held.unless_damaged(cleaned, |_| true)?;
-    let written = run.task("write-gcs", Item::Zones, async |progress: Progress| {
+    let written = run.task(TaskName::WriteGcs, Item::Zones, async |progress: Progress| {
         Ok::<_, TaskError>(pipeline.lake().publish_zones(&path, held.folder(), &progress).await?)
     });
     written.await?;

@@ -1,12 +1,12 @@
 //! A month from the lake into a warehouse, whichever it is: what the flows into one warehouse and
 //! the parent flow have in common.
 
+use crate::flow::{Failure, MonthReport, Progress, Run, RunReport, State};
+use crate::lake::Published;
+use crate::pipeline::{Pipeline, TaskError};
+use crate::trip::{Item, TripFile};
+use crate::warehouse::{Loaded, LoadedMonth, Warehouse, WarehouseKind};
 use futures_util::future::join;
-use nyc_taxi_etl::flow::{Failure, MonthReport, Progress, Run, RunReport, State};
-use nyc_taxi_etl::lake::Published;
-use nyc_taxi_etl::pipeline::{Pipeline, TaskError};
-use nyc_taxi_etl::trip::{Item, TripFile};
-use nyc_taxi_etl::warehouse::{Loaded, LoadedMonth, Warehouse, WarehouseKind};
 
 /// Loads months from the lake into a warehouse, several at once.
 pub(crate) async fn gcs_to_warehouse(

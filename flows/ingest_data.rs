@@ -1,18 +1,18 @@
 //! `ingest-data`: a month from the web straight into Postgres, without a lake: it is cleaned and
 //! copied while it is fetched, and replaces what was there once all of it is proven.
 
-use nyc_taxi_etl::flow::{MonthReport, Progress, Run, RunReport, State, Stop};
-use nyc_taxi_etl::pipeline::{Ingested, Pipeline, TaskError};
-use nyc_taxi_etl::source::Outcome;
-use nyc_taxi_etl::trip::{Provenance, TripFile};
-use nyc_taxi_etl::warehouse::Warehouse;
-use nyc_taxi_etl::warehouse::postgres::{Postgres, PostgresError};
+use crate::flow::{MonthReport, Progress, Run, RunReport, State, Stop, TaskName};
+use crate::pipeline::{Ingested, Pipeline, TaskError};
+use crate::source::Outcome;
+use crate::trip::{Provenance, TripFile};
+use crate::warehouse::Warehouse;
+use crate::warehouse::postgres::{Postgres, PostgresError};
 
 /// The name of the flow.
 pub(crate) const NAME: &str = "ingest-data";
 
 /// Brings months from the web to Postgres: one is fetched while another is cleaned and loaded.
-pub(crate) async fn ingest_data(
+pub async fn ingest_data(
     run: &Run,
     pipeline: &Pipeline,
     files: &[TripFile],
@@ -31,7 +31,7 @@ async fn month(
     let held = pipeline.hold(run, file).await?;
 
     let fetch = async |run: &Run| {
-        let fetched = run.task("fetch", file, async |progress: Progress| {
+        let fetched = run.task(TaskName::Fetch, file, async |progress: Progress| {
             let known = postgres.known(file).await?;
             let outcome = pipeline.fetch(file, known.as_ref(), false, &held, &progress).await?;
             if let (Outcome::Unchanged(Some(facts)), Some(known)) = (&outcome, &known) {
@@ -45,7 +45,7 @@ async fn month(
         if held.arrival(&run.progress()).await.is_none() {
             return Ok(None);
         }
-        let ingested = run.task("ingest", file, async |progress: Progress| {
+        let ingested = run.task(TaskName::Ingest, file, async |progress: Progress| {
             pipeline.ingest(file, &held, postgres, &progress).await
         });
         ingested.await

@@ -9,7 +9,7 @@ use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, P
 use crate::redact::redacted;
 use crate::trip::Item;
 
-use super::{Event, Listener, MonthReport, State, TaskName};
+use super::{Event, Listener, MonthReport, State, Task, TaskName};
 
 /// Shows a line for each month in flight on a terminal, and one for the whole.
 pub struct Terminal {
@@ -19,19 +19,19 @@ pub struct Terminal {
 
 #[derive(Default)]
 struct Shown {
-    lines: HashMap<Item, Line>,
-    whole: Option<Whole>,
+    lines: HashMap<Item, MonthLine>,
+    whole: Option<RunLine>,
 }
 
 /// The line of a month, or of the zones.
-struct Line {
+struct MonthLine {
     bar: ProgressBar,
     /// Its tasks that run; how far the first is, is shown.
-    tasks: Vec<&'static str>,
+    tasks: Vec<TaskName>,
 }
 
 /// The line of the whole run.
-struct Whole {
+struct RunLine {
     bar: ProgressBar,
     began: Instant,
     failed: u64,
@@ -79,7 +79,7 @@ impl Terminal {
 }
 
 impl Shown {
-    fn line(&mut self, bars: &MultiProgress, item: Item) -> &mut Line {
+    fn line(&mut self, bars: &MultiProgress, item: Item) -> &mut MonthLine {
         self.lines.entry(item).or_insert_with(|| {
             let bar = ProgressBar::no_length();
             let bar = match &self.whole {
@@ -90,11 +90,11 @@ impl Shown {
             bar.set_prefix(item.to_string());
             bar.set_message("waits");
             bar.enable_steady_tick(Duration::from_millis(120));
-            Line { bar, tasks: Vec::new() }
+            MonthLine { bar, tasks: Vec::new() }
         })
     }
 
-    fn progress(&mut self, task: &TaskName, done: u64, total: u64) {
+    fn progress(&mut self, task: Task, done: u64, total: u64) {
         let Some(line) = self.lines.get(&task.item) else {
             return;
         };
@@ -109,7 +109,7 @@ impl Shown {
     }
 
     /// A task is over; with it the line of what has no month.
-    fn end_task(&mut self, bars: &MultiProgress, task: &TaskName) {
+    fn end_task(&mut self, bars: &MultiProgress, task: Task) {
         if let Some(line) = self.lines.get_mut(&task.item) {
             line.tasks.retain(|running| *running != task.name);
             line.show();
@@ -136,7 +136,7 @@ impl Shown {
     }
 }
 
-impl Line {
+impl MonthLine {
     /// Shows the first of its tasks, from its beginning.
     fn show(&self) {
         self.bar.set_length(0);
@@ -144,7 +144,7 @@ impl Line {
         match self.tasks.first() {
             Some(task) => {
                 self.bar.set_style(style(OF_UNKNOWN));
-                self.bar.set_message(*task);
+                self.bar.set_message(task.as_str());
                 self.bar.reset_eta();
             }
             None => {
@@ -155,7 +155,7 @@ impl Line {
     }
 }
 
-impl Whole {
+impl RunLine {
     fn show(&self) {
         let (done, all) = (self.bar.position(), self.bar.length().unwrap_or_default());
         let mut text = String::new();
@@ -180,7 +180,7 @@ impl Listener for Terminal {
                 bar.set_style(style(WHOLE));
                 bar.set_prefix("months");
                 bar.tick();
-                shown.whole = Some(Whole { bar, began: Instant::now(), failed: 0 });
+                shown.whole = Some(RunLine { bar, began: Instant::now(), failed: 0 });
             }),
             Event::MonthStarted(file) => self.change(|shown| {
                 shown.line(bars, (*file).into());
@@ -193,16 +193,16 @@ impl Listener for Terminal {
                 }
             }),
             Event::TaskProgress { task, done, total } => {
-                self.change(|shown| shown.progress(task, *done, *total));
+                self.change(|shown| shown.progress(*task, *done, *total));
             }
             Event::TaskRetrying { task, error, wait } => {
                 self.say(&format!("{task}: {error}; trying again in {:.1} s", wait.as_secs_f64()));
             }
             Event::TaskDone { task, .. } | Event::TaskStopped(task) | Event::TaskGivenUp(task) => {
-                self.change(|shown| shown.end_task(bars, task));
+                self.change(|shown| shown.end_task(bars, *task));
             }
             Event::TaskFailed { task, error } => {
-                self.change(|shown| shown.end_task(bars, task));
+                self.change(|shown| shown.end_task(bars, *task));
                 self.say(&format!("{task}: {error}"));
             }
             Event::Warning { item, text } => self.say(&format!("{item}: {text}")),

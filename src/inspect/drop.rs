@@ -1,6 +1,6 @@
 use serde::Serialize;
 
-use crate::flow::{Progress, Run};
+use crate::flow::{Progress, Run, TaskName};
 use crate::pipeline::{Pipeline, TaskError};
 use crate::source::Held;
 use crate::trip::TripFile;
@@ -56,8 +56,8 @@ pub async fn drop_month(
                 failed.store
             )),
             None => {
-                let dropping =
-                    run.task("drop", file, async |_| from_lake(pipeline, file, &held).await);
+                let dropping = run
+                    .task(TaskName::Drop, file, async |_| from_lake(pipeline, file, &held).await);
                 dropping.await.map_err(|error| error.to_string())
             }
         };
@@ -75,7 +75,7 @@ async fn from_warehouse(
     warehouse: &dyn Warehouse,
     file: TripFile,
 ) -> Result<Vec<String>, String> {
-    let dropping = run.task("drop", file, async |progress: Progress| {
+    let dropping = run.task(TaskName::Drop, file, async |progress: Progress| {
         Ok::<_, TaskError>(warehouse.drop_month(file, &progress).await?)
     });
     dropping.await.map_err(|error| error.to_string())

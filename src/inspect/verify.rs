@@ -1,7 +1,7 @@
 use futures_util::StreamExt;
 use serde::Serialize;
 
-use crate::flow::{Failure, Progress, Run};
+use crate::flow::{Failure, Progress, Run, Stop, TaskName};
 use crate::lake::{Counted, LakeError};
 use crate::pipeline::TaskError;
 use crate::schema::Sums;
@@ -9,7 +9,7 @@ use crate::trip::{Colour, Month, Provenance, TripFile};
 
 use super::judge::{Cell, State, alike};
 use super::survey::{Facts, Survey, ledger_of};
-use super::{Mends, Store, Stores};
+use super::{Repairs, Store, Stores};
 
 /// A month counted afresh in a store.
 #[derive(Debug, Clone, Serialize)]
@@ -28,7 +28,7 @@ pub struct Finding {
     /// What, as a sentence.
     pub what: String,
     #[serde(skip)]
-    mend: Option<Cell>,
+    repair: Option<Cell>,
 }
 
 /// A month counted afresh everywhere.
@@ -66,23 +66,23 @@ pub async fn verify(
 }
 
 /// The commands that make right what was found.
-pub fn mends(verified: &[Verified], survey: &Survey, settings: &[String]) -> Mends {
+pub fn repairs(verified: &[Verified], survey: &Survey, settings: &[String]) -> Repairs {
     let months = verified.iter().filter(|month| !month.findings.is_empty());
     let found = months.map(|month| {
         let cells = survey.month(month.file()).into_iter().map(|(store, cell)| {
             let found = month.findings.iter().filter(|it| it.store == store);
-            let mut mends = found.filter_map(|finding| finding.mend.as_ref());
-            let first = mends.next();
+            let mut repairs = found.filter_map(|finding| finding.repair.as_ref());
+            let first = repairs.next();
             // What is stale elsewhere, or was never loaded, is for the status to tell.
             let cell = match first {
-                Some(first) => mends.find(|mend| mend.force).unwrap_or(first),
+                Some(first) => repairs.find(|repair| repair.force).unwrap_or(first),
                 None => cell,
             };
             (store, cell)
         });
         (month.file(), cells.collect::<Vec<_>>())
     });
-    Mends::of(found.collect::<Vec<_>>(), settings)
+    Repairs::of(found.collect::<Vec<_>>(), settings)
 }
 
 struct Findings(Vec<Finding>);
@@ -91,15 +91,15 @@ impl Findings {
     fn wrong(&mut self, store: Store, what: String, force: bool) {
         // What the store says of itself may have told it already.
         if !self.0.iter().any(|known| known.store == store && known.what == what) {
-            let mend = Some(Cell::disagreeing("", force));
-            self.0.push(Finding { store, what, mend });
+            let repair = Some(Cell::disagreeing("", force));
+            self.0.push(Finding { store, what, repair });
         }
     }
 
     /// It could not be counted: what that takes is not known.
     fn failed(&mut self, store: Store, error: &TaskError) {
         let what = format!("could not be counted: {error}");
-        self.0.push(Finding { store, what, mend: None });
+        self.0.push(Finding { store, what, repair: None });
     }
 }
 
@@ -151,9 +151,9 @@ async fn month(
     Verified { colour: file.colour, month: file.month, counts, findings: findings.0 }
 }
 
-const fn count_task(store: Store) -> &'static str {
+const fn count_task(store: Store) -> TaskName {
     match store {
-        Store::Lake => "count lake",
+        Store::Lake => TaskName::CountLake,
         Store::Warehouse(kind) => kind.about().count_task,
     }
 }
@@ -169,9 +169,11 @@ async fn lake(
     let promised = facts.in_lake(file)?.counts.rows_kept;
     let pipeline = stores.pipeline;
     let counting = run.task(count_task(Store::Lake), file, async |progress: Progress| {
-        Ok::<_, TaskError>(
-            pipeline.lake().sums(file, &pipeline.reading_place(file), &progress).await?,
-        )
+        let place = pipeline.reading_place(file);
+        tokio::select! {
+            sums = pipeline.lake().sums(file, &place, &progress) => Ok::<_, TaskError>(sums?),
+            () = progress.cancelled() => Err(Stop::Interrupted.into()),
+        }
     });
     match counting.await {
         Ok(Some(counted)) => {

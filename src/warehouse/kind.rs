@@ -4,6 +4,8 @@ use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::flow::TaskName;
+
 use super::{bigquery, postgres};
 
 /// A kind of warehouse. Its name is the variant's in lower case, in flags, settings and reports.
@@ -38,9 +40,9 @@ pub struct About {
     /// Its name, for people.
     pub title: &'static str,
     /// The task that loads a month, or the taxi zones.
-    pub load_task: &'static str,
+    pub load_task: TaskName,
     /// The task that counts a month.
-    pub count_task: &'static str,
+    pub count_task: TaskName,
     /// The flow that loads into it from the lake and does nothing else; `None` if only
     /// etl-parent-flow loads into it.
     pub load_flow: Option<&'static str>,

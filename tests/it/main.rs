@@ -27,6 +27,7 @@ mod kills;
 mod lake_folder;
 mod lake_gcs;
 mod lake_gcs_kills;
+mod library;
 mod looking;
 #[cfg(target_os = "linux")]
 mod memory;
@@ -34,6 +35,7 @@ mod month;
 mod new_columns;
 mod postgres;
 mod prefect;
+mod rooms;
 mod running;
 mod secrets;
 mod settings;

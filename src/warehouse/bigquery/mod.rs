@@ -29,12 +29,13 @@ pub use dataset::BigQuery;
 pub use error::BigQueryError;
 
 use super::About;
+use crate::flow::TaskName;
 
 /// What it is called where.
 pub(super) const ABOUT: About = About {
     name: "bigquery",
     title: "BigQuery",
-    load_task: "write-bq",
-    count_task: "count bigquery",
+    load_task: TaskName::WriteBq,
+    count_task: TaskName::CountBigQuery,
     load_flow: Some("etl-gcs-to-bq"),
 };

@@ -41,12 +41,13 @@ pub use types::Misfit;
 pub use wire::LastWord;
 
 use super::About;
+use crate::flow::TaskName;
 
 /// What it is called where.
 pub(super) const ABOUT: About = About {
     name: "postgres",
     title: "Postgres",
-    load_task: "write-postgres",
-    count_task: "count postgres",
+    load_task: TaskName::WritePostgres,
+    count_task: TaskName::CountPostgres,
     load_flow: Some("etl-gcs-to-postgres"),
 };

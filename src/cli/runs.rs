@@ -1,0 +1,74 @@
+//! `taxi runs`: what the journal tells of runs.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use crate::config::{Options, Settings};
+use crate::flow::{PastRun, month_table, run_table};
+
+use super::examples;
+use super::exit::{Error, Exit};
+use super::output::Output;
+use super::terminal::{print, width};
+
+#[derive(Debug, Args)]
+pub(super) struct RunsArgs {
+    #[command(subcommand)]
+    command: Option<RunsCommand>,
+
+    /// What is printed
+    #[arg(long, global = true, value_name = "FORM", default_value = "table", env = "TAXI_OUTPUT")]
+    output: Output,
+
+    /// The folder of the journal [default: data/runs]
+    #[arg(long, global = true, value_name = "FOLDER", env = "TAXI_RUNS")]
+    runs: Option<PathBuf>,
+
+    /// The file of settings [default: taxi.toml, where there is one]
+    #[arg(long, global = true, value_name = "FILE", env = "TAXI_CONFIG")]
+    config: Option<PathBuf>,
+
+    /// The profile of taxi.toml that goes before its other settings
+    #[arg(long, global = true, value_name = "NAME", env = "TAXI_PROFILE")]
+    profile: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum RunsCommand {
+    /// Show one run: its months and what went wrong
+    #[command(after_help = examples::RUNS_SHOW)]
+    Show {
+        /// Its name, or the beginning of it; last for the newest
+        run: String,
+    },
+}
+
+/// Shows the runs, or one.
+pub(super) fn runs(args: RunsArgs) -> Result<Exit, Error> {
+    let mut options = Options::default();
+    (options.runs, options.config, options.profile) = (args.runs, args.config, args.profile);
+    // The folder alone: a lake that cannot be reached does not matter here.
+    let folder = Settings::runs_folder(&options)?;
+    match (args.command, args.output) {
+        (None, Output::Json) => print(&serde_json::to_string_pretty(&PastRun::all(&folder)?)?)?,
+        (None, Output::Table) => match &PastRun::all(&folder)?[..] {
+            [] => print(&format!("no run is told of in {}", folder.display()))?,
+            runs => print(&run_table(runs, width()))?,
+        },
+        (Some(RunsCommand::Show { run }), Output::Json) => {
+            print(&serde_json::to_string_pretty(&PastRun::named(&folder, &run)?)?)?;
+        }
+        (Some(RunsCommand::Show { run }), Output::Table) => {
+            let run = PastRun::named(&folder, &run)?;
+            print(&run_table(std::slice::from_ref(&run), width()))?;
+            if !run.months.is_empty() {
+                print(&month_table(&run.months, width()))?;
+            }
+            for warning in &run.warnings {
+                print(&format!(" {warning}"))?;
+            }
+        }
+    }
+    Ok(Exit::Done)
+}
