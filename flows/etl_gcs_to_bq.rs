@@ -1,17 +1,18 @@
 //! `etl-gcs-to-bq`: a month from the lake into BigQuery.
 
 use futures_util::future::join;
-use nyc_taxi_etl::config::{TaskError, Tools};
-use nyc_taxi_etl::flow::{Failure, MonthReport, Progress, Run, RunReport, State};
-use nyc_taxi_etl::trip::{Item, TripFile};
-use nyc_taxi_etl::warehouse::Loaded;
-use nyc_taxi_etl::warehouse::bigquery::Warehouse;
+
+use crate::config::{TaskError, Tools};
+use crate::flow::{Failure, MonthReport, Progress, Run, RunReport, State};
+use crate::trip::{Item, TripFile};
+use crate::warehouse::Loaded;
+use crate::warehouse::bigquery::Warehouse;
 
 /// The name of the flow.
 pub(crate) const NAME: &str = "etl-gcs-to-bq";
 
 /// Loads months from the lake into BigQuery, several at once.
-pub(crate) async fn etl_gcs_to_bq(
+pub async fn etl_gcs_to_bq(
     run: &Run,
     tools: &Tools,
     files: &[TripFile],

@@ -1,18 +1,19 @@
 //! `etl-gcs-to-postgres`: a month from the lake into Postgres.
 
 use futures_util::future::join;
-use nyc_taxi_etl::config::{TaskError, Tools};
-use nyc_taxi_etl::flow::{Failure, MonthReport, Progress, Run, RunReport, State};
-use nyc_taxi_etl::lake::Published;
-use nyc_taxi_etl::trip::{Item, TripFile};
-use nyc_taxi_etl::warehouse::Loaded;
-use nyc_taxi_etl::warehouse::postgres::{Load, PostgresError, Proven, Warehouse};
+
+use crate::config::{TaskError, Tools};
+use crate::flow::{Failure, MonthReport, Progress, Run, RunReport, State};
+use crate::lake::Published;
+use crate::trip::{Item, TripFile};
+use crate::warehouse::Loaded;
+use crate::warehouse::postgres::{Load, PostgresError, Proven, Warehouse};
 
 /// The name of the flow.
 pub(crate) const NAME: &str = "etl-gcs-to-postgres";
 
 /// Loads months from the lake into Postgres, several at once.
-pub(crate) async fn etl_gcs_to_postgres(
+pub async fn etl_gcs_to_postgres(
     run: &Run,
     tools: &Tools,
     files: &[TripFile],

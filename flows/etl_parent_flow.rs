@@ -1,25 +1,25 @@
 //! `etl-parent-flow`: every month to the lake, and from there on to the warehouses.
 
 use futures_util::future::join_all;
-use nyc_taxi_etl::config::{TaskError, Tools};
-use nyc_taxi_etl::flow::{LoadReport, Run, RunReport};
-use nyc_taxi_etl::trip::TripFile;
-use nyc_taxi_etl::warehouse::{WarehouseKind, bigquery, postgres};
 
-use crate::terminal::Error;
-use crate::{etl_gcs_to_bq, etl_gcs_to_postgres, etl_web_to_gcs, etl_zones};
+use crate::config::{TaskError, Tools};
+use crate::flow::{LoadReport, Run, RunReport};
+use crate::trip::TripFile;
+use crate::warehouse::{WarehouseKind, bigquery, postgres};
+
+use super::{etl_gcs_to_bq, etl_gcs_to_postgres, etl_web_to_gcs, etl_zones};
 
 /// The name of the flow.
 pub(crate) const NAME: &str = "etl-parent-flow";
 
 /// Brings months to the lake and on to the warehouses, several in flight at once. A month that
 /// fails stops no other, and neither does a warehouse.
-pub(crate) async fn etl_parent_flow(
+pub async fn etl_parent_flow(
     run: &Run,
     tools: &Tools,
     files: &[TripFile],
     to_warehouse: &[WarehouseKind],
-) -> Result<RunReport, Error> {
+) -> Result<RunReport, TaskError> {
     let warehouses = Warehouse::all(tools, to_warehouse)?;
     let months = run.months(files, async |file| {
         let report = etl_web_to_gcs::month(run, tools, file).await?;
@@ -46,7 +46,7 @@ enum Warehouse {
 
 impl Warehouse {
     /// Those of these kinds, each once.
-    fn all(tools: &Tools, kinds: &[WarehouseKind]) -> Result<Vec<Self>, Error> {
+    fn all(tools: &Tools, kinds: &[WarehouseKind]) -> Result<Vec<Self>, TaskError> {
         let mut all = Vec::new();
         if kinds.contains(&WarehouseKind::Postgres) {
             all.push(Self::Postgres(tools.postgres()?));

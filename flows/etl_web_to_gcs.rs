@@ -1,16 +1,16 @@
 //! `etl-web-to-gcs`: a month from the web, cleaned, into the lake.
 
-use nyc_taxi_etl::config::{TaskError, Tools};
-use nyc_taxi_etl::flow::{MonthReport, Progress, Run, RunReport, State};
-use nyc_taxi_etl::lake::Published;
-use nyc_taxi_etl::source::Outcome;
-use nyc_taxi_etl::trip::TripFile;
+use crate::config::{TaskError, Tools};
+use crate::flow::{MonthReport, Progress, Run, RunReport, State};
+use crate::lake::Published;
+use crate::source::Outcome;
+use crate::trip::TripFile;
 
 /// The name of the flow.
 pub(crate) const NAME: &str = "etl-web-to-gcs";
 
 /// Brings months from the web to the lake: one is fetched while another is cleaned.
-pub(crate) async fn etl_web_to_gcs(run: &Run, tools: &Tools, files: &[TripFile]) -> RunReport {
+pub async fn etl_web_to_gcs(run: &Run, tools: &Tools, files: &[TripFile]) -> RunReport {
     run.flow(NAME, files, run.months(files, async |file| month(run, tools, file).await)).await
 }
 

@@ -1,26 +1,13 @@
 //! `etl-zones`: the lookup of the taxi zones, into the lake.
 
-use nyc_taxi_etl::config::{TaskError, Tools};
-use nyc_taxi_etl::flow::{Failure, Progress, Run, State};
-use nyc_taxi_etl::lake::Lake;
-use nyc_taxi_etl::source::{Outcome, Source};
-use nyc_taxi_etl::trip::Item;
-use serde::Serialize;
+use crate::config::{TaskError, Tools};
+use crate::flow::{Failure, Progress, Run, State, ZonesReport};
+use crate::lake::Lake;
+use crate::source::{Outcome, Source};
+use crate::trip::Item;
 
 /// The name of the flow.
 pub(crate) const NAME: &str = "etl-zones";
-
-/// What became of the zones.
-#[derive(Debug, Serialize)]
-pub(crate) struct ZonesReport {
-    flow: &'static str,
-    pub(crate) ok: bool,
-    pub(crate) state: State,
-    /// How many zones; null where they were not read.
-    pub(crate) rows: Option<u64>,
-    pub(crate) lake: String,
-    pub(crate) error: Option<String>,
-}
 
 /// Brings the zones to the lake where it has none. They serve the months and hold nothing up: the
 /// source is asked once, by `look`, and where they cannot be had, a warning says so.
@@ -57,7 +44,7 @@ pub(crate) async fn zones_if_missing(run: &Run, look: &Run, tools: &Tools) {
 }
 
 /// Brings the zones to the lake.
-pub(crate) async fn etl_zones(run: &Run, tools: &Tools) -> ZonesReport {
+pub async fn etl_zones(run: &Run, tools: &Tools) -> ZonesReport {
     let brought = run.flow_without_months(NAME, zones(run, run, tools, false), Result::is_ok).await;
     let (state, rows, error) = match brought {
         Ok((state, rows)) => (state, rows, None),

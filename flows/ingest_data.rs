@@ -1,17 +1,17 @@
 //! `ingest-data`: a month from the web straight into Postgres, without a lake: it is cleaned and
 //! copied while it is fetched, and replaces what was there once all of it is proven.
 
-use nyc_taxi_etl::config::{Ingested, TaskError, Tools};
-use nyc_taxi_etl::flow::{MonthReport, Progress, Run, RunReport, State, Stop};
-use nyc_taxi_etl::source::Outcome;
-use nyc_taxi_etl::trip::{Provenance, TripFile};
-use nyc_taxi_etl::warehouse::postgres::{PostgresError, Warehouse};
+use crate::config::{Ingested, TaskError, Tools};
+use crate::flow::{MonthReport, Progress, Run, RunReport, State, Stop};
+use crate::source::Outcome;
+use crate::trip::{Provenance, TripFile};
+use crate::warehouse::postgres::{PostgresError, Warehouse};
 
 /// The name of the flow.
 pub(crate) const NAME: &str = "ingest-data";
 
 /// Brings months from the web to Postgres: one is fetched while another is cleaned and loaded.
-pub(crate) async fn ingest_data(
+pub async fn ingest_data(
     run: &Run,
     tools: &Tools,
     files: &[TripFile],

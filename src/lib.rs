@@ -17,10 +17,17 @@
 //! - [`config`]: what the user asks for, and the tools made from it
 //! - [`prefect`]: what is asked of a Prefect server, and told to it
 //! - [`inspect`]: what is there: every store asked, judged, counted afresh, or cleared of a month
+//! - [`flow_definition`]: a flow as a row of a table, and what it is asked for
+//! - [`flows`]: the flows: a recipe each, and the table of them
 
 pub mod clean;
+#[doc(hidden)]
+pub mod cli;
 pub mod config;
 pub mod flow;
+pub mod flow_definition;
+#[path = "../flows/mod.rs"]
+pub mod flows;
 pub mod guard;
 pub mod inspect;
 pub mod lake;

@@ -16,6 +16,7 @@ mod run;
 mod stop;
 mod table;
 mod terminal;
+mod zones_report;
 
 pub use event::{Event, TaskName};
 pub use id::RunId;
@@ -30,6 +31,7 @@ pub use stop::Stop;
 pub(crate) use table::plain;
 pub use table::{bytes, month_table, row_sum, run_table, thousands};
 pub use terminal::Terminal;
+pub use zones_report::ZonesReport;
 
 use std::time::{Duration, SystemTime};
 

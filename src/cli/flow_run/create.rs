@@ -4,18 +4,20 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clap::{ArgMatches, Args};
-use nyc_taxi_etl::config::ParentParameters;
-use nyc_taxi_etl::prefect::{Api, Asking, MonthRun};
-use nyc_taxi_etl::trip::{Month, TripFile};
 use serde_json::{Value, json};
 
-use crate::cli::{Output, Printed};
-use crate::deploy::of_server;
-use crate::flow::Flow;
-use crate::terminal::{Error, Exit, print, table, warn};
+use crate::config::ParentParameters;
+use crate::flows;
+use crate::prefect::{Api, Asking, MonthRun};
+use crate::trip::{Month, TripFile};
+
+use crate::cli::deploy::of_server;
+use crate::cli::exit::{Error, Exit};
+use crate::cli::output::{Output, OutputArgs};
+use crate::cli::terminal::{print, table, warn};
 
 #[derive(Debug, Args)]
-pub(crate) struct CreateArgs {
+pub(in crate::cli) struct CreateArgs {
     /// The deployment, such as etl-parent-flow/green-backfill
     #[arg(value_name = "FLOW/DEPLOYMENT", value_parser = full_name)]
     deployment: String,
@@ -37,7 +39,7 @@ pub(crate) struct CreateArgs {
     dry_run: bool,
 
     #[command(flatten)]
-    printed: Printed,
+    output: OutputArgs,
 }
 
 /// The states of runs that did not bring their month.
@@ -45,7 +47,7 @@ const BAD: [&str; 3] = ["Failed", "Crashed", "Cancelled"];
 
 impl CreateArgs {
     /// Heeds what comes from the command line before what comes from the environment.
-    pub(crate) fn prefer_flags(&mut self, matches: &ArgMatches) {
+    pub(super) fn prefer_flags(&mut self, matches: &ArgMatches) {
         self.parameters.months.prefer_flags(matches);
     }
 
@@ -60,12 +62,12 @@ impl CreateArgs {
 }
 
 /// Asks for a flow run of the deployment for each month.
-pub(crate) async fn create(args: CreateArgs) -> Result<Exit, Error> {
+pub(super) async fn create(args: CreateArgs) -> Result<Exit, Error> {
     let flow = args.deployment.split('/').next().unwrap_or_default();
     let mut months = Vec::new();
     for file in args.parameters.months.files(Month::current())? {
         let parameters = args.parameters(file);
-        Flow::named(flow, &parameters)?;
+        flows::named(flow)?.read(&parameters)?;
         months.push((file, parameters));
     }
     let api = Api::find()?;
@@ -81,7 +83,7 @@ pub(crate) async fn create(args: CreateArgs) -> Result<Exit, Error> {
     let asking = Asking { tag: &args.tag, stuck_after: args.stuck_after, dry_run: args.dry_run };
     let runs = api.ask_for_months(&deployment, &months, asking).await.map_err(of_server)?;
     let created = runs.iter().filter(|run| run.created).count();
-    print(&match args.printed.output {
+    print(&match args.output.output {
         Output::Json => serde_json::to_string_pretty(&json!({
             "server": api.url(),
             "deployment": args.deployment,

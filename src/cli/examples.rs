@@ -1,6 +1,18 @@
 //! What is shown at the end of each command's help: how it is used.
 
-pub(crate) const TAXI: &str = "\
+use crate::flow_definition::FlowDefinition;
+
+/// How a flow is run.
+pub(super) fn of_flow(flow: &FlowDefinition) -> String {
+    let examples = format!("Examples:\n  {}", flow.examples.join("\n  "));
+    if flow.takes_months() { examples + EXIT_CODES } else { examples }
+}
+
+const EXIT_CODES: &str = "
+
+Exit codes: 0 all done or nothing to do, 1 a month failed, 2 wrong usage, 130 interrupted";
+
+pub(super) const TAXI: &str = "\
 Examples:
   taxi run etl-web-to-gcs --colour green --year 2020 --months 1-3
   taxi run ingest-data --colour yellow --from 2021-01 --to 2021-01
@@ -10,7 +22,7 @@ Examples:
 
 taxi COMMAND --help says more of each, with examples.";
 
-pub(crate) const RUN: &str = "\
+pub(super) const RUN: &str = "\
 Examples:
   taxi run etl-web-to-gcs                          green, January and February 2020, to ./data
   taxi run etl-web-to-gcs --colour green --lag-months 2      the newest month there is
@@ -19,70 +31,23 @@ Examples:
 
 Exit codes: 0 all done or nothing to do, 1 a month failed, 2 wrong usage, 130 interrupted";
 
-pub(crate) const ETL_WEB_TO_GCS: &str = "\
-Examples:
-  taxi run etl-web-to-gcs --colour green --year 2020 --months 1-3
-  taxi run etl-web-to-gcs --colour yellow,green --from 2019-01 --to 2021-07 --lake prod
-  taxi run etl-web-to-gcs --colour green --lag-months 2 --lake gs://my-bucket/trips
-  taxi run etl-web-to-gcs --source sample
-
-Exit codes: 0 all done or nothing to do, 1 a month failed, 2 wrong usage, 130 interrupted";
-
-pub(crate) const ETL_GCS_TO_POSTGRES: &str = "\
-Examples:
-  taxi run etl-gcs-to-postgres --colour yellow --year 2021 --months 1
-  taxi run etl-gcs-to-postgres --from 2019-01 --to 2021-07 --lake prod --postgres local
-  DATABASE_URL=postgres://me:secret@host/db taxi run etl-gcs-to-postgres
-
-Exit codes: 0 all done or nothing to do, 1 a month failed, 2 wrong usage, 130 interrupted";
-
-pub(crate) const ETL_GCS_TO_BQ: &str = "\
-Examples:
-  taxi run etl-gcs-to-bq --colour yellow --year 2021 --months 1 --lake gs://my-bucket/trips
-  taxi run etl-gcs-to-bq --from 2019-01 --to 2021-07 --lake prod --bigquery cloud
-  taxi run etl-gcs-to-bq --project my-project --dataset nyc_taxi --location EU
-
-Exit codes: 0 all done or nothing to do, 1 a month failed, 2 wrong usage, 130 interrupted";
-
-pub(crate) const INGEST_DATA: &str = "\
-Examples:
-  taxi run ingest-data --colour yellow --from 2021-01 --to 2021-01
-  taxi run ingest-data --colour yellow --year 2021 --months 1 --table yellow_taxi_data
-  taxi run ingest-data --postgres local --schema staging
-
-Exit codes: 0 all done or nothing to do, 1 a month failed, 2 wrong usage, 130 interrupted";
-
-pub(crate) const ETL_PARENT_FLOW: &str = "\
-Examples:
-  taxi run etl-parent-flow --colour yellow,green --from 2019-01 --to 2021-07 --to-warehouse postgres
-  taxi run etl-parent-flow --colour green --lag-months 2 --profile cloud
-  taxi run etl-parent-flow --year 2020 --jobs 8      months of green, to the lake alone
-
-Exit codes: 0 all done or nothing to do, 1 a month failed, 2 wrong usage, 130 interrupted";
-
-pub(crate) const ETL_ZONES: &str = "\
-Examples:
-  taxi run etl-zones
-  taxi run etl-zones --lake gs://my-bucket/trips
-  taxi run etl-zones --zones ./taxi_zone_lookup.csv";
-
-pub(crate) const RUNS: &str = "\
+pub(super) const RUNS: &str = "\
 Examples:
   taxi runs
   taxi runs show last
   taxi runs --output json";
 
-pub(crate) const RUNS_SHOW: &str = "\
+pub(super) const RUNS_SHOW: &str = "\
 Examples:
   taxi runs show last
   taxi runs show last --output json";
 
-pub(crate) const FLOW_RUN: &str = "\
+pub(super) const FLOW_RUN: &str = "\
 Examples:
   taxi flow-run create etl-parent-flow/green-backfill --from 2019-01 --to 2020-12
   PREFECT_API_URL=http://localhost:4200/api taxi flow-run execute --id ID";
 
-pub(crate) const FLOW_RUN_CREATE: &str = "\
+pub(super) const FLOW_RUN_CREATE: &str = "\
 Each month is a flow run of its own, so that many workers share them. What is asked for once more
 under the same --tag is not asked for twice, whatever became of it.
 
@@ -94,7 +59,7 @@ Examples:
 
 Exit codes: 0 they are there, 1 the server failed, 2 wrong usage";
 
-pub(crate) const STATUS: &str = "\
+pub(super) const STATUS: &str = "\
 Examples:
   taxi status                                           all that is in the lake
   taxi status --colour green --from 2019-01 --to 2021-07 --to-warehouse postgres
@@ -102,7 +67,7 @@ Examples:
 
 Exit codes: 0 every store answered, 1 one did not, 2 wrong usage, 130 interrupted";
 
-pub(crate) const VERIFY: &str = "\
+pub(super) const VERIFY: &str = "\
 Examples:
   taxi verify                                           all that is in the lake
   taxi verify --colour green --from 2019-01 --to 2021-07 --to-warehouse postgres,bigquery
@@ -113,44 +78,44 @@ with the footer and the ledger; the sums of a few columns, between the stores.
 Exit codes: 0 all agree, 1 something disagrees or could not be counted, 2 wrong usage,
 130 interrupted";
 
-pub(crate) const DROP: &str = "\
+pub(super) const DROP: &str = "\
 Examples:
   taxi drop --colour green --month 2020-01
   taxi drop --colour green --month 2020-01 --from-stores postgres --yes
 
 Exit codes: 0 it is gone, or was not there, 1 a store failed, 2 wrong usage, 130 interrupted";
 
-pub(crate) const QUARANTINE: &str = "\
+pub(super) const QUARANTINE: &str = "\
 Examples:
   taxi quarantine --colour green --month 2020-01
   taxi quarantine --colour yellow --month 2021-01 --reason pickup_outside_month --limit 5
   taxi quarantine --colour yellow --month 2021-01 --output csv > set-aside.csv";
 
-pub(crate) const SCHEMA: &str = "\
+pub(super) const SCHEMA: &str = "\
 Examples:
   taxi schema green
   taxi schema --output json";
 
-pub(crate) const CONFIG: &str = "\
+pub(super) const CONFIG: &str = "\
 Examples:
   taxi config
   taxi config --profile cloud
   taxi config --lake prod --output json";
 
-pub(crate) const CONNECTIONS: &str = "\
+pub(super) const CONNECTIONS: &str = "\
 Examples:
   taxi connections list
   taxi connections test
   taxi connections test prod";
 
-pub(crate) const CONNECTIONS_LIST: &str = "\
+pub(super) const CONNECTIONS_LIST: &str = "\
 Examples:
   taxi connections list
   taxi connections list --profile cloud --output json
 
 A star marks what a run uses that is told nothing else.";
 
-pub(crate) const CONNECTIONS_TEST: &str = "\
+pub(super) const CONNECTIONS_TEST: &str = "\
 Examples:
   taxi connections test
   taxi connections test prod
@@ -158,13 +123,13 @@ Examples:
 
 Exit codes: 0 all connect, 1 one does not, 2 wrong usage";
 
-pub(crate) const COMPLETIONS: &str = "\
+pub(super) const COMPLETIONS: &str = "\
 Examples:
   taxi completions bash > ~/.local/share/bash-completion/completions/taxi
   taxi completions zsh > \"${fpath[1]}/_taxi\"
   taxi completions fish > ~/.config/fish/completions/taxi.fish";
 
-pub(crate) const DEPLOY: &str = "\
+pub(super) const DEPLOY: &str = "\
 The server is the one of PREFECT_API_URL, else of Prefect's active profile; PREFECT_API_KEY or
 PREFECT_API_AUTH_STRING say who asks.
 
@@ -174,7 +139,7 @@ Examples:
   prefect worker start --pool nyc-taxi
   prefect deployment run etl-parent-flow/monthly -p year=2019 -p 'months=[6,7]'";
 
-pub(crate) const FLOW_RUN_EXECUTE: &str = "\
+pub(super) const FLOW_RUN_EXECUTE: &str = "\
 A worker names the flow run by PREFECT__FLOW_RUN_ID, its server by PREFECT_API_URL.
 
 Examples:

@@ -3,15 +3,17 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use nyc_taxi_etl::config::{Options, Settings};
-use nyc_taxi_etl::flow::{PastRun, month_table, run_table};
 
-use crate::cli::Output;
-use crate::examples;
-use crate::terminal::{Error, Exit, print, width};
+use crate::config::{Options, Settings};
+use crate::flow::{PastRun, month_table, run_table};
+
+use super::examples;
+use super::exit::{Error, Exit};
+use super::output::Output;
+use super::terminal::{print, width};
 
 #[derive(Debug, Args)]
-pub(crate) struct RunsArgs {
+pub(super) struct RunsArgs {
     #[command(subcommand)]
     command: Option<RunsCommand>,
 
@@ -43,7 +45,7 @@ enum RunsCommand {
 }
 
 /// Shows the runs, or one.
-pub(crate) fn runs(args: RunsArgs) -> Result<Exit, Error> {
+pub(super) fn runs(args: RunsArgs) -> Result<Exit, Error> {
     let mut options = Options::default();
     (options.runs, options.config, options.profile) = (args.runs, args.config, args.profile);
     // The folder alone: a lake that cannot be reached does not matter here.

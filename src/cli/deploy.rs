@@ -5,21 +5,23 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use nyc_taxi_etl::flow::{Failure, Policy, Retry};
-use nyc_taxi_etl::prefect::{
+use serde_json::{Map, Value, json};
+
+use crate::flow::{Failure, Policy, Retry};
+use crate::flows;
+use crate::prefect::{
     Action, Api, DeployError, DeployOptions, Flows, Launch, Manifest, PoolKind, PrefectError, Step,
     deploy,
 };
-use nyc_taxi_etl::trip::Month;
-use serde_json::{Map, Value, json};
+use crate::trip::Month;
 
-use crate::asked::quoted;
-use crate::cli::{Output, Printed};
-use crate::flow::Flow;
-use crate::terminal::{Error, Exit, Failed, print};
+use super::exit::{Error, Exit, Failed};
+use super::output::{Output, OutputArgs};
+use super::selection::quoted;
+use super::terminal::print;
 
 #[derive(Debug, Args)]
-pub(crate) struct DeployArgs {
+pub(super) struct DeployArgs {
     /// The file of deployments
     #[arg(long, value_name = "FILE", default_value = "deployments.yaml", env = "TAXI_DEPLOYMENTS")]
     file: PathBuf,
@@ -46,7 +48,7 @@ pub(crate) struct DeployArgs {
     dry_run: bool,
 
     #[command(flatten)]
-    printed: Printed,
+    output: OutputArgs,
 }
 
 /// The flows of this program.
@@ -54,22 +56,24 @@ struct OurFlows;
 
 impl Flows for OurFlows {
     fn schema(&self, flow: &str) -> Option<Value> {
-        Flow::schema(flow).map(Value::from)
+        flows::named(flow).ok()?.schema().map(Value::from)
     }
 
     fn names(&self) -> Vec<&'static str> {
-        Flow::NAMES.to_vec()
+        flows::over_months().map(|flow| flow.name).collect()
     }
 
     fn check(&self, flow: &str, parameters: &Map<String, Value>) -> Result<(), String> {
-        let flow = Flow::named(flow, &parameters.clone().into()).map_err(|e| e.to_string())?;
-        flow.months().files(Month::current()).map_err(|error| error.to_string())?;
+        let given = parameters.clone().into();
+        let call = flows::named(flow).and_then(|flow| flow.read(&given));
+        let call = call.map_err(|error| error.to_string())?;
+        call.months().files(Month::current()).map_err(|error| error.to_string())?;
         Ok(())
     }
 }
 
 /// Brings the deployments of a file to the Prefect server that the environment names.
-pub(crate) async fn deploy_file(args: DeployArgs) -> Result<Exit, Error> {
+pub(super) async fn deploy_file(args: DeployArgs) -> Result<Exit, Error> {
     let manifest = Manifest::read(&args.file)?.only(&args.only)?;
     let program = match args.program {
         Some(program) => program,
@@ -93,7 +97,7 @@ pub(crate) async fn deploy_file(args: DeployArgs) -> Result<Exit, Error> {
     let policy = Policy { retries: 3, first_delay: soon, longest_delay: Duration::from_secs(2) };
     let api = Api::find()?.patient(policy);
     let steps = deploy(&api, &manifest, &OurFlows, &options).await.map_err(failed)?;
-    print(&match args.printed.output {
+    print(&match args.output.output {
         Output::Json => serde_json::to_string_pretty(&json!({
             "server": api.url(), "dry_run": args.dry_run, "steps": steps,
         }))?,
@@ -110,7 +114,7 @@ fn failed(error: DeployError) -> Error {
 }
 
 /// What the server would not or could not do is no wrong usage.
-pub(crate) fn of_server(error: PrefectError) -> Error {
+pub(super) fn of_server(error: PrefectError) -> Error {
     if matches!(error, PrefectError::Refused { .. }) || error.retry() != Retry::Never {
         Failed(error.to_string()).into()
     } else {

@@ -1,34 +1,25 @@
 //! `taxi flow-run execute`: what a Prefect worker starts to run a flow run of a deployment.
-//! `taxi flow-run create`: the flow runs of a backfill.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use clap::{ArgMatches, Args, Subcommand};
-use nyc_taxi_etl::config::{Options, Settings, Tools};
-use nyc_taxi_etl::flow::{Journal, Listener, Run};
-use nyc_taxi_etl::prefect::report::{Execution, Outcome, Terms};
-use nyc_taxi_etl::prefect::{Api, Id, PrefectError, ServerBlocks};
-use nyc_taxi_etl::trip::Month;
+use clap::Args;
 use tokio_util::sync::CancellationToken;
 
-use crate::create_runs::{CreateArgs, create};
-use crate::examples;
-use crate::flow::Flow;
-use crate::terminal::{Error, Exit, Failed, cancelled_by_signal, warn};
+use crate::config::{Options, Settings, Tools};
+use crate::flow::{Journal, Listener, Run, RunReport};
+use crate::flow_definition::FlowCall;
+use crate::flows;
+use crate::prefect::report::{Execution, Outcome, Terms};
+use crate::prefect::{Api, Id, PrefectError, ServerBlocks};
+use crate::trip::Month;
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum FlowRunArgs {
-    /// Ask for a backfill of a deployment: a flow run for each month and colour
-    #[command(after_help = examples::FLOW_RUN_CREATE)]
-    Create(Box<CreateArgs>),
-    /// Run a flow run of a Prefect server and report it there: what a worker starts
-    #[command(after_help = examples::FLOW_RUN_EXECUTE)]
-    Execute(Box<ExecuteArgs>),
-}
+use crate::cli::exit::{Error, Exit, Failed};
+use crate::cli::secrets::SECRETS;
+use crate::cli::terminal::{cancelled_by_signal, warn};
 
 #[derive(Debug, Args)]
-pub(crate) struct ExecuteArgs {
+pub(in crate::cli) struct ExecuteArgs {
     /// The flow run. Its server is named by PREFECT_API_URL, who asks by PREFECT_API_KEY or
     /// PREFECT_API_AUTH_STRING
     #[arg(long, value_name = "ID", value_parser = run_id, env = "PREFECT__FLOW_RUN_ID")]
@@ -58,26 +49,8 @@ pub(crate) struct ExecuteArgs {
 /// How often the server is asked whether the run is to stop.
 const ASK_EVERY: Duration = Duration::from_secs(10);
 
-/// What the environment holds that no log should.
-const SECRETS: [&str; 3] = ["PREFECT_API_KEY", "PREFECT_API_AUTH_STRING", "PGPASSWORD"];
-
-impl FlowRunArgs {
-    pub(crate) async fn run(self, listener: Arc<dyn Listener>) -> Result<Exit, Error> {
-        match self {
-            Self::Create(args) => create(*args).await,
-            Self::Execute(args) => Box::pin(execute(*args, listener)).await,
-        }
-    }
-
-    /// Heeds what comes from the command line before what comes from the environment.
-    pub(crate) fn prefer_flags(&mut self, matches: &ArgMatches) {
-        if let Self::Create(args) = self {
-            args.prefer_flags(matches);
-        }
-    }
-}
-
-async fn execute(args: ExecuteArgs, listener: Arc<dyn Listener>) -> Result<Exit, Error> {
+/// Runs a flow run, and tells its server how it ended.
+pub(super) async fn execute(args: ExecuteArgs, listener: Arc<dyn Listener>) -> Result<Exit, Error> {
     let stop = cancelled_by_signal();
     let terms = Terms {
         retries: args.flow_retries,
@@ -93,10 +66,10 @@ async fn execute(args: ExecuteArgs, listener: Arc<dyn Listener>) -> Result<Exit,
     };
     execution.hide(SECRETS.into_iter().filter_map(|name| std::env::var(name).ok()));
     let outcome = match prepare(&execution, &args.options).await {
-        Ok((flow, tools)) => {
+        Ok((call, tools)) => {
             execution.hide(tools.settings().secrets());
             let journal = Journal::new(&tools.settings().runs, tools.settings().keep_runs);
-            run(&execution, &flow, &tools, &[listener, Arc::new(journal)], &stop).await
+            run(&execution, &call, &tools, &[listener, Arc::new(journal)], &stop).await
         }
         Err(error) => {
             tracing::error!("{error}");
@@ -117,18 +90,18 @@ async fn execute(args: ExecuteArgs, listener: Arc<dyn Listener>) -> Result<Exit,
 }
 
 /// The flow that is asked for, and the tools for it.
-async fn prepare(execution: &Execution, options: &Options) -> Result<(Flow, Tools), Error> {
-    let flow = Flow::named(execution.flow(), execution.parameters())?;
-    flow.months().files(Month::current())?;
+async fn prepare(execution: &Execution, options: &Options) -> Result<(FlowCall, Tools), Error> {
+    let call = flows::named(execution.flow())?.read(execution.parameters())?;
+    call.months().files(Month::current())?;
     let settings = Settings::resolve_with(options, &ServerBlocks).await?;
-    flow.files(&settings)?;
+    call.input(&settings)?;
     let tools = Tools::new(settings)?;
-    Ok((flow, tools))
+    Ok((call, tools))
 }
 
 async fn run(
     execution: &Execution,
-    flow: &Flow,
+    call: &FlowCall,
     tools: &Tools,
     listeners: &[Arc<dyn Listener>],
     stop: &CancellationToken,
@@ -136,7 +109,7 @@ async fn run(
     let settings = tools.settings();
     let work = async |run: &Run| {
         let started = Instant::now();
-        let report = flow.run(run, tools).await?;
+        let report = RunReport::from(call.run(run, tools).await?);
         // Who stops a run knows how it ended.
         if !run.is_cancelled()
             && let Err(error) = settings.notify(&report, started.elapsed()).await

@@ -1,27 +1,29 @@
 //! `taxi config`: the settings in force, and where each comes from.
 
 use clap::Args;
-use nyc_taxi_etl::config::{Options, Settings};
-use nyc_taxi_etl::prefect::ServerBlocks;
-use nyc_taxi_etl::warehouse::WarehouseKind;
 use serde_json::Value;
 
-use crate::cli::{Output, Printed};
-use crate::terminal::{Error, Exit, print, table, warn};
+use crate::config::{Options, Settings};
+use crate::prefect::ServerBlocks;
+use crate::warehouse::WarehouseKind;
+
+use super::exit::{Error, Exit};
+use super::output::{Output, OutputArgs};
+use super::terminal::{print, table, warn};
 
 #[derive(Debug, Args)]
-pub(crate) struct ConfigArgs {
+pub(super) struct ConfigArgs {
     /// The warehouses that etl-parent-flow loads into: postgres, bigquery
     #[arg(long, value_name = "WAREHOUSES", value_delimiter = ',', env = "TAXI_TO_WAREHOUSE")]
     to_warehouse: Option<Vec<WarehouseKind>>,
     #[command(flatten)]
-    printed: Printed,
+    output: OutputArgs,
     #[command(flatten)]
     options: Options,
 }
 
 /// Shows the settings in force.
-pub(crate) async fn config(mut args: ConfigArgs) -> Result<Exit, Error> {
+pub(super) async fn config(mut args: ConfigArgs) -> Result<Exit, Error> {
     args.options.to_warehouse = args.to_warehouse;
     let settings = Settings::resolve_to_look(&args.options, &ServerBlocks).await?;
     if let Err(error) = settings.refuse_missing_lake() {
@@ -30,7 +32,7 @@ pub(crate) async fn config(mut args: ConfigArgs) -> Result<Exit, Error> {
     if let Some(why) = settings.closed() {
         warn(why);
     }
-    match args.printed.output {
+    match args.output.output {
         Output::Json => print(&serde_json::to_string_pretty(settings.effective())?)?,
         Output::Table => {
             let rows = settings.effective().iter().map(|setting| {

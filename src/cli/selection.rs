@@ -4,27 +4,28 @@ use std::path::Path;
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args};
-use nyc_taxi_etl::config::{Credentials, Options, ParentParameters, Settings};
-use nyc_taxi_etl::inspect::{Facts, Stores};
-use nyc_taxi_etl::redact::is_plain;
-use nyc_taxi_etl::trip::{Colour, Month, TripFile};
-use nyc_taxi_etl::warehouse::WarehouseKind;
 
-use crate::cli::Printed;
-use crate::terminal::Error;
+use crate::config::{Credentials, Options, ParentParameters, Settings};
+use crate::inspect::{Facts, Stores};
+use crate::redact::is_plain;
+use crate::trip::{Colour, Month, TripFile};
+use crate::warehouse::WarehouseKind;
+
+use super::exit::Error;
+use super::output::OutputArgs;
 
 #[derive(Debug, Args)]
-pub(crate) struct Asked {
+pub(super) struct MonthSelection {
     #[command(flatten)]
     parameters: ParentParameters,
     #[command(flatten)]
-    pub(crate) printed: Printed,
+    pub(super) output: OutputArgs,
     #[command(flatten)]
-    pub(crate) options: Options,
+    pub(super) options: Options,
     /// The flags that name stores and rules, as they were given: a command that mends needs
     /// them too.
     #[arg(skip)]
-    pub(crate) settings: Vec<String>,
+    pub(super) settings: Vec<String>,
 }
 
 /// These flags are part of what is asked. The credentials among them are only those that are in a
@@ -47,9 +48,9 @@ const SETTINGS: [&str; 15] = [
     "off",
 ];
 
-impl Asked {
+impl MonthSelection {
     /// Heeds what comes from the command line before what comes from the environment.
-    pub(crate) fn prefer_flags(&mut self, matches: &ArgMatches) {
+    pub(super) fn prefer_flags(&mut self, matches: &ArgMatches) {
         self.parameters.months.prefer_flags(matches);
         let flagged = SETTINGS
             .into_iter()
@@ -70,7 +71,7 @@ impl Asked {
 
     /// The stores asked for, and what they say. Where no months are named, all that any of them
     /// has; where no colour is named either, all colours.
-    pub(crate) async fn gather(
+    pub(super) async fn gather(
         &self,
         stores: &Stores<'_>,
     ) -> Result<(Facts, Vec<TripFile>), Error> {
@@ -91,13 +92,13 @@ impl Asked {
     }
 
     /// The warehouses asked for beside the lake; those of the settings where none is.
-    pub(crate) fn warehouses<'a>(&'a self, settings: &'a Settings) -> &'a [WarehouseKind] {
+    pub(super) fn warehouses<'a>(&'a self, settings: &'a Settings) -> &'a [WarehouseKind] {
         settings.warehouses(&self.parameters.to_warehouse)
     }
 }
 
 /// A word as a shell takes it.
-pub(crate) fn quoted(word: &str) -> String {
+pub(super) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,=@%+".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()

@@ -3,34 +3,37 @@
 use std::sync::Arc;
 
 use clap::Args;
-use nyc_taxi_etl::flow::Listener;
-use nyc_taxi_etl::inspect::{Stores, Survey, mends, verified_table, verify as count};
 use serde_json::json;
 
-use crate::asked::Asked;
-use crate::cli::{Output, start_to_look};
-use crate::terminal::{Error, Exit, print, style};
+use crate::flow::Listener;
+use crate::inspect::{Stores, Survey, mends, verified_table, verify as count};
+
+use super::exit::{Error, Exit};
+use super::output::Output;
+use super::selection::MonthSelection;
+use super::session::start_to_look;
+use super::terminal::{print, style};
 
 #[derive(Debug, Args)]
-pub(crate) struct VerifyArgs {
+pub(super) struct VerifyArgs {
     #[command(flatten)]
-    pub(crate) asked: Asked,
+    pub(super) selection: MonthSelection,
 }
 
 /// Counts months afresh in all stores and compares.
-pub(crate) async fn verify(args: VerifyArgs, listener: Arc<dyn Listener>) -> Result<Exit, Error> {
-    let (run, tools) = start_to_look(&args.asked.options, listener).await?;
+pub(super) async fn verify(args: VerifyArgs, listener: Arc<dyn Listener>) -> Result<Exit, Error> {
+    let (run, tools) = start_to_look(&args.selection.options, listener).await?;
     tools.settings().refuse_missing_lake()?;
-    let stores = Stores::open(&tools, args.asked.warehouses(tools.settings()));
-    let (facts, files) = args.asked.gather(&stores).await?;
+    let stores = Stores::open(&tools, args.selection.warehouses(tools.settings()));
+    let (facts, files) = args.selection.gather(&stores).await?;
     let survey = Survey::judge(&stores, &facts, files, None);
     let verified = count(&run, &stores, &facts, &survey).await;
     if run.is_cancelled() {
         return Ok(Exit::Interrupted);
     }
-    let mends = mends(&verified, &survey, &args.asked.settings);
+    let mends = mends(&verified, &survey, &args.selection.settings);
     let ok = survey.is_whole() && verified.iter().all(|month| month.findings.is_empty());
-    match args.asked.printed.output {
+    match args.selection.output.output {
         Output::Json => {
             let stores: Vec<_> = survey
                 .stores

@@ -1,20 +1,22 @@
 //! `taxi status`: what is there, month by month and store by store.
 
 use clap::Args;
-use nyc_taxi_etl::config::{Settings, Tools};
-use nyc_taxi_etl::flow::Run;
-use nyc_taxi_etl::inspect::{Stores, Survey, ask_source};
-use nyc_taxi_etl::prefect::ServerBlocks;
 use serde_json::json;
 
-use crate::asked::Asked;
-use crate::cli::Output;
-use crate::terminal::{Error, Exit, cancelled_by_signal, print, style};
+use crate::config::{Settings, Tools};
+use crate::flow::Run;
+use crate::inspect::{Stores, Survey, ask_source};
+use crate::prefect::ServerBlocks;
+
+use super::exit::{Error, Exit};
+use super::output::Output;
+use super::selection::MonthSelection;
+use super::terminal::{cancelled_by_signal, print, style};
 
 #[derive(Debug, Args)]
-pub(crate) struct StatusArgs {
+pub(super) struct StatusArgs {
     #[command(flatten)]
-    pub(crate) asked: Asked,
+    pub(super) selection: MonthSelection,
 
     /// Also ask the source for each month: is it published, has it changed
     #[arg(long, display_order = 50)]
@@ -22,16 +24,16 @@ pub(crate) struct StatusArgs {
 }
 
 /// Shows what the stores have.
-pub(crate) async fn status(args: StatusArgs) -> Result<Exit, Error> {
-    let settings = Settings::resolve_to_look(&args.asked.options, &ServerBlocks).await?;
+pub(super) async fn status(args: StatusArgs) -> Result<Exit, Error> {
+    let settings = Settings::resolve_to_look(&args.selection.options, &ServerBlocks).await?;
     settings.refuse_missing_lake()?;
     // Nobody listens: what could not be asked is part of the picture.
     let run = Run::new(Vec::new(), cancelled_by_signal(), settings.policy, settings.limits);
     let tools = Tools::to_look(settings)?;
-    let stores = Stores::open(&tools, args.asked.warehouses(tools.settings()));
+    let stores = Stores::open(&tools, args.selection.warehouses(tools.settings()));
     let interrupted = run.progress();
     let survey = async {
-        let (facts, files) = args.asked.gather(&stores).await?;
+        let (facts, files) = args.selection.gather(&stores).await?;
         let source = if args.check_source {
             Some(ask_source(&run, &stores, &facts, &files).await)
         } else {
@@ -43,8 +45,8 @@ pub(crate) async fn status(args: StatusArgs) -> Result<Exit, Error> {
         survey = survey => survey?,
         () = interrupted.cancelled() => return Ok(Exit::Interrupted),
     };
-    let mends = survey.mends(&args.asked.settings);
-    match args.asked.printed.output {
+    let mends = survey.mends(&args.selection.settings);
+    match args.selection.output.output {
         Output::Json => {
             let mut picture = json!({ "ok": survey.is_whole(), "mend": mends });
             if let (Some(picture), serde_json::Value::Object(survey)) =

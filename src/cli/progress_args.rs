@@ -4,8 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use nyc_taxi_etl::flow::{JsonLines, Listener, LogLines, Terminal};
-use nyc_taxi_etl::redact::Redacting;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::EnvFilter;
@@ -13,11 +11,15 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::terminal::{Error, on_terminal};
+use crate::flow::{JsonLines, Listener, LogLines, Terminal};
+use crate::redact::Redacting;
+
+use super::exit::Error;
+use super::terminal::on_terminal;
 
 /// How the progress of a run is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ProgressForm {
+pub(super) enum ProgressForm {
     /// A line for each month in flight, and one for the whole.
     Bars,
     /// Lines of a log.
@@ -27,23 +29,23 @@ pub(crate) enum ProgressForm {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Told {
+pub(super) struct ProgressArgs {
     /// What is told on stderr [default: bars on a terminal, else lines]
     #[arg(long, display_order = 100, value_name = "FORM", env = "TAXI_PROGRESS")]
-    pub(crate) progress: Option<ProgressForm>,
+    pub(super) progress: Option<ProgressForm>,
 }
 
 /// Sets up the log, and says who is to be told of a run. Where lines are redrawn on a terminal,
 /// the log stands above them and is of what is wrong only.
-pub(crate) fn told(level: &str, form: Option<ProgressForm>) -> Result<Arc<dyn Listener>, Error> {
+pub(super) fn listen(level: &str, form: Option<ProgressForm>) -> Result<Arc<dyn Listener>, Error> {
     let by_terminal = if on_terminal() { ProgressForm::Bars } else { ProgressForm::Lines };
     let form = form.unwrap_or(by_terminal);
     let filter = match (form, level) {
-        (ProgressForm::Bars, "info") => "error,nyc_taxi_etl=warn,taxi=warn".to_owned(),
+        (ProgressForm::Bars, "info") => "error,nyc_taxi_etl=warn".to_owned(),
         (_, "error" | "warn" | "info" | "debug" | "trace") => {
-            format!("warn,nyc_taxi_etl={level},taxi={level}")
+            format!("warn,nyc_taxi_etl={level}")
         }
-        (_, filter) => filter.to_owned(),
+        (_, filter) => of_program(filter),
     };
     let log = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_new(filter)?)
@@ -68,6 +70,17 @@ pub(crate) fn told(level: &str, form: Option<ProgressForm>) -> Result<Arc<dyn Li
             Ok(Arc::new(JsonLines))
         }
     }
+}
+
+/// A filter in which `taxi` is the whole program, whose crate has a longer name.
+fn of_program(filter: &str) -> String {
+    let directives = filter.split(',').map(|directive| match directive.strip_prefix("taxi") {
+        Some(rest) if rest.is_empty() || rest.starts_with(['=', ':', '[']) => {
+            format!("nyc_taxi_etl{rest}")
+        }
+        _ => directive.to_owned(),
+    });
+    directives.collect::<Vec<_>>().join(",")
 }
 
 /// The log among the events: `{"at":…,"event":"log","level":"warn","text":…}`.
@@ -99,5 +112,16 @@ impl Visit for Message {
         if field.name() == "message" {
             self.0 = format!("{value:?}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::of_program;
+
+    #[test]
+    fn taxi_is_the_whole_program_in_a_filter() {
+        assert_eq!(of_program("warn,taxi=debug"), "warn,nyc_taxi_etl=debug");
+        assert_eq!(of_program("taxi::lake=trace,taxis=off"), "nyc_taxi_etl::lake=trace,taxis=off");
     }
 }

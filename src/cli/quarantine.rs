@@ -1,23 +1,24 @@
-//! `taxi quarantine` and `taxi schema`: what is there, for people and for programs.
+//! `taxi quarantine`: the rows of a month that were set aside, and why.
 
 use std::io::{self, Write};
 
 use clap::{Args, ValueEnum};
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
-use nyc_taxi_etl::clean::{RULES, RuleError};
-use nyc_taxi_etl::config::{Options, Settings, Tools};
-use nyc_taxi_etl::flow::thousands;
-use nyc_taxi_etl::lake::{LakeError, Quarantine, RefusedEdition};
-use nyc_taxi_etl::prefect::ServerBlocks;
-use nyc_taxi_etl::schema::{dictionary, page};
-use nyc_taxi_etl::trip::quarantine::QuarantinedRow;
-use nyc_taxi_etl::trip::{Colour, Month, TripFile};
 
-use crate::terminal::{Error, Exit, Failed, width};
+use crate::clean::{RULES, RuleError};
+use crate::config::{Options, Settings, Tools};
+use crate::flow::thousands;
+use crate::lake::{LakeError, Quarantine, RefusedEdition};
+use crate::prefect::ServerBlocks;
+use crate::trip::quarantine::QuarantinedRow;
+use crate::trip::{Colour, Month, TripFile};
+
+use super::exit::{Error, Exit, Failed};
+use super::terminal::width;
 
 #[derive(Debug, Args)]
-pub(crate) struct QuarantineArgs {
+pub(super) struct QuarantineArgs {
     /// The colour
     #[arg(long, alias = "color", default_value = "green", env = "TAXI_COLOUR")]
     colour: Colour,
@@ -51,7 +52,7 @@ enum RowsForm {
 }
 
 /// Shows the rows of a month that were set aside.
-pub(crate) async fn quarantine(args: QuarantineArgs) -> Result<Exit, Error> {
+pub(super) async fn quarantine(args: QuarantineArgs) -> Result<Exit, Error> {
     if let Some(reason) = args.reason.as_deref().filter(|name| !is_rule(name)) {
         return Err(RuleError::Unknown(reason.to_owned()).into());
     }
@@ -261,59 +262,4 @@ fn quoted(field: &str) -> String {
     } else {
         field.to_owned()
     }
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct SchemaArgs {
-    /// The colour; every colour where none is named
-    colour: Option<Colour>,
-    /// What is printed
-    #[arg(long, value_name = "FORM", default_value = "table", env = "TAXI_OUTPUT")]
-    output: SchemaForm,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum SchemaForm {
-    /// A table for people
-    Table,
-    /// A JSON list
-    Json,
-    /// The page docs/schema.md, of every colour
-    Markdown,
-}
-
-/// Shows the canonical schema.
-pub(crate) fn schema(args: &SchemaArgs) -> Result<Exit, Error> {
-    let mut out = io::stdout().lock();
-    let colours = args.colour.map_or(Colour::ALL.to_vec(), |colour| vec![colour]);
-    match args.output {
-        SchemaForm::Markdown => write!(out, "{}", page())?,
-        SchemaForm::Json => {
-            let entries: Vec<_> = colours.into_iter().flat_map(dictionary).collect();
-            serde_json::to_writer_pretty(&mut out, &entries)?;
-            writeln!(out)?;
-        }
-        SchemaForm::Table => {
-            for colour in colours {
-                let mut table = Table::new();
-                table.load_preset(NOTHING).set_header([
-                    colour.as_str(),
-                    "type",
-                    "in the files of",
-                    "meaning",
-                ]);
-                if let Some(width) = width() {
-                    table.set_width(width).set_content_arrangement(ContentArrangement::Dynamic);
-                }
-                for entry in dictionary(colour) {
-                    table.add_row([entry.column, entry.r#type, &entry.months, entry.about]);
-                }
-                for line in table.lines() {
-                    writeln!(out, "{}", line.trim_end())?;
-                }
-                writeln!(out)?;
-            }
-        }
-    }
-    Ok(Exit::Done)
 }

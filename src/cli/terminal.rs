@@ -1,70 +1,24 @@
-//! What the program has to do with its terminal: signals, width, exit codes.
+//! What the program has to do with its terminal: signals, width, tables.
 
 use std::io::{IsTerminal, Write};
-use std::process::ExitCode;
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
-use nyc_taxi_etl::inspect::Style;
-use nyc_taxi_etl::redact::redacted;
 use tokio_util::sync::CancellationToken;
 
-/// How the program ends.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Exit {
-    /// All done, or nothing to do.
-    Done = 0,
-    /// Some month failed.
-    Failed = 1,
-    /// What was asked makes no sense.
-    Usage = 2,
-    /// Told to stop.
-    Interrupted = 130,
-}
+use crate::inspect::Style;
+use crate::redact::redacted;
 
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
-    }
-}
-
-impl Exit {
-    /// How the program ends where this went wrong.
-    pub(crate) fn of(error: &(dyn std::error::Error + 'static)) -> Self {
-        if is_broken_pipe(error) {
-            Self::Done
-        } else if error.is::<Failed>() || error.is::<std::io::Error>() {
-            Self::Failed
-        } else {
-            Self::Usage
-        }
-    }
-}
-
-/// Whether who reads the output has had enough.
-pub(crate) fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
-    let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind).or_else(|| {
-        error.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind)
-    });
-    kind == Some(std::io::ErrorKind::BrokenPipe)
-}
-
-/// What was asked makes sense and could not be done: the program ends as when a month failed.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct Failed(pub(crate) String);
-
-/// Anything that makes what is asked impossible, as a sentence.
-pub(crate) type Error = Box<dyn std::error::Error>;
+use super::exit::{Error, Exit};
 
 /// Whether people watch what is said on stderr.
-pub(crate) fn on_terminal() -> bool {
+pub(super) fn on_terminal() -> bool {
     std::io::stderr().is_terminal()
 }
 
 /// The first SIGINT or SIGTERM lets the running tasks reach a safe point; the second ends the
 /// program at once.
-pub(crate) fn cancelled_by_signal() -> CancellationToken {
+pub(super) fn cancelled_by_signal() -> CancellationToken {
     use tokio::signal::unix::{SignalKind, signal};
     let cancelled = CancellationToken::new();
     let (Ok(mut interrupt), Ok(mut terminate)) =
@@ -90,7 +44,7 @@ pub(crate) fn cancelled_by_signal() -> CancellationToken {
 }
 
 /// Warns of something that stops nothing. On a terminal the log is silent about it.
-pub(crate) fn warn(text: &str) {
+pub(super) fn warn(text: &str) {
     if on_terminal() {
         // A terminal that is gone hears nothing.
         let _ = writeln!(std::io::stderr(), "warning: {}", redacted(text));
@@ -100,7 +54,7 @@ pub(crate) fn warn(text: &str) {
 }
 
 /// Rows under their names, as wide as the terminal.
-pub(crate) fn table<const COLUMNS: usize>(
+pub(super) fn table<const COLUMNS: usize>(
     names: [&str; COLUMNS],
     rows: impl IntoIterator<Item = [String; COLUMNS]>,
 ) -> String {
@@ -115,7 +69,7 @@ pub(crate) fn table<const COLUMNS: usize>(
 }
 
 /// Prints the product. Who reads it may have had enough: that is no failure.
-pub(crate) fn print(text: &str) -> Result<(), Error> {
+pub(super) fn print(text: &str) -> Result<(), Error> {
     match writeln!(std::io::stdout().lock(), "{}", redacted(text)) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         printed => Ok(printed?),
@@ -124,7 +78,7 @@ pub(crate) fn print(text: &str) -> Result<(), Error> {
 
 /// How a picture is drawn on stdout: plainly where nobody watches, without colours where
 /// `NO_COLOR` says so (<https://no-color.org>).
-pub(crate) fn style() -> Style {
+pub(super) fn style() -> Style {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     let watched = std::io::stdout().is_terminal();
     let colours = watched && set("NO_COLOR").is_none() && set("TERM").is_none_or(|it| it != "dumb");
@@ -132,7 +86,7 @@ pub(crate) fn style() -> Style {
 }
 
 /// The width of the terminal on stdout; none where it is none.
-pub(crate) fn width() -> Option<u16> {
+pub(super) fn width() -> Option<u16> {
     let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
     (size.ws_col > 0).then_some(size.ws_col)
 }

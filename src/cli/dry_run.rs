@@ -1,23 +1,25 @@
 //! `--dry-run`: what a run would do, and why.
 
-use nyc_taxi_etl::config::Tools;
-use nyc_taxi_etl::flow::Run;
-use nyc_taxi_etl::inspect::{Facts, Plan, Stores, Survey};
 use serde_json::json;
 
-use crate::cli::Output;
-use crate::flow::Flow;
-use crate::terminal::{Error, Exit, print, width};
+use crate::config::Tools;
+use crate::flow::Run;
+use crate::flow_definition::{FlowCall, FlowDefinition, FlowInput};
+use crate::inspect::{Facts, Plan, Stores, Survey};
+
+use super::exit::{Error, Exit};
+use super::output::Output;
+use super::terminal::{print, width};
 
 /// Shows what a flow would do: lake and warehouses are asked, the source is not.
-pub(crate) async fn dry_run(
-    flow: &Flow,
+pub(super) async fn dry_run(
+    call: &FlowCall,
     run: &Run,
     tools: &Tools,
     output: Output,
 ) -> Result<Exit, Error> {
-    let files = flow.files(tools.settings())?;
-    let (way, warehouses) = flow.way(tools.settings());
+    let FlowInput { files, warehouses } = call.input(tools.settings())?;
+    let FlowDefinition { name, way, .. } = *call.flow();
     let stores = Stores::open(tools, &warehouses);
     let mut colours: Vec<_> = files.iter().map(|file| file.colour).collect();
     colours.dedup();
@@ -27,7 +29,7 @@ pub(crate) async fn dry_run(
         () = interrupted.cancelled() => return Ok(Exit::Interrupted),
     };
     let survey = Survey::judge(&stores, &facts, files, None);
-    let mut plan = Plan::of(flow.name(), way, tools, &facts, &survey);
+    let mut plan = Plan::of(name, way, tools, &facts, &survey);
     let fits = tokio::select! {
         fits = plan.check(&stores, way) => fits,
         () = interrupted.cancelled() => return Ok(Exit::Interrupted),

@@ -4,21 +4,23 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
 use futures_util::future::join_all;
-use nyc_taxi_etl::config::{Connection, ConnectionKind, Options, Settings};
-use nyc_taxi_etl::lake::LakeAccess;
-use nyc_taxi_etl::prefect::ServerBlocks;
-use nyc_taxi_etl::redact::name_or_mask;
 use serde::Serialize;
 
-use crate::cli::{Output, Printed};
-use crate::examples;
-use crate::terminal::{Error, Exit, print, table, warn};
+use crate::config::{Connection, ConnectionKind, Options, Settings};
+use crate::lake::LakeAccess;
+use crate::prefect::ServerBlocks;
+use crate::redact::name_or_mask;
+
+use super::examples;
+use super::exit::{Error, Exit};
+use super::output::{Output, OutputArgs};
+use super::terminal::{print, table, warn};
 
 /// A server that says nothing for so long is not there.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Connections {
+pub(super) enum ConnectionsArgs {
     /// Show the connections: those of taxi.toml, and what is in force without a name
     #[command(after_help = examples::CONNECTIONS_LIST)]
     List(ListArgs),
@@ -28,25 +30,25 @@ pub(crate) enum Connections {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct ListArgs {
+pub(super) struct ListArgs {
     #[command(flatten)]
-    printed: Printed,
+    output: OutputArgs,
     #[command(flatten)]
     options: Options,
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct TestArgs {
+pub(super) struct TestArgs {
     /// The connections of this name; all of them where none is named
     name: Option<String>,
     #[command(flatten)]
-    printed: Printed,
+    output: OutputArgs,
     #[command(flatten)]
     options: Options,
 }
 
-impl Connections {
-    pub(crate) async fn execute(self) -> Result<Exit, Error> {
+impl ConnectionsArgs {
+    pub(super) async fn execute(self) -> Result<Exit, Error> {
         match self {
             Self::List(args) => list(&args).await,
             Self::Test(args) => test(&args).await,
@@ -65,7 +67,7 @@ async fn all(options: &Options) -> Result<Vec<Connection>, Error> {
 
 async fn list(args: &ListArgs) -> Result<Exit, Error> {
     let all = all(&args.options).await?;
-    match args.printed.output {
+    match args.output.output {
         Output::Json => print(&serde_json::to_string_pretty(&all)?)?,
         Output::Table => {
             let rows = all.iter().map(|connection| {
@@ -123,7 +125,7 @@ async fn test(args: &TestArgs) -> Result<Exit, Error> {
         }
     }));
     let tested = tested.await;
-    match args.printed.output {
+    match args.output.output {
         Output::Json => print(&serde_json::to_string_pretty(&tested)?)?,
         Output::Table => {
             let rows = tested.iter().zip(&all).map(|(tested, connection)| {

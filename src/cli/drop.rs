@@ -4,19 +4,22 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use nyc_taxi_etl::config::{Options, Settings, Tools};
-use nyc_taxi_etl::flow::{Listener, thousands};
-use nyc_taxi_etl::inspect::{Facts, Store, Stores, Survey, drop_month};
-use nyc_taxi_etl::prefect::ServerBlocks;
-use nyc_taxi_etl::trip::{Colour, Month, TripFile};
-use nyc_taxi_etl::warehouse::WarehouseKind;
 use serde_json::json;
 
-use crate::cli::{Output, Printed, ended, start};
-use crate::terminal::{Error, Exit, print, style};
+use crate::config::{Options, Settings, Tools};
+use crate::flow::{Listener, thousands};
+use crate::inspect::{Facts, Store, Stores, Survey, drop_month};
+use crate::prefect::ServerBlocks;
+use crate::trip::{Colour, Month, TripFile};
+use crate::warehouse::WarehouseKind;
+
+use super::exit::{Error, Exit};
+use super::output::{Output, OutputArgs};
+use super::session::{ended, start};
+use super::terminal::{print, style};
 
 #[derive(Debug, Args)]
-pub(crate) struct DropArgs {
+pub(super) struct DropArgs {
     /// The colour
     #[arg(long, alias = "color")]
     colour: Colour,
@@ -31,7 +34,7 @@ pub(crate) struct DropArgs {
     #[arg(long)]
     yes: bool,
     #[command(flatten)]
-    printed: Printed,
+    output: OutputArgs,
     #[command(flatten)]
     options: Options,
 }
@@ -71,7 +74,7 @@ impl DropArgs {
 }
 
 /// Takes a month out of the stores.
-pub(crate) async fn drop(args: DropArgs, listener: Arc<dyn Listener>) -> Result<Exit, Error> {
+pub(super) async fn drop(args: DropArgs, listener: Arc<dyn Listener>) -> Result<Exit, Error> {
     let file = TripFile::new(args.colour, args.month);
     file.colour.check(file.month, Month::current())?;
     // Before the signals are minded: who is asked may break off at once.
@@ -83,7 +86,7 @@ pub(crate) async fn drop(args: DropArgs, listener: Arc<dyn Listener>) -> Result<
     let stores = args.stores(&tools);
     let dropped = drop_month(&run, &stores, args.with_lake(), file).await;
     let ok = dropped.iter().all(|store| store.error.is_none());
-    match args.printed.output {
+    match args.output.output {
         Output::Json => {
             let report = json!({
                 "ok": ok, "colour": file.colour, "month": file.month, "stores": dropped,

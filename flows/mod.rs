@@ -1,0 +1,132 @@
+//! The flows: a recipe each, and the table of them.
+//!
+//! All that knows the flows reads the table: the command line and its help, deployments, flow
+//! runs. A recipe is also a function that a program of one's own can call.
+
+mod etl_gcs_to_bq;
+mod etl_gcs_to_postgres;
+mod etl_parent_flow;
+mod etl_web_to_gcs;
+mod etl_zones;
+mod ingest_data;
+
+pub use etl_gcs_to_bq::etl_gcs_to_bq;
+pub use etl_gcs_to_postgres::etl_gcs_to_postgres;
+pub use etl_parent_flow::etl_parent_flow;
+pub use etl_web_to_gcs::etl_web_to_gcs;
+pub use etl_zones::etl_zones;
+pub use ingest_data::ingest_data;
+
+use crate::config::ParameterSet::{Months, MonthsAndWarehouses, Nothing};
+use crate::flow_definition::{FlowDefinition, FlowError};
+use crate::inspect::Way;
+use crate::warehouse::WarehouseKind::{BigQuery, Postgres};
+
+/// The flows.
+pub static FLOWS: [FlowDefinition; 6] = [
+    FlowDefinition {
+        name: etl_web_to_gcs::NAME,
+        about: "Fetch months, clean them, publish them to the lake",
+        examples: &[
+            "taxi run etl-web-to-gcs --colour green --year 2020 --months 1-3",
+            "taxi run etl-web-to-gcs --colour yellow,green --from 2019-01 --to 2021-07 --lake prod",
+            "taxi run etl-web-to-gcs --colour green --lag-months 2 --lake gs://my-bucket/trips",
+            "taxi run etl-web-to-gcs --source sample",
+        ],
+        parameters: Months,
+        way: Way::ByLake,
+        loads_into: &[],
+        run: |run, tools, input| {
+            Box::pin(async move { Ok(etl_web_to_gcs(run, tools, &input.files).await.into()) })
+        },
+    },
+    FlowDefinition {
+        name: etl_gcs_to_bq::NAME,
+        about: "Load months from the lake into BigQuery",
+        examples: &[
+            "taxi run etl-gcs-to-bq --colour yellow --year 2021 --months 1 --lake gs://my-bucket/trips",
+            "taxi run etl-gcs-to-bq --from 2019-01 --to 2021-07 --lake prod --bigquery cloud",
+            "taxi run etl-gcs-to-bq --project my-project --dataset nyc_taxi --location EU",
+        ],
+        parameters: Months,
+        way: Way::FromLake,
+        loads_into: &[BigQuery],
+        run: |run, tools, input| {
+            Box::pin(async move { Ok(etl_gcs_to_bq(run, tools, &input.files).await?.into()) })
+        },
+    },
+    FlowDefinition {
+        name: etl_gcs_to_postgres::NAME,
+        about: "Load months from the lake into Postgres",
+        examples: &[
+            "taxi run etl-gcs-to-postgres --colour yellow --year 2021 --months 1",
+            "taxi run etl-gcs-to-postgres --from 2019-01 --to 2021-07 --lake prod --postgres local",
+            "DATABASE_URL=postgres://me:secret@host/db taxi run etl-gcs-to-postgres",
+        ],
+        parameters: Months,
+        way: Way::FromLake,
+        loads_into: &[Postgres],
+        run: |run, tools, input| {
+            Box::pin(async move { Ok(etl_gcs_to_postgres(run, tools, &input.files).await?.into()) })
+        },
+    },
+    FlowDefinition {
+        name: ingest_data::NAME,
+        about: "Fetch months, clean them, load them into Postgres, without a lake",
+        examples: &[
+            "taxi run ingest-data --colour yellow --from 2021-01 --to 2021-01",
+            "taxi run ingest-data --colour yellow --year 2021 --months 1 --table yellow_taxi_data",
+            "taxi run ingest-data --postgres local --schema staging",
+        ],
+        parameters: Months,
+        way: Way::Straight,
+        loads_into: &[Postgres],
+        run: |run, tools, input| {
+            Box::pin(async move { Ok(ingest_data(run, tools, &input.files).await?.into()) })
+        },
+    },
+    FlowDefinition {
+        name: etl_parent_flow::NAME,
+        about: "Bring months to the lake and on to the warehouses",
+        examples: &[
+            "taxi run etl-parent-flow --colour yellow,green --from 2019-01 --to 2021-07 --to-warehouse postgres",
+            "taxi run etl-parent-flow --colour green --lag-months 2 --profile cloud",
+            "taxi run etl-parent-flow --year 2020 --jobs 8      months of green, to the lake alone",
+        ],
+        parameters: MonthsAndWarehouses,
+        way: Way::ByLake,
+        loads_into: &[],
+        run: |run, tools, input| {
+            Box::pin(async move {
+                let to = &input.warehouses;
+                Ok(etl_parent_flow(run, tools, &input.files, to).await?.into())
+            })
+        },
+    },
+    FlowDefinition {
+        name: etl_zones::NAME,
+        about: "Fetch the lookup of the taxi zones, publish it to the lake",
+        examples: &[
+            "taxi run etl-zones",
+            "taxi run etl-zones --lake gs://my-bucket/trips",
+            "taxi run etl-zones --zones ./taxi_zone_lookup.csv",
+        ],
+        parameters: Nothing,
+        way: Way::ByLake,
+        loads_into: &[],
+        run: |run, tools, _| Box::pin(async move { Ok(etl_zones(run, tools).await.into()) }),
+    },
+];
+
+/// The flows that work on months: those that can be deployed.
+pub fn over_months() -> impl Iterator<Item = &'static FlowDefinition> {
+    FLOWS.iter().filter(|flow| flow.takes_months())
+}
+
+/// The flow over months of this name.
+pub fn named(name: &str) -> Result<&'static FlowDefinition, FlowError> {
+    over_months().find(|flow| flow.name == name).ok_or_else(|| FlowError::Unknown {
+        name: name.to_owned(),
+        known: over_months().map(|flow| flow.name).collect(),
+    })
+}

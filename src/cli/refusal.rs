@@ -1,0 +1,55 @@
+//! A command line that makes no sense.
+
+use std::ffi::OsString;
+use std::io::Write;
+
+use clap::CommandFactory;
+
+use crate::lake::unwrapped;
+use crate::redact::{MASK, is_plain, redacted};
+
+use super::Cli;
+
+/// The flags whose values are secrets.
+const SECRET_FLAGS: [&str; 4] = ["--credentials", "--database-url", "--source", "--zones"];
+
+/// Ends the program with what is wrong with the command line, without a word of it that may be a
+/// secret.
+pub(super) fn exit(error: &clap::Error) -> ! {
+    let mut words: Vec<String> = Vec::new();
+    let mut follows_secret = false;
+    for word in std::env::args().skip(1) {
+        let (flag, value) = word.split_once('=').unwrap_or((&word, ""));
+        if follows_secret || !is_plain(&word) || unwrapped(&word).is_some() {
+            words.push(word.clone());
+        }
+        let secret = SECRET_FLAGS.contains(&flag) || !is_plain(value);
+        if flag.starts_with("--") && (secret || unwrapped(value).is_some()) {
+            words.push(value.to_owned());
+        }
+        follows_secret = SECRET_FLAGS.contains(&word.as_str());
+    }
+    for variable in Cli::command().get_subcommands().flat_map(variables) {
+        let value = std::env::var(variable).unwrap_or_default();
+        if !is_plain(&value) {
+            words.push(value);
+        }
+    }
+    // A whole before its parts.
+    words.retain(|word| word.len() > 3);
+    words.sort_by_key(|word| std::cmp::Reverse(word.len()));
+    let said = error.render().to_string();
+    if !error.use_stderr() || !words.iter().any(|word| said.contains(word.as_str())) {
+        error.exit();
+    }
+    let said = words.iter().fold(said, |said, word| said.replace(word.as_str(), MASK));
+    // Nobody hears it if stderr is gone.
+    let _ = write!(std::io::stderr(), "{}", redacted(&said));
+    std::process::exit(error.exit_code());
+}
+
+/// The variables that the flags of a command and of those below it are taken from.
+fn variables(command: &clap::Command) -> Vec<OsString> {
+    let own = command.get_arguments().filter_map(|arg| Some(arg.get_env()?.to_owned()));
+    own.chain(command.get_subcommands().flat_map(variables)).collect()
+}

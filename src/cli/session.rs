@@ -1,0 +1,42 @@
+//! What a command works with: a run that a signal stops, and its tools, as the settings say.
+
+use std::sync::Arc;
+
+use crate::config::{Options, Settings, Tools};
+use crate::flow::{Journal, Listener, Run};
+use crate::prefect::ServerBlocks;
+
+use super::exit::{Error, Exit};
+use super::terminal::cancelled_by_signal;
+
+/// A run and its tools, as the settings say.
+pub(super) async fn start(
+    options: &Options,
+    listener: Arc<dyn Listener>,
+) -> Result<(Run, Tools), Error> {
+    let settings = Settings::resolve_with(options, &ServerBlocks).await?;
+    Ok((run_of(&settings, listener), Tools::new(settings)?))
+}
+
+/// The same for a command that only looks: a store that cannot be opened says so when it is asked.
+pub(super) async fn start_to_look(
+    options: &Options,
+    listener: Arc<dyn Listener>,
+) -> Result<(Run, Tools), Error> {
+    let settings = Settings::resolve_to_look(options, &ServerBlocks).await?;
+    Ok((run_of(&settings, listener), Tools::to_look(settings)?))
+}
+
+fn run_of(settings: &Settings, listener: Arc<dyn Listener>) -> Run {
+    let journal = Arc::new(Journal::new(&settings.runs, settings.keep_runs));
+    Run::new(vec![listener, journal], cancelled_by_signal(), settings.policy, settings.limits)
+}
+
+/// How the program ends after a run; `ok` says whether all went well.
+pub(super) fn ended(run: &Run, ok: bool) -> Exit {
+    match (run.is_cancelled(), ok) {
+        (_, true) => Exit::Done,
+        (true, false) => Exit::Interrupted,
+        (false, false) => Exit::Failed,
+    }
+}
