@@ -3,7 +3,7 @@
 use futures_util::future::join;
 
 use crate::config::{TaskError, Tools};
-use crate::flow::{Failure, MonthReport, Progress, Run, RunReport, State};
+use crate::flow::{Failure, MonthReport, Progress, Run, RunReport, State, TaskName};
 use crate::trip::{Item, TripFile};
 use crate::warehouse::Loaded;
 use crate::warehouse::bigquery::Warehouse;
@@ -31,7 +31,7 @@ pub(crate) async fn month(
     warehouse: &Warehouse,
     file: TripFile,
 ) -> Result<MonthReport, TaskError> {
-    run.task("write-bq", file, async |progress: Progress| {
+    run.task(TaskName::WriteBq, file, async |progress: Progress| {
         let (month, object, loaded) = tools.load_bigquery(run, file, warehouse, &progress).await?;
         let (state, rows, before) = match loaded {
             Loaded::Replaced { rows, before, forced } => {
@@ -56,7 +56,7 @@ pub(crate) async fn month(
 /// The zones are small and serve the months: where they cannot be loaded, the months are there
 /// all the same.
 pub(crate) async fn zones(run: &Run, tools: &Tools, warehouse: &Warehouse) {
-    let loaded = run.task("write-bq", Item::Zones, async |progress: Progress| {
+    let loaded = run.task(TaskName::WriteBq, Item::Zones, async |progress: Progress| {
         tools.load_zones_bigquery(warehouse, &progress).await
     });
     match loaded.await {

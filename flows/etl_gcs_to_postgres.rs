@@ -3,7 +3,7 @@
 use futures_util::future::join;
 
 use crate::config::{TaskError, Tools};
-use crate::flow::{Failure, MonthReport, Progress, Run, RunReport, State};
+use crate::flow::{Failure, MonthReport, Progress, Run, RunReport, State, TaskName};
 use crate::lake::Published;
 use crate::trip::{Item, TripFile};
 use crate::warehouse::Loaded;
@@ -32,7 +32,7 @@ pub(crate) async fn month(
     warehouse: &Warehouse,
     file: TripFile,
 ) -> Result<MonthReport, TaskError> {
-    run.task("write-postgres", file, async |progress: Progress| {
+    run.task(TaskName::WritePostgres, file, async |progress: Progress| {
         let force = tools.settings().force;
         // The footer and the ledger tell, without a look at the rows.
         if let Some(known) = tools.lake().published(file).await?
@@ -93,7 +93,7 @@ fn reported(
 /// all the same.
 pub(crate) async fn zones(run: &Run, tools: &Tools, warehouse: &Warehouse) {
     let loaded =
-        run.task("write-postgres", Item::Zones, async |_| tools.load_zones(warehouse).await);
+        run.task(TaskName::WritePostgres, Item::Zones, async |_| tools.load_zones(warehouse).await);
     match loaded.await {
         Ok(true) => {}
         Ok(false) => {

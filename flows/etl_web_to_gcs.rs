@@ -1,7 +1,7 @@
 //! `etl-web-to-gcs`: a month from the web, cleaned, into the lake.
 
 use crate::config::{TaskError, Tools};
-use crate::flow::{MonthReport, Progress, Run, RunReport, State};
+use crate::flow::{MonthReport, Progress, Run, RunReport, State, TaskName};
 use crate::lake::Published;
 use crate::source::Outcome;
 use crate::trip::TripFile;
@@ -22,7 +22,7 @@ pub(crate) async fn month(
 ) -> Result<MonthReport, TaskError> {
     let held = tools.hold(run, file).await?;
 
-    let fetched = run.task("fetch", file, async |progress: Progress| {
+    let fetched = run.task(TaskName::Fetch, file, async |progress: Progress| {
         tools.lake().clear_leftovers(file, held.folder()).await?;
         let before = tools.lake().published(file).await?;
         let known = before.as_ref().map(|month| &month.provenance);
@@ -47,14 +47,14 @@ pub(crate) async fn month(
         }
     };
 
-    let cleaned = run.task("clean", file, async |progress: Progress| {
+    let cleaned = run.task(TaskName::Clean, file, async |progress: Progress| {
         tools.clean(file, &fetched, &held, &progress).await
     });
     let cleaned = cleaned.await;
     let (cleaned, held) = held.unless_damaged(cleaned, TaskError::is_damage)?;
     run.warn_of(file, &cleaned.provenance);
 
-    let written = run.task("write-gcs", file, async |progress: Progress| {
+    let written = run.task(TaskName::WriteGcs, file, async |progress: Progress| {
         tools.publish(file, &fetched, &cleaned, &held, &progress).await
     });
     let written = written.await?;

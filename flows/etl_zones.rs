@@ -1,7 +1,7 @@
 //! `etl-zones`: the lookup of the taxi zones, into the lake.
 
 use crate::config::{TaskError, Tools};
-use crate::flow::{Failure, Progress, Run, State, ZonesReport};
+use crate::flow::{Failure, Progress, Run, State, TaskName, ZonesReport};
 use crate::lake::Lake;
 use crate::source::{Outcome, Source};
 use crate::trip::Item;
@@ -62,7 +62,7 @@ async fn zones(
 ) -> Result<(State, Option<u64>), TaskError> {
     let held = tools.hold(look, Item::Zones).await?;
 
-    let fetched = look.task("fetch", Item::Zones, async |progress: Progress| {
+    let fetched = look.task(TaskName::Fetch, Item::Zones, async |progress: Progress| {
         tools.lake().clear_uploads(held.folder()).await?;
         let before = tools.lake().zones().await?;
         // Another run may have brought them while this one waited for its turn.
@@ -84,11 +84,11 @@ async fn zones(
         }
     };
     let cleaned =
-        run.task("clean", Item::Zones, async |_| tools.clean_zones(&fetched, &held).await);
+        run.task(TaskName::Clean, Item::Zones, async |_| tools.clean_zones(&fetched, &held).await);
     // A bad file is of no use to the next run.
     let cleaned = cleaned.await;
     let ((path, rows), held) = held.unless_damaged(cleaned, |_| true)?;
-    let written = run.task("write-gcs", Item::Zones, async |progress: Progress| {
+    let written = run.task(TaskName::WriteGcs, Item::Zones, async |progress: Progress| {
         Ok::<_, TaskError>(tools.lake().publish_zones(&path, held.folder(), &progress).await?)
     });
     written.await?;

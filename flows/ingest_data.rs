@@ -2,7 +2,7 @@
 //! copied while it is fetched, and replaces what was there once all of it is proven.
 
 use crate::config::{Ingested, TaskError, Tools};
-use crate::flow::{MonthReport, Progress, Run, RunReport, State, Stop};
+use crate::flow::{MonthReport, Progress, Run, RunReport, State, Stop, TaskName};
 use crate::source::Outcome;
 use crate::trip::{Provenance, TripFile};
 use crate::warehouse::postgres::{PostgresError, Warehouse};
@@ -30,7 +30,7 @@ async fn month(
     let held = tools.hold(run, file).await?;
 
     let fetch = async |run: &Run| {
-        let fetched = run.task("fetch", file, async |progress: Progress| {
+        let fetched = run.task(TaskName::Fetch, file, async |progress: Progress| {
             let known = warehouse.known(file).await?;
             let outcome = tools.fetch(file, known.as_ref(), false, &held, &progress).await?;
             if let (Outcome::Unchanged(Some(facts)), Some(known)) = (&outcome, &known) {
@@ -44,7 +44,7 @@ async fn month(
         if held.arrival(&run.progress()).await.is_none() {
             return Ok(None);
         }
-        let ingested = run.task("ingest", file, async |progress: Progress| {
+        let ingested = run.task(TaskName::Ingest, file, async |progress: Progress| {
             tools.ingest(file, &held, warehouse, &progress).await
         });
         ingested.await

@@ -6,7 +6,7 @@ use std::time::Duration;
 use url::{Position, Url};
 
 use crate::clean::Rules;
-use crate::flow::{Limits, Policy, RunReport};
+use crate::flow::{Limits, Policy, RunReport, TaskName};
 use crate::guard::{Guard, Share};
 use crate::lake::{GcsSettings, Lake, LakeAccess, LakeAddress, LakeError, unwrapped};
 use crate::notify::{NotifyError, Webhook};
@@ -27,7 +27,7 @@ use super::{Blocks, MissingColumn, NewColumn, NotifyOn, NotifySettings, Options,
 
 /// The concurrency limits of tasks. Cleaning takes all cores and most of the memory that a run
 /// may have, so one month is cleaned while others are fetched and loaded.
-const AT_ONCE: [(&str, usize); 2] = [("clean", 1), ("ingest", 1)];
+const AT_ONCE: [(TaskName, usize); 2] = [(TaskName::Clean, 1), (TaskName::Ingest, 1)];
 
 /// The folder of the journal.
 const RUNS: &str = "data/runs";

@@ -1,24 +1,8 @@
-use std::fmt;
 use std::time::Duration;
 
 use crate::trip::{Item, TripFile};
 
-use super::{MonthReport, RunId, RunReport};
-
-/// A task of a run: what is done to what.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct TaskName {
-    /// What is done: `fetch`, `clean`, `write-gcs`.
-    pub name: &'static str,
-    /// To what.
-    pub item: Item,
-}
-
-impl fmt::Display for TaskName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.item, self.name)
-    }
-}
+use super::{MonthReport, RunId, RunReport, Task};
 
 /// What happens in a run.
 #[derive(Debug)]
@@ -36,11 +20,11 @@ pub enum Event<'a> {
     /// A month begins. Those that a stopped run does not begin are in its report alone.
     MonthStarted(TripFile),
     /// A task begins: it has its turn.
-    TaskStarted(TaskName),
+    TaskStarted(Task),
     /// A task has done so much, in bytes, of a total that may be unknown.
     TaskProgress {
         /// The task.
-        task: TaskName,
+        task: Task,
         /// What it has done.
         done: u64,
         /// What there is to do; 0 where unknown.
@@ -49,7 +33,7 @@ pub enum Event<'a> {
     /// A task failed and will be tried again.
     TaskRetrying {
         /// The task.
-        task: TaskName,
+        task: Task,
         /// Why it failed.
         error: &'a dyn std::error::Error,
         /// How long until the next try.
@@ -58,22 +42,22 @@ pub enum Event<'a> {
     /// A task did its work.
     TaskDone {
         /// The task.
-        task: TaskName,
+        task: Task,
         /// How long it took.
         took: Duration,
     },
     /// A task failed for good.
     TaskFailed {
         /// The task.
-        task: TaskName,
+        task: Task,
         /// Why.
         error: &'a dyn std::error::Error,
     },
     /// A task reached its safe point and stopped there: the run was told to.
-    TaskStopped(TaskName),
+    TaskStopped(Task),
     /// A task that must hold nothing up failed, or was not waited for: a warning says what is
     /// missing, and why.
-    TaskGivenUp(TaskName),
+    TaskGivenUp(Task),
     /// Something that people should know and that stops nothing.
     Warning {
         /// What it is about.

@@ -15,10 +15,12 @@ mod report;
 mod run;
 mod stop;
 mod table;
+mod task;
+mod task_name;
 mod terminal;
 mod zones_report;
 
-pub use event::{Event, TaskName};
+pub use event::Event;
 pub use id::RunId;
 pub use journal::Journal;
 pub use listener::{Listener, LogLines};
@@ -30,6 +32,8 @@ pub use run::{Limits, Policy, Run};
 pub use stop::Stop;
 pub(crate) use table::plain;
 pub use table::{bytes, month_table, row_sum, run_table, thousands};
+pub use task::Task;
+pub use task_name::TaskName;
 pub use terminal::Terminal;
 pub use zones_report::ZonesReport;
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Event, Listener, TaskName};
+use super::{Event, Listener, Task};
 
 /// How often listeners hear of a task's progress.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -15,7 +15,7 @@ const INTERVAL: Duration = Duration::from_millis(100);
 pub struct Progress(Arc<Inner>);
 
 struct Inner {
-    task: Option<TaskName>,
+    task: Option<Task>,
     listeners: Arc<[Arc<dyn Listener>]>,
     cancelled: CancellationToken,
     done: AtomicU64,
@@ -32,7 +32,7 @@ impl fmt::Debug for Progress {
 
 impl Progress {
     pub(super) fn new(
-        task: Option<TaskName>,
+        task: Option<Task>,
         listeners: Arc<[Arc<dyn Listener>]>,
         cancelled: CancellationToken,
     ) -> Self {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::redact::redacted;
 use crate::trip::Provenance;
 
-use super::{Event, Listener, MonthReport, State, TaskName};
+use super::{Event, Listener, MonthReport, State, Task};
 
 /// An event, as it is written.
 #[derive(Debug, Serialize)]
@@ -24,31 +24,31 @@ enum Record<'a> {
     MonthStarted {
         item: String,
     },
-    TaskStarted(Task),
+    TaskStarted(TaskEntry),
     TaskProgress {
         #[serde(flatten)]
-        task: Task,
+        task: TaskEntry,
         done: u64,
         total: Option<u64>,
     },
     TaskRetrying {
         #[serde(flatten)]
-        task: Task,
+        task: TaskEntry,
         error: String,
         wait_seconds: f64,
     },
     TaskDone {
         #[serde(flatten)]
-        task: Task,
+        task: TaskEntry,
         seconds: f64,
     },
     TaskFailed {
         #[serde(flatten)]
-        task: Task,
+        task: TaskEntry,
         error: String,
     },
-    TaskStopped(Task),
-    TaskGivenUp(Task),
+    TaskStopped(TaskEntry),
+    TaskGivenUp(TaskEntry),
     Warning {
         item: String,
         text: &'a str,
@@ -66,14 +66,14 @@ enum Record<'a> {
 }
 
 #[derive(Debug, Serialize)]
-struct Task {
+struct TaskEntry {
     item: String,
     task: &'static str,
 }
 
-impl From<&TaskName> for Task {
-    fn from(task: &TaskName) -> Self {
-        Self { item: task.item.to_string(), task: task.name }
+impl From<&Task> for TaskEntry {
+    fn from(task: &Task) -> Self {
+        Self { item: task.item.to_string(), task: task.name.as_str() }
     }
 }
 
@@ -166,13 +166,13 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::flow::{LoadReport, RunId, RunReport, Stop};
+    use crate::flow::{LoadReport, RunId, RunReport, Stop, TaskName};
     use crate::trip::{Colour, Counts, Item, Month, TripFile};
 
     #[test]
     fn every_event_has_its_shape() {
         let file = TripFile::new(Colour::Green, Month::known(2020, 1));
-        let task = TaskName { name: "fetch", item: file.into() };
+        let task = Task { name: TaskName::Fetch, item: file.into() };
         let run = RunId::at(DateTime::UNIX_EPOCH, 42);
         let counts = Counts {
             rows_read: 3,
@@ -193,7 +193,7 @@ mod tests {
         let late = Stop::TimedOut { limit: Duration::from_secs(60) };
         let not_begun = MonthReport::new(file, State::NotBegun);
         let report = RunReport::new("etl-parent-flow", vec![month.clone(), not_begun]);
-        let zones = TaskName { name: "clean", item: Item::Zones };
+        let zones = Task { name: TaskName::Clean, item: Item::Zones };
         let wait = Duration::from_millis(1500);
         let events = [
             Event::RunStarted { run: &run, flow: "etl-parent-flow", files: &[file] },

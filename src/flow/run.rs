@@ -13,7 +13,8 @@ use crate::schema;
 use crate::trip::{Item, KeptColumn, Provenance, TripFile};
 
 use super::{
-    Event, Failure, Listener, MonthReport, Progress, Retry, RunId, RunReport, State, Stop, TaskName,
+    Event, Failure, Listener, MonthReport, Progress, Retry, RunId, RunReport, State, Stop, Task,
+    TaskName,
 };
 
 /// The longest wait another side may ask for: who asks for more is told that the task failed.
@@ -43,7 +44,7 @@ pub struct Limits {
     pub jobs: usize,
     /// The concurrency limits: how many tasks of a name run at once, whatever the months in
     /// flight. A task of another name has none.
-    pub at_once: &'static [(&'static str, usize)],
+    pub at_once: &'static [(TaskName, usize)],
 }
 
 impl Default for Policy {
@@ -85,7 +86,7 @@ pub struct Run {
     cancelled: CancellationToken,
     policy: Policy,
     limits: Limits,
-    turns: Arc<HashMap<&'static str, Semaphore>>,
+    turns: Arc<HashMap<TaskName, Semaphore>>,
     /// Whether its tasks hold nothing up.
     aside: bool,
 }
@@ -304,7 +305,7 @@ impl Run {
     /// safe point. One that does not in time is let go of, as is one that a time limit ends.
     pub async fn task<T, E, W, F>(
         &self,
-        name: &'static str,
+        name: TaskName,
         item: impl Into<Item>,
         work: W,
     ) -> Result<T, E>
@@ -313,7 +314,7 @@ impl Run {
         W: Fn(Progress) -> F,
         F: Future<Output = Result<T, E>>,
     {
-        let task = TaskName { name, item: item.into() };
+        let task = Task { name, item: item.into() };
         let mut turn = Some(self.turn(name).await?);
         let started = Instant::now();
         self.tell(&Event::TaskStarted(task));
@@ -364,9 +365,9 @@ impl Run {
 
     /// A task's turn, where only so many of its name run at once; none once the run is told to
     /// stop.
-    async fn turn(&self, name: &'static str) -> Result<Option<SemaphorePermit<'_>>, Stop> {
+    async fn turn(&self, name: TaskName) -> Result<Option<SemaphorePermit<'_>>, Stop> {
         let turn = async {
-            match self.turns.get(name) {
+            match self.turns.get(&name) {
                 // Nobody closes it.
                 Some(turns) => turns.acquire().await.ok(),
                 None => None,
@@ -380,7 +381,7 @@ impl Run {
     }
 
     /// Tries a task once.
-    async fn attempt<T, E, F>(&self, task: TaskName, work: impl Fn(Progress) -> F) -> Result<T, E>
+    async fn attempt<T, E, F>(&self, task: Task, work: impl Fn(Progress) -> F) -> Result<T, E>
     where
         E: Failure + From<Stop>,
         F: Future<Output = Result<T, E>>,
@@ -467,7 +468,7 @@ mod tests {
             Run::new(vec![waits.clone()], CancellationToken::new(), policy, Limits::default());
         let tried = AtomicUsize::new(0);
         let result = run
-            .task("fetch", file(), async |_| {
+            .task(TaskName::Fetch, file(), async |_| {
                 if tried.fetch_add(1, Relaxed) < failures { Err(Failed::So(retry)) } else { Ok(()) }
             })
             .await;
@@ -532,13 +533,13 @@ mod tests {
         let (policy, limits) = (Policy::default(), Limits::default());
         let run = Run::new(vec![told.clone()], CancellationToken::new(), policy, limits);
         let fails = async |_| Err::<(), _>(Failed::So(Retry::Backoff));
-        assert!(run.aside().task("fetch", file(), fails).await.is_err());
+        assert!(run.aside().task(TaskName::Fetch, file(), fails).await.is_err());
         let never = async |progress: Progress| {
             progress.cancelled().await;
             Err::<(), _>(Failed::Stop(Stop::Interrupted))
         };
         let beside = async |look: &Run| {
-            assert!(look.task("clean", file(), never).await.is_err());
+            assert!(look.task(TaskName::Clean, file(), never).await.is_err());
             assert!(!run.is_cancelled());
         };
         assert_eq!(run.aside().beside(async { 1 }, beside).await, 1);
@@ -553,7 +554,7 @@ mod tests {
         let tried = AtomicUsize::new(0);
         let started = Instant::now();
         let result = run
-            .task("fetch", file(), async |_| {
+            .task(TaskName::Fetch, file(), async |_| {
                 let retry =
                     if tried.fetch_add(1, Relaxed) == 0 { Retry::Backoff } else { Retry::Never };
                 cancelled.cancel();
@@ -575,7 +576,7 @@ mod tests {
         let (run, _) = run(Limits { time: Duration::from_millis(30), ..Limits::default() });
         let stopped = AtomicUsize::new(0);
         let done = run
-            .task("fetch", file(), async |progress: Progress| {
+            .task(TaskName::Fetch, file(), async |progress: Progress| {
                 progress.cancelled().await;
                 stopped.fetch_add(1, Relaxed);
                 Err::<(), _>(Failed::Stop(Stop::Interrupted))
@@ -591,10 +592,10 @@ mod tests {
 
     #[tokio::test]
     async fn of_a_limited_task_only_so_many_run_at_once() {
-        let (run, _) = run(Limits { at_once: &[("clean", 2)], ..Limits::default() });
+        let (run, _) = run(Limits { at_once: &[(TaskName::Clean, 2)], ..Limits::default() });
         let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let tasks = (0..6).map(|_| {
-            run.task("clean", file(), async |_| {
+            run.task(TaskName::Clean, file(), async |_| {
                 most.fetch_max(now.fetch_add(1, Relaxed) + 1, Relaxed);
                 tokio::time::sleep(Duration::from_millis(5)).await;
                 now.fetch_sub(1, Relaxed);
@@ -616,7 +617,7 @@ mod tests {
         let months = run
             .months(&files, async |file| {
                 begun.fetch_add(1, Relaxed);
-                let waiting = run.task("fetch", file, async |progress: Progress| {
+                let waiting = run.task(TaskName::Fetch, file, async |progress: Progress| {
                     progress.cancelled().await;
                     Err::<(), _>(Failed::Stop(Stop::Interrupted))
                 });
@@ -631,6 +632,6 @@ mod tests {
         let states: Vec<_> = months.iter().map(|month| month.state.as_str()).collect();
         assert_eq!(states, ["interrupted", "interrupted", "not begun", "not begun"]);
         assert_eq!(begun.load(Relaxed), 2);
-        assert!(run.task("clean", files[0], async |_| Ok::<_, Failed>(())).await.is_err());
+        assert!(run.task(TaskName::Clean, files[0], async |_| Ok::<_, Failed>(())).await.is_err());
     }
 }

@@ -9,7 +9,7 @@ use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, P
 use crate::redact::redacted;
 use crate::trip::Item;
 
-use super::{Event, Listener, MonthReport, State, TaskName};
+use super::{Event, Listener, MonthReport, State, Task, TaskName};
 
 /// Shows a line for each month in flight on a terminal, and one for the whole.
 pub struct Terminal {
@@ -27,7 +27,7 @@ struct Shown {
 struct Line {
     bar: ProgressBar,
     /// Its tasks that run; how far the first is, is shown.
-    tasks: Vec<&'static str>,
+    tasks: Vec<TaskName>,
 }
 
 /// The line of the whole run.
@@ -94,7 +94,7 @@ impl Shown {
         })
     }
 
-    fn progress(&mut self, task: &TaskName, done: u64, total: u64) {
+    fn progress(&mut self, task: Task, done: u64, total: u64) {
         let Some(line) = self.lines.get(&task.item) else {
             return;
         };
@@ -109,7 +109,7 @@ impl Shown {
     }
 
     /// A task is over; with it the line of what has no month.
-    fn end_task(&mut self, bars: &MultiProgress, task: &TaskName) {
+    fn end_task(&mut self, bars: &MultiProgress, task: Task) {
         if let Some(line) = self.lines.get_mut(&task.item) {
             line.tasks.retain(|running| *running != task.name);
             line.show();
@@ -144,7 +144,7 @@ impl Line {
         match self.tasks.first() {
             Some(task) => {
                 self.bar.set_style(style(OF_UNKNOWN));
-                self.bar.set_message(*task);
+                self.bar.set_message(task.as_str());
                 self.bar.reset_eta();
             }
             None => {
@@ -193,16 +193,16 @@ impl Listener for Terminal {
                 }
             }),
             Event::TaskProgress { task, done, total } => {
-                self.change(|shown| shown.progress(task, *done, *total));
+                self.change(|shown| shown.progress(*task, *done, *total));
             }
             Event::TaskRetrying { task, error, wait } => {
                 self.say(&format!("{task}: {error}; trying again in {:.1} s", wait.as_secs_f64()));
             }
             Event::TaskDone { task, .. } | Event::TaskStopped(task) | Event::TaskGivenUp(task) => {
-                self.change(|shown| shown.end_task(bars, task));
+                self.change(|shown| shown.end_task(bars, *task));
             }
             Event::TaskFailed { task, error } => {
-                self.change(|shown| shown.end_task(bars, task));
+                self.change(|shown| shown.end_task(bars, *task));
                 self.say(&format!("{task}: {error}"));
             }
             Event::Warning { item, text } => self.say(&format!("{item}: {text}")),

@@ -1,7 +1,7 @@
 use serde::Serialize;
 
 use crate::config::{TaskError, Tools};
-use crate::flow::{Progress, Run};
+use crate::flow::{Progress, Run, TaskName};
 use crate::source::Held;
 use crate::trip::TripFile;
 
@@ -56,7 +56,7 @@ pub async fn drop_month(
             )),
             None => {
                 let dropping =
-                    run.task("drop", file, async |_| from_lake(tools, file, &held).await);
+                    run.task(TaskName::Drop, file, async |_| from_lake(tools, file, &held).await);
                 dropping.await.map_err(|error| error.to_string())
             }
         };
@@ -74,8 +74,9 @@ async fn from_warehouse(
     warehouse: &Warehouse,
     file: TripFile,
 ) -> Result<Vec<String>, String> {
-    let dropping =
-        run.task("drop", file, async |progress: Progress| warehouse.drop(file, &progress).await);
+    let dropping = run.task(TaskName::Drop, file, async |progress: Progress| {
+        warehouse.drop(file, &progress).await
+    });
     dropping.await.map_err(|error| error.to_string())
 }
 

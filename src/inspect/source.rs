@@ -1,7 +1,7 @@
 use futures_util::StreamExt;
 use serde::Serialize;
 
-use crate::flow::{Progress, Run};
+use crate::flow::{Progress, Run, TaskName};
 use crate::source::Answer;
 use crate::trip::{Colour, Month, TripFile};
 
@@ -46,7 +46,7 @@ pub async fn ask_source(
 ) -> Vec<SourceCell> {
     let asked = futures_util::stream::iter(files).map(async |&file| {
         let known = facts.source_of(file);
-        let answer = run.task("ask", file, async |progress: Progress| {
+        let answer = run.task(TaskName::Ask, file, async |progress: Progress| {
             stores.tools.ask(file, known, &progress).await
         });
         let (answer, error) = match answer.await {

@@ -2,10 +2,11 @@ use futures_util::StreamExt;
 use serde::Serialize;
 
 use crate::config::TaskError;
-use crate::flow::{Failure, Progress, Run};
+use crate::flow::{Failure, Progress, Run, TaskName};
 use crate::lake::{Counted, LakeError};
 use crate::schema::Sums;
 use crate::trip::{Colour, Month, Provenance, TripFile};
+use crate::warehouse::WarehouseKind;
 
 use super::judge::{Cell, State, alike};
 use super::survey::{Facts, Survey, ledger_of};
@@ -151,11 +152,11 @@ async fn month(
     Verified { colour: file.colour, month: file.month, counts, findings: findings.0 }
 }
 
-const fn count_task(store: Store) -> &'static str {
+const fn count_task(store: Store) -> TaskName {
     match store {
-        Store::Lake => "count lake",
-        Store::Warehouse(crate::warehouse::WarehouseKind::Postgres) => "count postgres",
-        Store::Warehouse(crate::warehouse::WarehouseKind::BigQuery) => "count bigquery",
+        Store::Lake => TaskName::CountLake,
+        Store::Warehouse(WarehouseKind::Postgres) => TaskName::CountPostgres,
+        Store::Warehouse(WarehouseKind::BigQuery) => TaskName::CountBigQuery,
     }
 }
 

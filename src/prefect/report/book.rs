@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::flow::{Event, MonthReport, RunReport, State, TaskName, row_sum};
+use crate::flow::{Event, MonthReport, RunReport, State, Task, TaskName, row_sum};
 use crate::trip::{Item, TripFile};
 
 use super::super::{Id, NewState, StateType};
@@ -22,22 +22,26 @@ pub(super) struct Book {
     attempt: u32,
     retries: usize,
     mask: Mask,
-    running: HashMap<TaskName, TaskRun>,
+    running: HashMap<Task, TaskRun>,
     /// The tasks that an item has behind it.
-    done: HashMap<Item, Vec<(TaskName, Id)>>,
+    done: HashMap<Item, Vec<(Task, Id)>>,
     /// How often a task was begun.
-    begun: HashMap<TaskName, u32>,
+    begun: HashMap<Task, u32>,
     /// The task runs that have shown how far they are.
     shown: HashSet<Id>,
 }
 
 /// The order in which tasks build on one another: each on the nearest that is lower.
-fn rank(task: &str) -> u8 {
+const fn rank(task: TaskName) -> u8 {
+    use TaskName::{
+        Ask, Clean, CountBigQuery, CountLake, CountPostgres, Drop, Fetch, Ingest, WriteBq,
+        WriteGcs, WritePostgres,
+    };
     match task {
-        "fetch" => 0,
-        "clean" | "ingest" => 1,
-        "write-gcs" => 2,
-        _ => 3,
+        Fetch => 0,
+        Clean | Ingest => 1,
+        WriteGcs => 2,
+        WritePostgres | WriteBq | Ask | CountLake | CountPostgres | CountBigQuery | Drop => 3,
     }
 }
 
@@ -84,12 +88,12 @@ impl Book {
                 noted.reports.push(Report::Task(run));
             }
             Event::TaskProgress { task, done, total } => {
-                noted.reports.extend(self.resumed(task, now));
-                noted.progress = self.progress(task, *done, *total, now);
+                noted.reports.extend(self.resumed(*task, now));
+                noted.progress = self.progress(*task, *done, *total, now);
             }
             Event::TaskRetrying { task, error, wait } => {
                 let why = self.mask.over(error.to_string());
-                noted.reports.extend(self.resumed(task, now));
+                noted.reports.extend(self.resumed(*task, now));
                 if let Some(run) = self.running.get_mut(task) {
                     (place, task_run) = (run.home(), Some(run.id.clone()));
                     noted.reports.push(Report::Task(run.waits(&why, *wait, now)));
@@ -97,7 +101,7 @@ impl Book {
             }
             Event::TaskDone { task, .. } => {
                 (place, task_run) =
-                    self.task_ended(&mut noted, task, StateType::Completed, None, now);
+                    self.task_ended(&mut noted, *task, StateType::Completed, None, now);
                 if let Some(id) = &task_run {
                     self.done.entry(task.item).or_default().push((*task, id.clone()));
                 }
@@ -105,17 +109,17 @@ impl Book {
             Event::TaskFailed { task, error } => {
                 let why = self.mask.over(error.to_string());
                 (place, task_run) =
-                    self.task_ended(&mut noted, task, StateType::Failed, Some(&why), now);
+                    self.task_ended(&mut noted, *task, StateType::Failed, Some(&why), now);
             }
             Event::TaskStopped(task) => {
                 let why = Some("stopped at a safe point");
                 (place, task_run) =
-                    self.task_ended(&mut noted, task, StateType::Cancelled, why, now);
+                    self.task_ended(&mut noted, *task, StateType::Cancelled, why, now);
             }
             Event::TaskGivenUp(task) => {
                 let why = Some("given up: it holds nothing up");
                 (place, task_run) =
-                    self.task_ended(&mut noted, task, StateType::Cancelled, why, now);
+                    self.task_ended(&mut noted, *task, StateType::Cancelled, why, now);
             }
             Event::Warning { item, .. } => place = home(*item),
             Event::MonthDone(month) => {
@@ -159,7 +163,7 @@ impl Book {
         NewState::new(kind).saying(self.mask.over(said))
     }
 
-    fn task_started(&mut self, task: TaskName, now: DateTime<Utc>) -> TaskReport {
+    fn task_started(&mut self, task: Task, now: DateTime<Utc>) -> TaskReport {
         let begun = self.begun.entry(task).or_default();
         *begun += 1;
         let done = self.done.get(&task.item).map_or(&[][..], Vec::as_slice);
@@ -167,7 +171,7 @@ impl Book {
         let after = before.max_by_key(|(before, _)| rank(before.name));
         let mut run = TaskRun::new(NewTask {
             name: match task.item {
-                Item::Month(_) => task.name.to_owned(),
+                Item::Month(_) => task.name.to_string(),
                 Item::Zones => task.to_string(),
             },
             key: task.name,
@@ -182,20 +186,20 @@ impl Book {
         report
     }
 
-    fn resumed(&mut self, task: &TaskName, now: DateTime<Utc>) -> Option<Report> {
-        self.running.get_mut(task)?.resumes(now).map(Report::Task)
+    fn resumed(&mut self, task: Task, now: DateTime<Utc>) -> Option<Report> {
+        self.running.get_mut(&task)?.resumes(now).map(Report::Task)
     }
 
     fn task_ended(
         &mut self,
         noted: &mut Noted,
-        task: &TaskName,
+        task: Task,
         kind: StateType,
         why: Option<&str>,
         now: DateTime<Utc>,
     ) -> (Home, Option<Id>) {
         noted.reports.extend(self.resumed(task, now));
-        let Some(mut run) = self.running.remove(task) else {
+        let Some(mut run) = self.running.remove(&task) else {
             return (home(task.item), None);
         };
         noted.reports.push(Report::Task(run.ends(kind, why, now)));
@@ -205,14 +209,8 @@ impl Book {
         (run.home(), Some(run.id))
     }
 
-    fn progress(
-        &mut self,
-        task: &TaskName,
-        done: u64,
-        total: u64,
-        now: DateTime<Utc>,
-    ) -> Option<Far> {
-        let run = self.running.get(task)?;
+    fn progress(&mut self, task: Task, done: u64, total: u64, now: DateTime<Utc>) -> Option<Far> {
+        let run = self.running.get(&task)?;
         if total == 0 || now - run.started()? < LONG {
             return None;
         }
@@ -222,7 +220,7 @@ impl Book {
     }
 }
 
-fn far(task: &TaskName, run: &TaskRun) -> Far {
+fn far(task: Task, run: &TaskRun) -> Far {
     Far {
         task_run: run.id.clone(),
         home: run.home(),
@@ -268,8 +266,8 @@ mod tests {
     #[error("http://u:hunter22@h answers 503")]
     struct Answered;
 
-    fn task(name: &'static str) -> TaskName {
-        TaskName { name, item: FILE.into() }
+    fn task(name: TaskName) -> Task {
+        Task { name, item: FILE.into() }
     }
 
     fn second(at: i64) -> DateTime<Utc> {
@@ -306,10 +304,10 @@ mod tests {
         let mut all = Vec::new();
         let mut note = |event: Event<'_>| all.extend(told(&book.note(&event, second(0))));
         note(Event::MonthStarted(FILE));
-        note(Event::TaskStarted(task("fetch")));
-        note(Event::TaskDone { task: task("fetch"), took: Duration::from_secs(2) });
-        note(Event::TaskStarted(task("clean")));
-        note(Event::TaskFailed { task: task("clean"), error: &Answered });
+        note(Event::TaskStarted(task(TaskName::Fetch)));
+        note(Event::TaskDone { task: task(TaskName::Fetch), took: Duration::from_secs(2) });
+        note(Event::TaskStarted(task(TaskName::Clean)));
+        note(Event::TaskFailed { task: task(TaskName::Clean), error: &Answered });
         let mut month = MonthReport::new(FILE, State::Failed);
         month.error = Some(Answered.to_string());
         note(Event::MonthDone(&month));
@@ -331,17 +329,19 @@ mod tests {
 
     #[test]
     fn a_task_comes_after_the_nearest_one_below_it_and_not_beside_it() {
+        use TaskName::{Clean, Fetch, WriteBq, WriteGcs, WritePostgres};
         let mut book = book();
         let mut ids = HashMap::new();
         let mut edges = Vec::new();
-        for name in ["fetch", "clean", "write-gcs", "write-postgres", "write-bigquery"] {
+        for name in [Fetch, Clean, WriteGcs, WritePostgres, WriteBq] {
             let noted = book.note(&Event::TaskStarted(task(name)), second(0));
             let Report::Task(report) = &noted.reports[0] else { panic!("{noted:?}") };
             ids.insert(report.task_run.to_string(), name);
             let inputs = &report.event["payload"]["task_run"]["task_inputs"];
             let input = inputs.as_object().unwrap().iter().next();
             edges.push(input.map_or("nothing".to_owned(), |(as_, inputs)| {
-                assert_eq!(ids[inputs[0]["id"].as_str().unwrap()], as_);
+                let before: TaskName = ids[inputs[0]["id"].as_str().unwrap()];
+                assert_eq!(before.as_str(), as_);
                 as_.clone()
             }));
             book.note(&Event::TaskDone { task: task(name), took: Duration::ZERO }, second(0));
@@ -352,9 +352,9 @@ mod tests {
     #[test]
     fn a_task_runs_again_when_its_wait_is_over_though_no_event_says_so() {
         let mut book = book();
-        book.note(&Event::TaskStarted(task("fetch")), second(0));
+        book.note(&Event::TaskStarted(task(TaskName::Fetch)), second(0));
         let wait = Duration::from_secs(30);
-        let retrying = Event::TaskRetrying { task: task("fetch"), error: &Answered, wait };
+        let retrying = Event::TaskRetrying { task: task(TaskName::Fetch), error: &Answered, wait };
         assert_eq!(
             told(&book.note(&retrying, second(1)))[0],
             "fetch AwaitingRetry http://u:********@h answers 503"
@@ -363,30 +363,31 @@ mod tests {
         let due = Noted { reports: book.due(second(32)), ..Noted::default() };
         assert_eq!(told(&due), ["fetch Retrying"]);
         assert!(book.due(second(33)).is_empty());
-        let done = book.note(&Event::TaskDone { task: task("fetch"), took: wait }, second(34));
+        let done =
+            book.note(&Event::TaskDone { task: task(TaskName::Fetch), took: wait }, second(34));
         assert_eq!(told(&done)[0], "fetch Completed");
     }
 
     #[test]
     fn a_task_stopped_while_it_waits_was_never_tried_again() {
         let mut book = book();
-        book.note(&Event::TaskStarted(task("fetch")), second(0));
+        book.note(&Event::TaskStarted(task(TaskName::Fetch)), second(0));
         let wait = Duration::from_secs(30);
-        let retrying = Event::TaskRetrying { task: task("fetch"), error: &Answered, wait };
+        let retrying = Event::TaskRetrying { task: task(TaskName::Fetch), error: &Answered, wait };
         book.note(&retrying, second(1));
-        let stopped = book.note(&Event::TaskStopped(task("fetch")), second(2));
+        let stopped = book.note(&Event::TaskStopped(task(TaskName::Fetch)), second(2));
         assert_eq!(told(&stopped)[0], "fetch Cancelled stopped at a safe point");
     }
 
     #[test]
     fn only_a_long_task_shows_how_far_it_is() {
         let mut book = book();
-        book.note(&Event::TaskStarted(task("clean")), second(0));
-        let far = |done| Event::TaskProgress { task: task("clean"), done, total: 300 };
+        book.note(&Event::TaskStarted(task(TaskName::Clean)), second(0));
+        let far = |done| Event::TaskProgress { task: task(TaskName::Clean), done, total: 300 };
         assert_eq!(book.note(&far(10), second(1)).progress, None);
         let shown = book.note(&far(100), second(6)).progress.unwrap();
         assert_eq!((shown.key.as_str(), shown.percent), ("clean-green-2020-01", 33.3));
-        let done = Event::TaskDone { task: task("clean"), took: Duration::ZERO };
+        let done = Event::TaskDone { task: task(TaskName::Clean), took: Duration::ZERO };
         let last = book.note(&done, second(7)).progress.unwrap();
         assert!(last.last && last.percent > 99.9);
     }

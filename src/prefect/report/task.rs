@@ -6,6 +6,8 @@ use std::time::Duration;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Value, json};
 
+use crate::flow::TaskName;
+
 use super::super::{Id, StateType};
 use super::Home;
 
@@ -14,11 +16,11 @@ use super::Home;
 pub(super) struct TaskRun {
     pub(super) id: Id,
     name: String,
-    key: &'static str,
+    key: TaskName,
     dynamic_key: String,
     home: Home,
     /// What it works on is what this one made.
-    after: Option<(&'static str, Id)>,
+    after: Option<(TaskName, Id)>,
     retries: usize,
     run_count: u32,
     attempt: u32,
@@ -44,10 +46,10 @@ pub(super) struct TaskReport {
 /// What a task run is made from.
 pub(super) struct NewTask {
     pub(super) name: String,
-    pub(super) key: &'static str,
+    pub(super) key: TaskName,
     pub(super) dynamic_key: String,
     pub(super) home: Home,
-    pub(super) after: Option<(&'static str, Id)>,
+    pub(super) after: Option<(TaskName, Id)>,
     pub(super) retries: usize,
     /// Which try of the flow run it belongs to, from 1.
     pub(super) attempt: u32,
@@ -155,12 +157,14 @@ impl TaskRun {
         at: DateTime<Utc>,
     ) -> Value {
         let inputs = match &self.after {
-            Some((name, id)) => json!({ *name: [{ "input_type": "task_run", "id": id }] }),
+            Some((name, id)) => {
+                json!({ (name.as_str()): [{ "input_type": "task_run", "id": id }] })
+            }
             None => json!({}),
         };
         let mut task_run = json!({
             "name": self.name,
-            "task_key": self.key,
+            "task_key": self.key.as_str(),
             "dynamic_key": self.dynamic_key,
             "task_inputs": inputs,
             "tags": [],
@@ -231,10 +235,10 @@ mod tests {
     fn task() -> TaskRun {
         TaskRun::new(NewTask {
             name: "clean".to_owned(),
-            key: "clean",
+            key: TaskName::Clean,
             dynamic_key: "1".to_owned(),
             home: Home::Run,
-            after: Some(("fetch", Id::random())),
+            after: Some((TaskName::Fetch, Id::random())),
             retries: 5,
             attempt: 1,
         })
