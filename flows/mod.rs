@@ -19,7 +19,7 @@ pub use ingest_data::ingest_data;
 
 use crate::config::ParameterSet::{Months, MonthsAndWarehouses, Nothing};
 use crate::flow_definition::{FlowDefinition, FlowError};
-use crate::inspect::Way;
+use crate::inspect::Route;
 use crate::warehouse::WarehouseKind::{BigQuery, Postgres};
 
 /// The flows.
@@ -34,7 +34,7 @@ pub static FLOWS: [FlowDefinition; 6] = [
             "taxi run etl-web-to-gcs --source sample",
         ],
         parameters: Months,
-        way: Way::ByLake,
+        route: Route::ByLake,
         loads_into: &[],
         run: |run, tools, input| {
             Box::pin(async move { Ok(etl_web_to_gcs(run, tools, &input.files).await.into()) })
@@ -49,7 +49,7 @@ pub static FLOWS: [FlowDefinition; 6] = [
             "taxi run etl-gcs-to-bq --project my-project --dataset nyc_taxi --location EU",
         ],
         parameters: Months,
-        way: Way::FromLake,
+        route: Route::FromLake,
         loads_into: &[BigQuery],
         run: |run, tools, input| {
             Box::pin(async move { Ok(etl_gcs_to_bq(run, tools, &input.files).await?.into()) })
@@ -64,7 +64,7 @@ pub static FLOWS: [FlowDefinition; 6] = [
             "DATABASE_URL=postgres://me:secret@host/db taxi run etl-gcs-to-postgres",
         ],
         parameters: Months,
-        way: Way::FromLake,
+        route: Route::FromLake,
         loads_into: &[Postgres],
         run: |run, tools, input| {
             Box::pin(async move { Ok(etl_gcs_to_postgres(run, tools, &input.files).await?.into()) })
@@ -79,7 +79,7 @@ pub static FLOWS: [FlowDefinition; 6] = [
             "taxi run ingest-data --postgres local --schema staging",
         ],
         parameters: Months,
-        way: Way::Straight,
+        route: Route::Straight,
         loads_into: &[Postgres],
         run: |run, tools, input| {
             Box::pin(async move { Ok(ingest_data(run, tools, &input.files).await?.into()) })
@@ -94,7 +94,7 @@ pub static FLOWS: [FlowDefinition; 6] = [
             "taxi run etl-parent-flow --year 2020 --jobs 8      months of green, to the lake alone",
         ],
         parameters: MonthsAndWarehouses,
-        way: Way::ByLake,
+        route: Route::ByLake,
         loads_into: &[],
         run: |run, tools, input| {
             Box::pin(async move {
@@ -112,7 +112,7 @@ pub static FLOWS: [FlowDefinition; 6] = [
             "taxi run etl-zones --zones ./taxi_zone_lookup.csv",
         ],
         parameters: Nothing,
-        way: Way::ByLake,
+        route: Route::ByLake,
         loads_into: &[],
         run: |run, tools, _| Box::pin(async move { Ok(etl_zones(run, tools).await.into()) }),
     },

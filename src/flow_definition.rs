@@ -6,11 +6,11 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::config::{
-    GivenError, ParameterError, ParameterSet, Parameters, ParentParameters, Settings,
+    NamedParameterError, ParameterError, ParameterSet, Parameters, ParentParameters, Settings,
     SourceConflict, TaskError, Tools,
 };
 use crate::flow::{Run, RunReport, ZonesReport};
-use crate::inspect::Way;
+use crate::inspect::Route;
 use crate::lake::LakeError;
 use crate::trip::{Month, TripFile};
 use crate::warehouse::WarehouseKind;
@@ -26,8 +26,8 @@ pub struct FlowDefinition {
     pub examples: &'static [&'static str],
     /// What it is asked for.
     pub parameters: ParameterSet,
-    /// The way that its months go.
-    pub(crate) way: Way,
+    /// The route that its months take.
+    pub(crate) route: Route,
     /// The warehouses that it loads into, unless its parameters or the settings name them.
     pub(crate) loads_into: &'static [WarehouseKind],
     /// Its recipe.
@@ -73,7 +73,7 @@ pub enum FlowError {
         /// The flow.
         flow: &'static str,
         /// Why.
-        source: GivenError,
+        source: NamedParameterError,
     },
     /// The months make no sense.
     #[error(transparent)]
@@ -137,10 +137,10 @@ impl FlowCall {
             return Ok(FlowInput { files: Vec::new(), warehouses: Vec::new() });
         }
         let files = self.months().files(Month::current())?;
-        match self.flow.way {
-            Way::ByLake => settings.check_source(&files, true)?,
-            Way::Straight => settings.check_source(&files, false)?,
-            Way::FromLake => {}
+        match self.flow.route {
+            Route::ByLake => settings.check_source(&files, true)?,
+            Route::Straight => settings.check_source(&files, false)?,
+            Route::FromLake => {}
         }
         let warehouses = match self.flow.parameters {
             ParameterSet::MonthsAndWarehouses => settings.warehouses(&self.parameters.to_warehouse),
@@ -152,7 +152,7 @@ impl FlowCall {
     /// Runs it.
     pub async fn run(&self, run: &Run, tools: &Tools) -> Result<FlowReport, FlowError> {
         let input = self.input(tools.settings())?;
-        if self.flow.way == Way::ByLake {
+        if self.flow.route == Route::ByLake {
             tools.lake().prepare()?;
         }
         Ok((self.flow.run)(run, tools, &input).await?)

@@ -19,7 +19,7 @@ pub(super) async fn dry_run(
     output: Output,
 ) -> Result<Exit, Error> {
     let FlowInput { files, warehouses } = call.input(tools.settings())?;
-    let FlowDefinition { name, way, .. } = *call.flow();
+    let FlowDefinition { name, route, .. } = *call.flow();
     let stores = Stores::open(tools, &warehouses);
     let mut colours: Vec<_> = files.iter().map(|file| file.colour).collect();
     colours.dedup();
@@ -29,9 +29,9 @@ pub(super) async fn dry_run(
         () = interrupted.cancelled() => return Ok(Exit::Interrupted),
     };
     let survey = Survey::judge(&stores, &facts, files, None);
-    let mut plan = Plan::of(name, way, tools, &facts, &survey);
+    let mut plan = Plan::of(name, route, tools, &facts, &survey);
     let fits = tokio::select! {
-        fits = plan.check(&stores, way) => fits,
+        fits = plan.check(&stores, route) => fits,
         () = interrupted.cancelled() => return Ok(Exit::Interrupted),
     };
     match output {

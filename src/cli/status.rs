@@ -45,10 +45,10 @@ pub(super) async fn status(args: StatusArgs) -> Result<Exit, Error> {
         survey = survey => survey?,
         () = interrupted.cancelled() => return Ok(Exit::Interrupted),
     };
-    let mends = survey.mends(&args.selection.settings);
+    let repairs = survey.repairs(&args.selection.settings);
     match args.selection.output.output {
         Output::Json => {
-            let mut picture = json!({ "ok": survey.is_whole(), "mend": mends });
+            let mut picture = json!({ "ok": survey.is_whole(), "mend": repairs });
             if let (Some(picture), serde_json::Value::Object(survey)) =
                 (picture.as_object_mut(), serde_json::to_value(&survey)?)
             {
@@ -56,7 +56,7 @@ pub(super) async fn status(args: StatusArgs) -> Result<Exit, Error> {
             }
             print(&serde_json::to_string_pretty(&picture)?)?;
         }
-        Output::Table => print(&survey.picture(&mends, style()))?,
+        Output::Table => print(&survey.picture(&repairs, style()))?,
     }
     Ok(if survey.is_whole() { Exit::Done } else { Exit::Failed })
 }

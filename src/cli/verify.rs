@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::flow::Listener;
-use crate::inspect::{Stores, Survey, mends, verified_table, verify as count};
+use crate::inspect::{Stores, Survey, repairs, verified_table, verify as count};
 
 use super::exit::{Error, Exit};
 use super::output::Output;
@@ -31,7 +31,7 @@ pub(super) async fn verify(args: VerifyArgs, listener: Arc<dyn Listener>) -> Res
     if run.is_cancelled() {
         return Ok(Exit::Interrupted);
     }
-    let mends = mends(&verified, &survey, &args.selection.settings);
+    let repairs = repairs(&verified, &survey, &args.selection.settings);
     let ok = survey.is_whole() && verified.iter().all(|month| month.findings.is_empty());
     match args.selection.output.output {
         Output::Json => {
@@ -40,10 +40,10 @@ pub(super) async fn verify(args: VerifyArgs, listener: Arc<dyn Listener>) -> Res
                 .iter()
                 .map(|it| json!({ "store": it.store, "place": it.place, "error": it.error }))
                 .collect();
-            let report = json!({ "ok": ok, "stores": stores, "months": verified, "mend": mends });
+            let report = json!({ "ok": ok, "stores": stores, "months": verified, "mend": repairs });
             print(&serde_json::to_string_pretty(&report)?)?;
         }
-        Output::Table => print(&verified_table(&verified, &survey, &mends, style()))?,
+        Output::Table => print(&verified_table(&verified, &survey, &repairs, style()))?,
     }
     Ok(if ok { Exit::Done } else { Exit::Failed })
 }

@@ -13,7 +13,7 @@ use crate::clean::{Changeable, Level, RuleError};
 use super::connection::{BigQueryConnection, LakeConnection, PostgresConnection};
 use super::keys::{keys, suggestion};
 use super::notify::NotifySettings;
-use super::wrong::sentence;
+use super::toml_error::sentence;
 use super::{Options, SettingsError};
 
 /// The file of settings looked for in the current folder.

@@ -1,7 +1,7 @@
 use schemars::{Schema, schema_for};
 use serde_json::{Map, Value};
 
-use super::{GivenError, Parameters, ParentParameters, read_given};
+use super::{NamedParameterError, Parameters, ParentParameters, read_named};
 
 /// What a flow is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,13 +25,13 @@ impl ParameterSet {
     }
 
     /// Reads parameters given by name.
-    pub fn read(self, given: &Value) -> Result<ParentParameters, GivenError> {
+    pub fn read(self, given: &Value) -> Result<ParentParameters, NamedParameterError> {
         let schema = self.schema().map(Value::from).unwrap_or_default();
         let names = schema["properties"].as_object().into_iter().flat_map(Map::keys);
         let known: Vec<String> = names.cloned().collect();
         match self {
-            Self::MonthsAndWarehouses => read_given(given, &known),
-            Self::Nothing | Self::Months => read_given::<Parameters>(given, &known).map(Into::into),
+            Self::MonthsAndWarehouses => read_named(given, &known),
+            Self::Nothing | Self::Months => read_named::<Parameters>(given, &known).map(Into::into),
         }
     }
 }

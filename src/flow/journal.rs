@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use super::{Event, Listener, RunId, record};
+use super::{Event, Listener, RunId, json_lines};
 
 /// What the name of a run's file ends in.
 pub(super) const ENDING: &str = "jsonl";
@@ -61,7 +61,7 @@ impl Listener for Journal {
         };
         let written = begun.and_then(|()| match &mut *file {
             // In one piece: a killed run leaves whole lines.
-            Some(file) => file.write_all(record::line(event).as_bytes()),
+            Some(file) => file.write_all(json_lines::line(event).as_bytes()),
             None => Ok(()),
         });
         if let Err(error) = written {

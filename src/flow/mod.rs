@@ -4,15 +4,15 @@
 //! says by its type whether trying again can help.
 
 mod event;
-mod id;
+mod history;
 mod journal;
-mod line;
+mod json_lines;
 mod listener;
-mod past;
+mod log_line;
 mod progress;
-mod record;
 mod report;
 mod run;
+mod run_id;
 mod stop;
 mod table;
 mod task;
@@ -21,14 +21,14 @@ mod terminal;
 mod zones_report;
 
 pub use event::Event;
-pub use id::RunId;
+pub use history::{Ending, PastRun, PastRunError};
 pub use journal::Journal;
+pub use json_lines::JsonLines;
 pub use listener::{Listener, LogLines};
-pub use past::{Ending, PastRun, PastRunError};
 pub use progress::Progress;
-pub use record::JsonLines;
 pub use report::{LoadReport, MonthReport, Replaced, RunReport, State};
 pub use run::{Limits, Policy, Run};
+pub use run_id::RunId;
 pub use stop::Stop;
 pub(crate) use table::plain;
 pub use table::{bytes, month_table, row_sum, run_table, thousands};

@@ -19,19 +19,19 @@ pub struct Terminal {
 
 #[derive(Default)]
 struct Shown {
-    lines: HashMap<Item, Line>,
-    whole: Option<Whole>,
+    lines: HashMap<Item, MonthLine>,
+    whole: Option<RunLine>,
 }
 
 /// The line of a month, or of the zones.
-struct Line {
+struct MonthLine {
     bar: ProgressBar,
     /// Its tasks that run; how far the first is, is shown.
     tasks: Vec<TaskName>,
 }
 
 /// The line of the whole run.
-struct Whole {
+struct RunLine {
     bar: ProgressBar,
     began: Instant,
     failed: u64,
@@ -79,7 +79,7 @@ impl Terminal {
 }
 
 impl Shown {
-    fn line(&mut self, bars: &MultiProgress, item: Item) -> &mut Line {
+    fn line(&mut self, bars: &MultiProgress, item: Item) -> &mut MonthLine {
         self.lines.entry(item).or_insert_with(|| {
             let bar = ProgressBar::no_length();
             let bar = match &self.whole {
@@ -90,7 +90,7 @@ impl Shown {
             bar.set_prefix(item.to_string());
             bar.set_message("waits");
             bar.enable_steady_tick(Duration::from_millis(120));
-            Line { bar, tasks: Vec::new() }
+            MonthLine { bar, tasks: Vec::new() }
         })
     }
 
@@ -136,7 +136,7 @@ impl Shown {
     }
 }
 
-impl Line {
+impl MonthLine {
     /// Shows the first of its tasks, from its beginning.
     fn show(&self) {
         self.bar.set_length(0);
@@ -155,7 +155,7 @@ impl Line {
     }
 }
 
-impl Whole {
+impl RunLine {
     fn show(&self) {
         let (done, all) = (self.bar.position(), self.bar.length().unwrap_or_default());
         let mut text = String::new();
@@ -180,7 +180,7 @@ impl Listener for Terminal {
                 bar.set_style(style(WHOLE));
                 bar.set_prefix("months");
                 bar.tick();
-                shown.whole = Some(Whole { bar, began: Instant::now(), failed: 0 });
+                shown.whole = Some(RunLine { bar, began: Instant::now(), failed: 0 });
             }),
             Event::MonthStarted(file) => self.change(|shown| {
                 shown.line(bars, (*file).into());

@@ -2,14 +2,14 @@
 //!
 //! A store is the lake or a warehouse. Facts are gathered from all stores at once
 //! ([`Survey`]), judged month by month by one pure function each ([`judge`]), and what is not
-//! right names the command that mends it ([`Mends`]). A store that cannot be asked says why
+//! right names the command that mends it ([`Repairs`]). A store that cannot be asked says why
 //! and spoils no other.
 
 mod drop;
 pub mod judge;
-mod mend;
 mod picture;
 mod plan;
+mod repair;
 mod source;
 mod store;
 mod survey;
@@ -18,11 +18,11 @@ mod verify;
 
 pub use drop::{Dropped, drop_month};
 pub use judge::{Cell, LakeSide, State};
-pub use mend::Mends;
 pub use picture::Style;
-pub use plan::{Act, Plan, PlannedMonth, Step, Way};
+pub use plan::{Act, Plan, PlannedMonth, Route, Step};
+pub use repair::Repairs;
 pub use source::{SourceCell, ask_source};
 pub use store::{Store, Stores, Warehouse};
 pub use survey::{Facts, StoreSurvey, Survey};
 pub use table::verified_table;
-pub use verify::{Count, Finding, Verified, mends, verify};
+pub use verify::{Count, Finding, Verified, repairs, verify};

@@ -6,8 +6,8 @@ use std::fmt::Write;
 use crate::source::Answer;
 use crate::trip::{Colour, Month, TripFile};
 
-use super::mend::ranges;
-use super::{Mends, SourceCell, State, Survey};
+use super::repair::ranges;
+use super::{Repairs, SourceCell, State, Survey};
 
 /// How the picture is drawn.
 #[derive(Debug, Clone, Copy)]
@@ -108,7 +108,7 @@ impl Style {
 
 impl Survey {
     /// The picture for people.
-    pub fn picture(&self, mends: &Mends, style: Style) -> String {
+    pub fn picture(&self, repairs: &Repairs, style: Style) -> String {
         let mut text = String::new();
         let mut used: Vec<Mark> = Vec::new();
         let mut colours: Vec<Colour> = self.files.iter().map(|file| file.colour).collect();
@@ -155,7 +155,7 @@ impl Survey {
         used.sort_by_key(|mark| {
             State::ALL.iter().position(|state| state.mark() == *mark).unwrap_or(State::ALL.len())
         });
-        text + &style.legend(&used) + &mends.listed("To mend what is not right")
+        text + &style.legend(&used) + &repairs.listed("To mend what is not right")
     }
 }
 
@@ -299,7 +299,7 @@ mod tests {
     fn a_picture_is_a_matrix_for_each_store() {
         let style = Style { colours: false, rich: false, width: 80 };
         let survey = survey();
-        let picture = survey.picture(&survey.mends(&[]), style);
+        let picture = survey.picture(&survey.repairs(&[]), style);
         assert!(picture.is_ascii());
         insta::assert_snapshot!(picture, @r"
         green trips, lake somewhere
@@ -333,8 +333,8 @@ mod tests {
     #[test]
     fn a_terminal_gets_glyphs_and_colours() {
         let survey = survey();
-        let mends = Mends::default();
-        let plain = survey.picture(&mends, Style { colours: false, rich: true, width: 40 });
+        let repairs = Repairs::default();
+        let plain = survey.picture(&repairs, Style { colours: false, rich: true, width: 40 });
         insta::assert_snapshot!(plain, @r"
         green trips, lake somewhere
                 J  F  M  A  M  J  J  A  S  O  N  D
@@ -364,7 +364,7 @@ mod tests {
         ● loaded   ○ in the lake   ◐ stale
         ✗ disagreeing   - beyond the source
         ");
-        let coloured = survey.picture(&mends, Style { colours: true, rich: true, width: 40 });
+        let coloured = survey.picture(&repairs, Style { colours: true, rich: true, width: 40 });
         assert!(coloured.contains("\x1b[1;31m✗\x1b[0m"), "{coloured}");
         let without = ["\x1b[32m", "\x1b[36m", "\x1b[33m", "\x1b[1;31m", "\x1b[0m", "\x1b[2m"]
             .into_iter()

@@ -10,9 +10,9 @@ use super::judge::{self, LakeSide};
 use super::survey::{StoreSurvey, ledger_of};
 use super::{Cell, Facts, State, Store, Stores, Survey, Warehouse};
 
-/// The way that a flow's months go.
+/// The route that a flow's months take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
+pub enum Route {
     /// From the source to the lake, and from there on.
     ByLake,
     /// From the lake on.
@@ -86,23 +86,29 @@ impl Act {
 }
 
 impl Plan {
-    /// What a flow that goes this way would do to the months of a survey.
-    pub fn of(flow: &'static str, way: Way, tools: &Tools, facts: &Facts, survey: &Survey) -> Self {
+    /// What a flow with this route would do to the months of a survey.
+    pub fn of(
+        flow: &'static str,
+        route: Route,
+        tools: &Tools,
+        facts: &Facts,
+        survey: &Survey,
+    ) -> Self {
         let force = tools.settings().force;
         let months = survey.files.iter().map(|&file| {
             let mut steps: Vec<Step> = Vec::new();
             for store in &survey.stores {
-                let (act, why) = match (store.store, way) {
-                    (Store::Lake, Way::ByLake) => cell(store, file, |cell| bring(cell, force)),
-                    (Store::Lake, Way::FromLake | Way::Straight) => continue,
-                    (Store::Warehouse(kind), Way::Straight) => {
+                let (act, why) = match (store.store, route) {
+                    (Store::Lake, Route::ByLake) => cell(store, file, |cell| bring(cell, force)),
+                    (Store::Lake, Route::FromLake | Route::Straight) => continue,
+                    (Store::Warehouse(kind), Route::Straight) => {
                         let said = facts.warehouses.iter().find(|(other, _)| *other == kind);
                         let found = said.and_then(|(_, said)| said.months.get(&file));
                         let current = |month: &_| tools.is_current(month);
                         let judged = judge::warehouse(LakeSide::Unknown, found, current);
                         cell(store, file, |_| bring(&judged, force))
                     }
-                    (Store::Warehouse(kind), Way::ByLake | Way::FromLake) => {
+                    (Store::Warehouse(kind), Route::ByLake | Route::FromLake) => {
                         let lake = steps.first().filter(|step| step.store == Store::Lake);
                         let lake = lake.map(|step| step.act);
                         let planned = cell(store, file, |cell| load(cell, lake, force));
@@ -123,7 +129,7 @@ impl Plan {
 
     /// Asks Postgres what would keep the months out that are to be loaded: that is what becomes
     /// of their steps. Whether nothing would.
-    pub async fn check(&mut self, stores: &Stores<'_>, way: Way) -> bool {
+    pub async fn check(&mut self, stores: &Stores<'_>, route: Route) -> bool {
         let mut good = true;
         for (kind, warehouse) in &stores.warehouses {
             let Ok(Warehouse::Postgres(postgres)) = warehouse else { continue };
@@ -137,7 +143,7 @@ impl Plan {
             }
             let files: Vec<TripFile> =
                 months.iter().map(|month| TripFile::new(month.colour, month.month)).collect();
-            let found = match postgres.check(&files, way == Way::Straight).await {
+            let found = match postgres.check(&files, route == Route::Straight).await {
                 Ok(found) => found.iter().map(|it| it.as_ref().map(ToString::to_string)).collect(),
                 Err(error) => vec![Some(error.to_string()); files.len()],
             };

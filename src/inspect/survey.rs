@@ -12,7 +12,7 @@ use crate::warehouse::{Holding, WarehouseKind};
 
 use super::judge::{self, Cell, LakeSide};
 use super::source::SourceCell;
-use super::{Mends, Store, Stores};
+use super::{Repairs, Store, Stores};
 
 /// What a store said.
 #[derive(Debug)]
@@ -214,7 +214,7 @@ impl Survey {
 
     /// The commands that make right what is not. `settings` are the flags that the stores were
     /// named with.
-    pub fn mends(&self, settings: &[String]) -> Mends {
+    pub fn repairs(&self, settings: &[String]) -> Repairs {
         let renewed = Cell::disagreeing("the source has another edition of the month", false);
         let changed = |file| {
             let asked = self.source.iter().flatten().find(|cell| cell.file() == file);
@@ -230,7 +230,7 @@ impl Survey {
             }
             (file, cells)
         });
-        Mends::of(months.collect::<Vec<_>>(), settings)
+        Repairs::of(months.collect::<Vec<_>>(), settings)
     }
 
     /// A month in the lake and in each warehouse, of the stores that answered.

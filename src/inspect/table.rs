@@ -5,13 +5,13 @@ use std::fmt::Write;
 use crate::flow::thousands;
 
 use super::picture::Style;
-use super::{Mends, Store, Survey, Verified};
+use super::{Repairs, Store, Survey, Verified};
 
 /// The months with the rows that each store counts, what disagrees, and what mends it.
 pub fn verified_table(
     verified: &[Verified],
     survey: &Survey,
-    mends: &Mends,
+    repairs: &Repairs,
     style: Style,
 ) -> String {
     let mut text = String::new();
@@ -69,5 +69,5 @@ pub fn verified_table(
     if nothing > 0 {
         let _ = write!(text, "; {nothing} in no store");
     }
-    text + &mends.listed("To mend what disagrees")
+    text + &repairs.listed("To mend what disagrees")
 }

@@ -10,7 +10,7 @@ use crate::warehouse::WarehouseKind;
 
 use super::judge::{Cell, State, alike};
 use super::survey::{Facts, Survey, ledger_of};
-use super::{Mends, Store, Stores};
+use super::{Repairs, Store, Stores};
 
 /// A month counted afresh in a store.
 #[derive(Debug, Clone, Serialize)]
@@ -29,7 +29,7 @@ pub struct Finding {
     /// What, as a sentence.
     pub what: String,
     #[serde(skip)]
-    mend: Option<Cell>,
+    repair: Option<Cell>,
 }
 
 /// A month counted afresh everywhere.
@@ -67,23 +67,23 @@ pub async fn verify(
 }
 
 /// The commands that make right what was found.
-pub fn mends(verified: &[Verified], survey: &Survey, settings: &[String]) -> Mends {
+pub fn repairs(verified: &[Verified], survey: &Survey, settings: &[String]) -> Repairs {
     let months = verified.iter().filter(|month| !month.findings.is_empty());
     let found = months.map(|month| {
         let cells = survey.month(month.file()).into_iter().map(|(store, cell)| {
             let found = month.findings.iter().filter(|it| it.store == store);
-            let mut mends = found.filter_map(|finding| finding.mend.as_ref());
-            let first = mends.next();
+            let mut repairs = found.filter_map(|finding| finding.repair.as_ref());
+            let first = repairs.next();
             // What is stale elsewhere, or was never loaded, is for the status to tell.
             let cell = match first {
-                Some(first) => mends.find(|mend| mend.force).unwrap_or(first),
+                Some(first) => repairs.find(|repair| repair.force).unwrap_or(first),
                 None => cell,
             };
             (store, cell)
         });
         (month.file(), cells.collect::<Vec<_>>())
     });
-    Mends::of(found.collect::<Vec<_>>(), settings)
+    Repairs::of(found.collect::<Vec<_>>(), settings)
 }
 
 struct Findings(Vec<Finding>);
@@ -92,15 +92,15 @@ impl Findings {
     fn wrong(&mut self, store: Store, what: String, force: bool) {
         // What the store says of itself may have told it already.
         if !self.0.iter().any(|known| known.store == store && known.what == what) {
-            let mend = Some(Cell::disagreeing("", force));
-            self.0.push(Finding { store, what, mend });
+            let repair = Some(Cell::disagreeing("", force));
+            self.0.push(Finding { store, what, repair });
         }
     }
 
     /// It could not be counted: what that takes is not known.
     fn failed(&mut self, store: Store, error: &TaskError) {
         let what = format!("could not be counted: {error}");
-        self.0.push(Finding { store, what, mend: None });
+        self.0.push(Finding { store, what, repair: None });
     }
 }
 

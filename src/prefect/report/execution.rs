@@ -16,7 +16,7 @@ use super::lease::Lease;
 use super::propose::propose;
 use super::watch::{Watch, Watched, Why};
 use super::{Mask, Reporter};
-use super::{left, tables};
+use super::{orphans, tables};
 
 /// How long the record is waited for if the run was told to stop. Whatever stops a program kills
 /// it soon after: Docker, the hastiest, after 10 s, of which the end itself needs some.
@@ -166,7 +166,7 @@ impl Execution {
             };
             if attempt > 1
                 && !again
-                && let Err(error) = left::close(&self.api, &self.run.id).await
+                && let Err(error) = orphans::close(&self.api, &self.run.id).await
             {
                 tracing::warn!("what an earlier try left open stays so in the record: {error}");
             }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::task::AbortHandle;
 
 use super::super::{Api, FlowRun, Id};
-use super::courier::once;
+use super::uploader::once;
 
 /// What a flow of Prefect's own says too; ends on drop.
 pub(super) struct Heartbeat(AbortHandle);

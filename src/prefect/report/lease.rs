@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::task::AbortHandle;
 
 use super::super::{Api, Id, PrefectError};
-use super::courier::{may_pass, once};
+use super::uploader::{may_pass, once};
 
 /// How long the server keeps a place by one word of ours: at least and at most.
 const KEPT: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(300));

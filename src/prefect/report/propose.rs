@@ -1,7 +1,7 @@
 //! Asking for a state of the flow run itself.
 
 use super::super::{Answer, AnswerDetails, Api, Id, NewState, PrefectError, StateType, Verdict};
-use super::courier::{may_pass, once, pause};
+use super::uploader::{may_pass, once, pause};
 
 /// Asks for a state until the server answers. An answer that is lost is not asked for blindly
 /// again: a run that has failed may wait for its next try by now, and failing that too would

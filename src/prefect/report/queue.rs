@@ -153,7 +153,7 @@ impl Queue {
         waiting.hurry && !waiting.settled
     }
 
-    /// All is delivered, as far as the courier knows; false where more has come.
+    /// All is delivered, as far as the uploader knows; false where more has come.
     pub(super) fn settle(&self) -> bool {
         let mut waiting = self.lock();
         waiting.settled = waiting.reports.is_empty() && waiting.lines.is_empty();

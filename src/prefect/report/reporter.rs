@@ -8,16 +8,16 @@ use crate::flow::{Event, Listener};
 
 use super::super::{Api, FlowRun};
 use super::Mask;
-use super::book::Book;
-use super::courier::Courier;
+use super::event_recorder::EventRecorder;
 use super::queue::Queue;
+use super::uploader::Uploader;
 
-/// Reports what it hears to the record of a flow run. It keeps nobody waiting: a courier in the
+/// Reports what it hears to the record of a flow run. It keeps nobody waiting: an uploader in the
 /// background does.
 pub(super) struct Reporter {
-    book: Arc<Mutex<Book>>,
+    recorder: Arc<Mutex<EventRecorder>>,
     queue: Arc<Queue>,
-    courier: AbortHandle,
+    uploader: AbortHandle,
 }
 
 impl fmt::Debug for Reporter {
@@ -29,16 +29,16 @@ impl fmt::Debug for Reporter {
 impl Reporter {
     /// Begins to report to the record of a flow run, whose tasks may be tried again so often.
     pub(super) fn start(api: &Api, run: &FlowRun, retries: usize, mask: Mask) -> Self {
-        let book = Arc::new(Mutex::new(Book::new(retries, mask)));
+        let recorder = Arc::new(Mutex::new(EventRecorder::new(retries, mask)));
         let queue = Arc::<Queue>::default();
-        let courier = Courier::new(api, run, Arc::clone(&queue), Arc::clone(&book));
-        let courier = tokio::spawn(courier.run()).abort_handle();
-        Self { book, queue, courier }
+        let uploader = Uploader::new(api, run, Arc::clone(&queue), Arc::clone(&recorder));
+        let uploader = tokio::spawn(uploader.run()).abort_handle();
+        Self { recorder, queue, uploader }
     }
 
     /// The flow run is tried for the so many-th time.
     pub(super) fn begin(&self, attempt: u32) {
-        book(&self.book).begin(attempt);
+        lock(&self.recorder).begin(attempt);
     }
 
     /// Ends when all that was heard is in the record, or never will be.
@@ -54,18 +54,18 @@ impl Reporter {
 
 impl Drop for Reporter {
     fn drop(&mut self) {
-        self.courier.abort();
+        self.uploader.abort();
     }
 }
 
 impl Listener for Reporter {
     fn hear(&self, event: &Event<'_>) {
         // Under one lock, so that the reports of two threads keep their order.
-        let mut book = book(&self.book);
-        self.queue.push(book.note(event, Utc::now()));
+        let mut recorder = lock(&self.recorder);
+        self.queue.push(recorder.note(event, Utc::now()));
     }
 }
 
-pub(super) fn book(book: &Mutex<Book>) -> MutexGuard<'_, Book> {
-    book.lock().unwrap_or_else(PoisonError::into_inner)
+pub(super) fn lock(recorder: &Mutex<EventRecorder>) -> MutexGuard<'_, EventRecorder> {
+    recorder.lock().unwrap_or_else(PoisonError::into_inner)
 }

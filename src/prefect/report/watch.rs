@@ -7,7 +7,7 @@ use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::super::{Api, FlowRun, Id, StateType};
-use super::courier::once;
+use super::uploader::once;
 
 /// Why the server wants the run to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,7 +17,7 @@ const LONG: TimeDelta = TimeDelta::seconds(5);
 
 /// Turns events into reports. It asks nobody and knows no time but what it is told.
 #[derive(Debug)]
-pub(super) struct Book {
+pub(super) struct EventRecorder {
     /// Which try of the flow run this is, from 1.
     attempt: u32,
     retries: usize,
@@ -52,7 +52,7 @@ const fn home(item: Item) -> Home {
     }
 }
 
-impl Book {
+impl EventRecorder {
     /// An empty one; `retries` is how often a task may be tried again.
     pub(super) fn new(retries: usize, mask: Mask) -> Self {
         Self {
@@ -274,8 +274,8 @@ mod tests {
         DateTime::from_timestamp(1_795_517_112 + at, 0).unwrap()
     }
 
-    fn book() -> Book {
-        Book::new(5, Mask::default())
+    fn recorder() -> EventRecorder {
+        EventRecorder::new(5, Mask::default())
     }
 
     /// The reports as lines: what, its state, its message.
@@ -299,10 +299,10 @@ mod tests {
 
     #[test]
     fn a_month_is_a_subflow_with_its_tasks() {
-        let mut book = book();
-        book.begin(2);
+        let mut recorder = recorder();
+        recorder.begin(2);
         let mut all = Vec::new();
-        let mut note = |event: Event<'_>| all.extend(told(&book.note(&event, second(0))));
+        let mut note = |event: Event<'_>| all.extend(told(&recorder.note(&event, second(0))));
         note(Event::MonthStarted(FILE));
         note(Event::TaskStarted(task(TaskName::Fetch)));
         note(Event::TaskDone { task: task(TaskName::Fetch), took: Duration::from_secs(2) });
@@ -330,11 +330,11 @@ mod tests {
     #[test]
     fn a_task_comes_after_the_nearest_one_below_it_and_not_beside_it() {
         use TaskName::{Clean, Fetch, WriteBq, WriteGcs, WritePostgres};
-        let mut book = book();
+        let mut recorder = recorder();
         let mut ids = HashMap::new();
         let mut edges = Vec::new();
         for name in [Fetch, Clean, WriteGcs, WritePostgres, WriteBq] {
-            let noted = book.note(&Event::TaskStarted(task(name)), second(0));
+            let noted = recorder.note(&Event::TaskStarted(task(name)), second(0));
             let Report::Task(report) = &noted.reports[0] else { panic!("{noted:?}") };
             ids.insert(report.task_run.to_string(), name);
             let inputs = &report.event["payload"]["task_run"]["task_inputs"];
@@ -344,51 +344,51 @@ mod tests {
                 assert_eq!(before.as_str(), as_);
                 as_.clone()
             }));
-            book.note(&Event::TaskDone { task: task(name), took: Duration::ZERO }, second(0));
+            recorder.note(&Event::TaskDone { task: task(name), took: Duration::ZERO }, second(0));
         }
         assert_eq!(edges, ["nothing", "fetch", "clean", "write-gcs", "write-gcs"]);
     }
 
     #[test]
     fn a_task_runs_again_when_its_wait_is_over_though_no_event_says_so() {
-        let mut book = book();
-        book.note(&Event::TaskStarted(task(TaskName::Fetch)), second(0));
+        let mut recorder = recorder();
+        recorder.note(&Event::TaskStarted(task(TaskName::Fetch)), second(0));
         let wait = Duration::from_secs(30);
         let retrying = Event::TaskRetrying { task: task(TaskName::Fetch), error: &Answered, wait };
         assert_eq!(
-            told(&book.note(&retrying, second(1)))[0],
+            told(&recorder.note(&retrying, second(1)))[0],
             "fetch AwaitingRetry http://u:********@h answers 503"
         );
-        assert!(book.due(second(30)).is_empty());
-        let due = Noted { reports: book.due(second(32)), ..Noted::default() };
+        assert!(recorder.due(second(30)).is_empty());
+        let due = Noted { reports: recorder.due(second(32)), ..Noted::default() };
         assert_eq!(told(&due), ["fetch Retrying"]);
-        assert!(book.due(second(33)).is_empty());
+        assert!(recorder.due(second(33)).is_empty());
         let done =
-            book.note(&Event::TaskDone { task: task(TaskName::Fetch), took: wait }, second(34));
+            recorder.note(&Event::TaskDone { task: task(TaskName::Fetch), took: wait }, second(34));
         assert_eq!(told(&done)[0], "fetch Completed");
     }
 
     #[test]
     fn a_task_stopped_while_it_waits_was_never_tried_again() {
-        let mut book = book();
-        book.note(&Event::TaskStarted(task(TaskName::Fetch)), second(0));
+        let mut recorder = recorder();
+        recorder.note(&Event::TaskStarted(task(TaskName::Fetch)), second(0));
         let wait = Duration::from_secs(30);
         let retrying = Event::TaskRetrying { task: task(TaskName::Fetch), error: &Answered, wait };
-        book.note(&retrying, second(1));
-        let stopped = book.note(&Event::TaskStopped(task(TaskName::Fetch)), second(2));
+        recorder.note(&retrying, second(1));
+        let stopped = recorder.note(&Event::TaskStopped(task(TaskName::Fetch)), second(2));
         assert_eq!(told(&stopped)[0], "fetch Cancelled stopped at a safe point");
     }
 
     #[test]
     fn only_a_long_task_shows_how_far_it_is() {
-        let mut book = book();
-        book.note(&Event::TaskStarted(task(TaskName::Clean)), second(0));
+        let mut recorder = recorder();
+        recorder.note(&Event::TaskStarted(task(TaskName::Clean)), second(0));
         let far = |done| Event::TaskProgress { task: task(TaskName::Clean), done, total: 300 };
-        assert_eq!(book.note(&far(10), second(1)).progress, None);
-        let shown = book.note(&far(100), second(6)).progress.unwrap();
+        assert_eq!(recorder.note(&far(10), second(1)).progress, None);
+        let shown = recorder.note(&far(100), second(6)).progress.unwrap();
         assert_eq!((shown.key.as_str(), shown.percent), ("clean-green-2020-01", 33.3));
         let done = Event::TaskDone { task: task(TaskName::Clean), took: Duration::ZERO };
-        let last = book.note(&done, second(7)).progress.unwrap();
+        let last = recorder.note(&done, second(7)).progress.unwrap();
         assert!(last.last && last.percent > 99.9);
     }
 }

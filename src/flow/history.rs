@@ -92,15 +92,15 @@ pub enum PastRunError {
 
 /// A line of the journal, as far as it is of use here.
 #[derive(Deserialize)]
-struct Line {
+struct JournalLine {
     at: DateTime<Utc>,
     #[serde(flatten)]
-    told: Told,
+    told: JournalEvent,
 }
 
 #[derive(Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-enum Told {
+enum JournalEvent {
     RunStarted {
         flow: String,
         months: Vec<String>,
@@ -168,11 +168,11 @@ impl PastRun {
         let mut run: Option<Reading> = None;
         for line in BufReader::new(std::fs::File::open(path)?).split(b'\n') {
             // A line of a later program, or half a line, be it cut within a letter.
-            let Ok(line) = serde_json::from_slice::<Line>(&line?) else {
+            let Ok(line) = serde_json::from_slice::<JournalLine>(&line?) else {
                 continue;
             };
             match (line.told, &mut run) {
-                (Told::RunStarted { flow, months }, None) => {
+                (JournalEvent::RunStarted { flow, months }, None) => {
                     let asked = months.iter().filter_map(|name| file(name)).collect();
                     run = Some(Reading::new(flow, line.at, asked));
                 }
@@ -223,28 +223,30 @@ impl Reading {
         Self { flow, began, heard: began, asked, begun, done, warnings, stopped: false, ok: None }
     }
 
-    fn hear(&mut self, at: DateTime<Utc>, told: Told) {
+    fn hear(&mut self, at: DateTime<Utc>, told: JournalEvent) {
         self.heard = at;
         match told {
-            Told::MonthStarted { item } => self.begun.extend(file(&item).map(|file| (file, None))),
-            Told::TaskStarted { item, task } => {
+            JournalEvent::MonthStarted { item } => {
+                self.begun.extend(file(&item).map(|file| (file, None)));
+            }
+            JournalEvent::TaskStarted { item, task } => {
                 let item = file(&item);
                 if let Some((_, at)) = self.begun.iter_mut().find(|(file, _)| Some(*file) == item) {
                     *at = Some(task);
                 }
             }
             // That of a month is in its report.
-            Told::TaskFailed { item, task, error } if self.asked.is_empty() => {
+            JournalEvent::TaskFailed { item, task, error } if self.asked.is_empty() => {
                 self.warnings.push(format!("{item}, {task}: {error}"));
             }
-            Told::TaskStopped { item } if file(&item).is_none() => self.stopped = true,
-            Told::Warning { item, text } => self.warnings.push(format!("{item}: {text}")),
-            Told::MonthDone(month) => self.done.push(*month),
-            Told::RunDone { ok } => self.ok = Some(ok),
-            Told::RunStarted { .. }
-            | Told::TaskFailed { .. }
-            | Told::TaskStopped { .. }
-            | Told::Other => {}
+            JournalEvent::TaskStopped { item } if file(&item).is_none() => self.stopped = true,
+            JournalEvent::Warning { item, text } => self.warnings.push(format!("{item}: {text}")),
+            JournalEvent::MonthDone(month) => self.done.push(*month),
+            JournalEvent::RunDone { ok } => self.ok = Some(ok),
+            JournalEvent::RunStarted { .. }
+            | JournalEvent::TaskFailed { .. }
+            | JournalEvent::TaskStopped { .. }
+            | JournalEvent::Other => {}
         }
     }
 

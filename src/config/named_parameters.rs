@@ -23,7 +23,7 @@ const LONGEST: usize = 60;
 
 /// Why parameters given by name are not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum GivenError {
+pub enum NamedParameterError {
     /// They are something else than names with values.
     #[error("parameters are names with values, such as {{\"year\": 2020}}")]
     Form,
@@ -65,24 +65,31 @@ fn meant(closest: Option<&str>, known: &[String]) -> String {
 }
 
 /// Reads the parameters of a flow that has these.
-pub fn read_given<T: DeserializeOwned>(given: &Value, known: &[String]) -> Result<T, GivenError> {
+pub fn read_named<T: DeserializeOwned>(
+    given: &Value,
+    known: &[String],
+) -> Result<T, NamedParameterError> {
     let empty = Map::new();
     let fields = match given {
         Value::Object(fields) => fields,
         Value::Null => &empty,
-        _ => return Err(GivenError::Form),
+        _ => return Err(NamedParameterError::Form),
     };
     for (name, value) in fields {
         let spelled = SPELLINGS.iter().find(|(other, _)| other == name);
         let own = spelled.map_or(name.as_str(), |(_, own)| *own);
         if !known.iter().any(|known| known == own) {
             let closest = closest(name, known.iter().map(String::as_str)).map(str::to_owned);
-            return Err(GivenError::Unknown { name: name.clone(), closest, known: known.to_vec() });
+            return Err(NamedParameterError::Unknown {
+                name: name.clone(),
+                closest,
+                known: known.to_vec(),
+            });
         }
         if let Some((one, other)) = spelled
             && fields.contains_key(*other)
         {
-            return Err(GivenError::Twice { one: other, other: one });
+            return Err(NamedParameterError::Twice { one: other, other: one });
         }
         let alone = Map::from_iter([(name.clone(), value.clone())]);
         if serde_json::from_value::<T>(alone.into()).is_err() {
@@ -90,10 +97,10 @@ pub fn read_given<T: DeserializeOwned>(given: &Value, known: &[String]) -> Resul
         }
     }
     // Each alone is fine, and so are they together.
-    serde_json::from_value(fields.clone().into()).map_err(|_| GivenError::Form)
+    serde_json::from_value(fields.clone().into()).map_err(|_| NamedParameterError::Form)
 }
 
-fn wrong(name: &str, own: &str, value: &Value) -> GivenError {
+fn wrong(name: &str, own: &str, value: &Value) -> NamedParameterError {
     let text = value.to_string();
     let value = match text.char_indices().nth(LONGEST) {
         Some((at, _)) => format!("{}…", &text[..at]),
@@ -101,7 +108,7 @@ fn wrong(name: &str, own: &str, value: &Value) -> GivenError {
     };
     let form = FORMS.iter().find(|(known, _)| *known == own);
     let expected = form.map_or("another value", |(_, form)| *form);
-    GivenError::Value { name: name.to_owned(), value, expected }
+    NamedParameterError::Value { name: name.to_owned(), value, expected }
 }
 
 #[cfg(test)]
@@ -115,7 +122,7 @@ mod tests {
     fn what_is_wrong_is_told_by_the_name_of_the_parameter() {
         let known = FORMS.map(|(name, _)| name.to_owned());
         let said = |given: Value| {
-            let read = read_given::<ParentParameters>(&given, &known);
+            let read = read_named::<ParentParameters>(&given, &known);
             read.map_or_else(|error| error.to_string(), |read| format!("{read:?}"))
         };
         let wrong = [
@@ -145,7 +152,7 @@ mod tests {
         the parameter 'to_warehouse' cannot be ["oracle"]: expected postgres or bigquery, or a list of them
         "#);
         let fine = json!({ "color": "green", "months": "1-3", "year": 2020 });
-        let read: Parameters = read_given(&fine, &known).unwrap();
+        let read: Parameters = read_named(&fine, &known).unwrap();
         assert_eq!(read.year, Some(2020));
     }
 }

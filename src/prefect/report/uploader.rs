@@ -15,10 +15,10 @@ use super::super::{
     Api, Artifact, FlowRun, Id, LogLine, NewFlowRun, NewState, NewTaskRun, PrefectError,
     RetryPolicy, StateType,
 };
-use super::book::Book;
+use super::event_recorder::EventRecorder;
 use super::line::{Line, number};
 use super::queue::{Batch, Queue};
-use super::reporter::book;
+use super::reporter::lock;
 use super::task::TaskReport;
 use super::{Far, Home, Noted, Report};
 
@@ -41,12 +41,12 @@ const CONFIRMATIONS: u32 = 5;
 /// How often a refusal that may pass is met before the report is given up.
 const REFUSALS: u32 = 20;
 
-pub(super) struct Courier {
+pub(super) struct Uploader {
     api: Api,
     run: Id,
     flow: Id,
     queue: Arc<Queue>,
-    book: Arc<Mutex<Book>>,
+    recorder: Arc<Mutex<EventRecorder>>,
     month_flow: Option<Id>,
     months: HashMap<TripFile, Id>,
     /// The states of task runs that were sent and not yet found in the record. The server
@@ -93,14 +93,19 @@ pub(super) fn pause(error: &PrefectError, tries: u32) -> Duration {
     }
 }
 
-impl Courier {
-    pub(super) fn new(api: &Api, run: &FlowRun, queue: Arc<Queue>, book: Arc<Mutex<Book>>) -> Self {
+impl Uploader {
+    pub(super) fn new(
+        api: &Api,
+        run: &FlowRun,
+        queue: Arc<Queue>,
+        recorder: Arc<Mutex<EventRecorder>>,
+    ) -> Self {
         Self {
             api: once(api),
             run: run.id.clone(),
             flow: run.flow_id.clone(),
             queue,
-            book,
+            recorder,
             month_flow: None,
             months: HashMap::new(),
             sent: HashMap::new(),
@@ -115,7 +120,7 @@ impl Courier {
             if !self.queue.hurries() {
                 tokio::time::sleep(GATHER).await;
             }
-            let due = book(&self.book).due(Utc::now());
+            let due = lock(&self.recorder).due(Utc::now());
             self.queue.push(Noted { reports: due, ..Noted::default() });
             while let Some(batch) = self.queue.next() {
                 self.deliver(&batch).await;

@@ -10,34 +10,34 @@ use super::{Cell, State, Store};
 /// The commands that make right what is not.
 #[derive(Debug, Default, Serialize)]
 #[serde(transparent)]
-pub struct Mends(Vec<String>);
+pub struct Repairs(Vec<String>);
 
 /// What is to be done to some months. Ordered as it is to be run: what brings months to the
 /// lake goes first.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Mend {
+struct Repair {
     colour: Colour,
-    to: Place,
+    to: RepairTarget,
     force: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Place {
+enum RepairTarget {
     Lake,
     LakeAnd(BTreeSet<WarehouseKind>),
     Warehouse(WarehouseKind),
 }
 
-impl Mend {
+impl Repair {
     fn command(&self, (first, last): (Month, Month), settings: &[String]) -> String {
         let (flow, warehouses) = match &self.to {
-            Place::Lake => ("etl-web-to-gcs", None),
-            Place::LakeAnd(kinds) => {
+            RepairTarget::Lake => ("etl-web-to-gcs", None),
+            RepairTarget::LakeAnd(kinds) => {
                 let kinds: Vec<_> = kinds.iter().map(|kind| kind.as_str()).collect();
                 ("etl-parent-flow", Some(kinds.join(",")))
             }
-            Place::Warehouse(WarehouseKind::Postgres) => ("etl-gcs-to-postgres", None),
-            Place::Warehouse(WarehouseKind::BigQuery) => ("etl-gcs-to-bq", None),
+            RepairTarget::Warehouse(WarehouseKind::Postgres) => ("etl-gcs-to-postgres", None),
+            RepairTarget::Warehouse(WarehouseKind::BigQuery) => ("etl-gcs-to-bq", None),
         };
         let mut command =
             format!("taxi run {flow} --colour {} --from {first} --to {last}", self.colour);
@@ -52,24 +52,24 @@ impl Mend {
     }
 }
 
-impl Mends {
+impl Repairs {
     /// The commands for months as the stores have them. `settings` are the flags that the stores
     /// were named with.
     pub fn of<'a>(
         months: impl IntoIterator<Item = (TripFile, Vec<(Store, &'a Cell)>)>,
         settings: &[String],
     ) -> Self {
-        let mut mends: BTreeMap<Mend, Vec<Month>> = BTreeMap::new();
+        let mut repairs: BTreeMap<Repair, Vec<Month>> = BTreeMap::new();
         for (file, cells) in months {
             for (to, force) in needs(&cells) {
-                let mend = Mend { colour: file.colour, to, force };
-                mends.entry(mend).or_default().push(file.month);
+                let repair = Repair { colour: file.colour, to, force };
+                repairs.entry(repair).or_default().push(file.month);
             }
         }
-        let commands = mends.iter().flat_map(|(mend, months)| {
+        let commands = repairs.iter().flat_map(|(repair, months)| {
             // A month that is right costs a run nothing, unless it is forced.
-            let ranges = if mend.force { ranges(months) } else { span(months) };
-            ranges.into_iter().map(|range| mend.command(range, settings))
+            let ranges = if repair.force { ranges(months) } else { span(months) };
+            ranges.into_iter().map(|range| repair.command(range, settings))
         });
         Self(commands.collect())
     }
@@ -89,7 +89,7 @@ impl Mends {
 }
 
 /// What a month needs, and whether by force.
-fn needs(cells: &[(Store, &Cell)]) -> Vec<(Place, bool)> {
+fn needs(cells: &[(Store, &Cell)]) -> Vec<(RepairTarget, bool)> {
     use State::{Disagreeing, InLake, NotInLake, Stale};
     let lake = cells.iter().find(|(store, _)| *store == Store::Lake);
     // Where the lake could not be asked, who knows whether it has what a warehouse has not.
@@ -107,15 +107,15 @@ fn needs(cells: &[(Store, &Cell)]) -> Vec<(Place, bool)> {
     let Some((_, lake)) = lake else {
         return warehouses
             .into_iter()
-            .map(|(kind, force)| (Place::Warehouse(kind), force))
+            .map(|(kind, force)| (RepairTarget::Warehouse(kind), force))
             .collect();
     };
     if warehouses.is_empty() {
-        return vec![(Place::Lake, lake.force)];
+        return vec![(RepairTarget::Lake, lake.force)];
     }
     let force = lake.force || warehouses.iter().any(|(_, force)| *force);
     let kinds = warehouses.into_iter().map(|(kind, _)| kind).collect();
-    vec![(Place::LakeAnd(kinds), force)]
+    vec![(RepairTarget::LakeAnd(kinds), force)]
 }
 
 fn span(months: &[Month]) -> Vec<(Month, Month)> {
@@ -142,7 +142,7 @@ mod tests {
     /// A month, and its state in some stores, with whether it takes force.
     type Case<'a> = (&'a str, &'a [(Store, State, bool)]);
 
-    fn mends(months: &[Case<'_>]) -> String {
+    fn repairs(months: &[Case<'_>]) -> String {
         let months: Vec<(TripFile, Vec<(Store, Cell)>)> = months
             .iter()
             .map(|(month, cells)| {
@@ -155,7 +155,7 @@ mod tests {
         let months = months.iter().map(|(file, cells)| {
             (*file, cells.iter().map(|(store, cell)| (*store, cell)).collect())
         });
-        Mends::of(months, &["--lake".to_owned(), "gs://b".to_owned()]).commands().join("\n")
+        Repairs::of(months, &["--lake".to_owned(), "gs://b".to_owned()]).commands().join("\n")
     }
 
     const POSTGRES: Store = Store::Warehouse(WarehouseKind::Postgres);
@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn one_command_mends_months_that_want_the_same() {
         use State::{Beyond, Disagreeing, InLake, Loaded, NotInLake, Stale};
-        insta::assert_snapshot!(mends(&[
+        insta::assert_snapshot!(repairs(&[
             ("2020-01", &[(Store::Lake, InLake, false), (POSTGRES, Loaded, false)]),
             ("2020-02", &[(Store::Lake, InLake, false), (POSTGRES, InLake, false)]),
             ("2020-03", &[(Store::Lake, Beyond, false), (POSTGRES, Beyond, false)]),
@@ -189,11 +189,11 @@ mod tests {
     #[test]
     fn where_all_is_right_there_is_nothing_to_run() {
         let right = [(Store::Lake, State::InLake, false), (POSTGRES, State::Loaded, false)];
-        assert_eq!(mends(&[("2020-01", &right)]), "");
+        assert_eq!(repairs(&[("2020-01", &right)]), "");
     }
 
     #[test]
     fn what_a_lake_that_cannot_be_asked_may_not_have_is_for_no_command() {
-        assert_eq!(mends(&[("2020-01", &[(POSTGRES, State::NotInLake, false)])]), "");
+        assert_eq!(repairs(&[("2020-01", &[(POSTGRES, State::NotInLake, false)])]), "");
     }
 }
