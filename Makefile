@@ -16,9 +16,10 @@ quickstart: system ## build taxi, run it on the sample months, load them into a 
 test: system services ## every test, against real servers
 	cargo test --release --locked
 
-lint: ## formatting and clippy, warnings refused
+lint: ## formatting, clippy and the documentation, warnings refused
 	cargo fmt --all --check
 	cargo clippy --release --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --release --locked --no-deps
 
 bench: system services ## beside DuckDB, Polars, pandas, ADBC and psql, each in one run
 	benches/setup.sh

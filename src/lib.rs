@@ -1,25 +1,23 @@
 //! Moves months of New York taxi trips from the web to a data lake and on to a warehouse.
 //!
-//! Each month arrives whole, once, in one schema, and what was wrong with it is kept beside
-//! it and counted. The rooms, from the ground floor up; each imports only those above it in
-//! this list:
+//! Each month arrives whole, once, in one schema, and what was wrong with it is kept beside it
+//! and counted.
 //!
-//! - [`redact`]: what is taken out of all that is shown
+//! A program of one's own runs a flow as the command line does:
+//!
+//! ```
+#![doc = include_str!("../examples/parent_flow.rs")]
+//! ```
+//!
+//! - [`flows`]: the recipes, and the table of them
+//! - [`flow_definition`]: a flow as a row of that table, and what it is asked for
+//! - [`config`]: parameters, settings, and the tools made from them
+//! - [`flow`]: what a run is: tasks, retries, cancellation, events and who hears them, reports
 //! - [`trip`]: the names of a month, everywhere, and what a published month says of itself
-//! - [`schema`]: the canonical columns of each colour and every name they ever went by
-//! - [`flow`]: tasks, retries, cancellation, events, reports
-//! - [`guard`]: whether an edition of a month may take the place of the one that is there
-//! - [`notify`]: telling people how a run ended
-//! - [`source`]: where files come from, and how they are fetched
-//! - [`clean`]: from a file's bytes to trips kept and rows set aside
-//! - [`lake`]: publishing a month to object storage and reading it back
-//! - [`warehouse`]: replacing a month in a database, and the ledger of what was loaded
-//! - [`config`]: what the user asks for, and the tools made from it
-//! - [`prefect`]: what is asked of a Prefect server, and told to it
-//! - [`inspect`]: what is there: every store asked, judged, counted afresh, or cleared of a month
-//! - [`flow_definition`]: a flow as a row of a table, and what it is asked for
-//! - [`flows`]: the flows: a recipe each, and the table of them
+//!
+//! All else may change with any version, so it is not shown here; CONTRIBUTING.md is about it.
 
+#[doc(hidden)]
 pub mod clean;
 #[doc(hidden)]
 pub mod cli;
@@ -28,13 +26,24 @@ pub mod flow;
 pub mod flow_definition;
 #[path = "../flows/mod.rs"]
 pub mod flows;
+#[doc(hidden)]
 pub mod guard;
+#[doc(hidden)]
 pub mod inspect;
+#[doc(hidden)]
 pub mod lake;
+#[doc(hidden)]
 pub mod notify;
+#[doc(hidden)]
 pub mod prefect;
+#[doc(hidden)]
 pub mod redact;
+#[doc(hidden)]
 pub mod schema;
+#[doc(hidden)]
 pub mod source;
 pub mod trip;
+#[doc(hidden)]
 pub mod warehouse;
+
+pub use warehouse::WarehouseKind;

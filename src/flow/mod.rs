@@ -37,6 +37,8 @@ pub use task_name::TaskName;
 pub use terminal::Terminal;
 pub use zones_report::ZonesReport;
 
+pub use tokio_util::sync::CancellationToken;
+
 use std::time::{Duration, SystemTime};
 
 /// Whether trying again can help.

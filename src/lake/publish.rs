@@ -79,6 +79,7 @@ impl Lake {
         folder: &Path,
         progress: &Progress,
     ) -> Result<Written, LakeError> {
+        self.prepare()?;
         let published = self.replace(&month, folder, progress).await;
         if matches!(&published, Err(error) if !error.is_interruption()) {
             let cleared = self.clear_leftovers(month.file, folder).await;
@@ -155,6 +156,7 @@ impl Lake {
         folder: &Path,
         progress: &Progress,
     ) -> Result<(), LakeError> {
+        self.prepare()?;
         self.put(path, Self::ZONES, &Notes::in_folder(folder), progress).await
     }
 

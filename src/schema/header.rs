@@ -26,7 +26,7 @@ pub struct Mapping {
 /// Where the values of one source column go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
-    /// To the column of this index in [`columns`], or behind them to one that is kept.
+    /// To the column of this index in `columns`, or behind them to one that is kept.
     Column(usize),
     /// To the same canonical column as an earlier source column, for the rows in which that one
     /// is empty or equal: the base number of the fhv files of 2018 is in either of two columns.

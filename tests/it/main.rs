@@ -27,6 +27,7 @@ mod kills;
 mod lake_folder;
 mod lake_gcs;
 mod lake_gcs_kills;
+mod library;
 mod looking;
 #[cfg(target_os = "linux")]
 mod memory;
