@@ -25,7 +25,11 @@ pub(super) async fn verify(args: VerifyArgs, listener: Arc<dyn Listener>) -> Res
     let (run, tools) = start_to_look(&args.selection.options, listener).await?;
     tools.settings().refuse_missing_lake()?;
     let stores = Stores::open(&tools, args.selection.warehouses(tools.settings()));
-    let (facts, files) = args.selection.gather(&stores).await?;
+    let interrupted = run.progress();
+    let (facts, files) = tokio::select! {
+        gathered = args.selection.gather(&stores) => gathered?,
+        () = interrupted.cancelled() => return Ok(Exit::Interrupted),
+    };
     let survey = Survey::judge(&stores, &facts, files, None);
     let verified = count(&run, &stores, &facts, &survey).await;
     if run.is_cancelled() {

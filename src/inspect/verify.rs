@@ -2,7 +2,7 @@ use futures_util::StreamExt;
 use serde::Serialize;
 
 use crate::config::TaskError;
-use crate::flow::{Failure, Progress, Run, TaskName};
+use crate::flow::{Failure, Progress, Run, Stop, TaskName};
 use crate::lake::{Counted, LakeError};
 use crate::schema::Sums;
 use crate::trip::{Colour, Month, Provenance, TripFile};
@@ -171,7 +171,11 @@ async fn lake(
     let promised = facts.in_lake(file)?.counts.rows_kept;
     let tools = stores.tools;
     let counting = run.task(count_task(Store::Lake), file, async |progress: Progress| {
-        Ok::<_, TaskError>(tools.lake().sums(file, &tools.reading_place(file), &progress).await?)
+        let place = tools.reading_place(file);
+        tokio::select! {
+            sums = tools.lake().sums(file, &place, &progress) => Ok::<_, TaskError>(sums?),
+            () = progress.cancelled() => Err(Stop::Interrupted.into()),
+        }
     });
     match counting.await {
         Ok(Some(counted)) => {

@@ -1,8 +1,11 @@
 //! What only looks makes nothing, and one store that cannot be asked spoils no other.
 
 use std::fs;
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
 
 use crate::month::Parquet;
+use crate::running::Running;
 use crate::support::gcs::GcsProxy;
 use crate::support::postgres::PostgresServer;
 use crate::taxi::Taxi;
@@ -261,4 +264,18 @@ fn the_journal_tells_of_the_zones_too() {
     assert_eq!(ended(1), ("etl-zones".into(), "done".into()));
     let shown = taxi.run(["runs", "show", "last"]).exits(0).stdout;
     assert!(shown.contains("zones, fetch: ") && shown.contains("gone.csv"), "{shown}");
+}
+
+#[test]
+fn verify_ends_at_the_first_signal_while_it_waits_for_a_store() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    let taxi = with_a_month(Taxi::new()).set("DATABASE_URL", format!("postgres://u:p@{address}/d"));
+    let run = Running::start(taxi.command(["verify", "--to-warehouse", "postgres"]));
+    let _connection = silent.accept().unwrap();
+    let told = Instant::now();
+    run.terminate();
+    let ran = run.end();
+    assert_eq!(ran.code, Some(130), "{}", ran.stderr);
+    assert!(told.elapsed() < Duration::from_secs(3), "{:?}", told.elapsed());
 }
