@@ -35,6 +35,7 @@ mod month;
 mod new_columns;
 mod postgres;
 mod prefect;
+mod rooms;
 mod running;
 mod secrets;
 mod settings;
