@@ -35,6 +35,7 @@ mod new_columns;
 mod postgres;
 mod prefect;
 mod running;
+mod rust_version;
 mod secrets;
 mod settings;
 mod show;
