@@ -10,7 +10,7 @@ use nyc_taxi_etl::config::{Options, Parameters, ParentParameters, Settings, Tool
 use nyc_taxi_etl::flow::{Journal, Listener, Run, month_table};
 use nyc_taxi_etl::lake::unwrapped;
 use nyc_taxi_etl::prefect::ServerBlocks;
-use nyc_taxi_etl::redact::{MASK, is_plain, redacted};
+use nyc_taxi_etl::redact::{Secrets, is_plain, redacted};
 
 use crate::config::{ConfigArgs, config};
 use crate::connections::Connections;
@@ -315,16 +315,13 @@ fn refused(error: &clap::Error) -> ! {
             words.push(value);
         }
     }
-    // A whole before its parts.
-    words.retain(|word| word.len() > 3);
-    words.sort_by_key(|word| std::cmp::Reverse(word.len()));
+    let words = words.into_iter().collect::<Secrets>().without_short();
     let said = error.render().to_string();
-    if !error.use_stderr() || !words.iter().any(|word| said.contains(word.as_str())) {
+    if !error.use_stderr() || !words.are_in(&said) {
         error.exit();
     }
-    let said = words.iter().fold(said, |said, word| said.replace(word.as_str(), MASK));
     // Nobody hears it if stderr is gone.
-    let _ = write!(std::io::stderr(), "{}", redacted(&said));
+    let _ = write!(std::io::stderr(), "{}", redacted(&words.masked(&said)));
     std::process::exit(error.exit_code());
 }
 

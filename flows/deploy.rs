@@ -17,6 +17,7 @@ use crate::asked::quoted;
 use crate::cli::{Output, Printed};
 use crate::flow::Flow;
 use crate::terminal::{Error, Exit, Failed, print};
+use nyc_taxi_etl::support::text::shortened;
 
 #[derive(Debug, Args)]
 pub(crate) struct DeployArgs {
@@ -146,8 +147,5 @@ fn table(steps: &[Step], dry_run: bool) -> String {
 fn short(value: &Value) -> String {
     const LONGEST: usize = 60;
     let text = if value.is_null() { "nothing".to_owned() } else { value.to_string() };
-    match text.char_indices().nth(LONGEST) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text,
-    }
+    shortened(&text, LONGEST).into_owned()
 }

@@ -15,6 +15,7 @@ use nyc_taxi_etl::trip::quarantine::QuarantinedRow;
 use nyc_taxi_etl::trip::{Colour, Month, TripFile};
 
 use crate::terminal::{Error, Exit, Failed, width};
+use nyc_taxi_etl::support::text::{printable, shortened};
 
 #[derive(Debug, Args)]
 pub(crate) struct QuarantineArgs {
@@ -193,10 +194,7 @@ fn print_table(out: &mut impl Write, table: &Table) -> Result<(), Error> {
 /// A field as it fits a table: the whole is in the other forms.
 fn shorten(field: &str) -> String {
     const LONGEST: usize = 60;
-    // What a file holds must not steer the terminal.
-    let shown = |c: char| if c.is_control() { '\u{fffd}' } else { c };
-    let text: String = field.chars().take(LONGEST).map(shown).collect();
-    if field.chars().nth(LONGEST).is_some() { format!("{text}…") } else { text }
+    printable(&shortened(field, LONGEST))
 }
 
 /// One object, its rows one after the other: they may be more than memory holds.

@@ -4,6 +4,7 @@
 //! it and counted. The rooms, from the ground floor up; each imports only those above it in
 //! this list:
 //!
+//! - [`support`]: small things that every room uses
 //! - [`redact`]: what is taken out of all that is shown
 //! - [`trip`]: the names of a month, everywhere, and what a published month says of itself
 //! - [`schema`]: the canonical columns of each colour and every name they ever went by
@@ -29,5 +30,6 @@ pub mod prefect;
 pub mod redact;
 pub mod schema;
 pub mod source;
+pub mod support;
 pub mod trip;
 pub mod warehouse;

@@ -4,6 +4,8 @@
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use crate::support::text::shortened;
+
 use super::keys::closest;
 use super::parameters::SPELLINGS;
 
@@ -94,11 +96,7 @@ pub fn read_given<T: DeserializeOwned>(given: &Value, known: &[String]) -> Resul
 }
 
 fn wrong(name: &str, own: &str, value: &Value) -> GivenError {
-    let text = value.to_string();
-    let value = match text.char_indices().nth(LONGEST) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text,
-    };
+    let value = shortened(&value.to_string(), LONGEST).into_owned();
     let form = FORMS.iter().find(|(known, _)| *known == own);
     let expected = form.map_or("another value", |(_, form)| *form);
     GivenError::Value { name: name.to_owned(), value, expected }

@@ -3,7 +3,6 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tokio::sync::OnceCell;
-use tokio::task::JoinError;
 
 use crate::clean::{CleanError, Cleaned, Job, Streamed, clean, clean_zones, new_columns, stream};
 use crate::flow::{Progress, Run, Stop};
@@ -17,6 +16,7 @@ use crate::source::{
     Answer, Arrival, FetchError, Fetched, Fetcher, Held, Outcome, RawError, RawFile, RawStore,
     Source, Spool, Wanted,
 };
+use crate::support::blocking::{blocking, finished};
 use crate::trip::{Format, Item, KeptColumn, Month, Provenance, SourceFacts, TripFile};
 use crate::warehouse::Loaded;
 use crate::warehouse::postgres::{Batches, Load, PostgresError, Proven, Warehouse};
@@ -271,11 +271,10 @@ impl Tools {
         let mut proven = None;
         let mut cleaning = Some(cleaning);
         let proof = async {
-            let ended = match cleaning.take() {
-                Some(cleaning) => cleaning.await,
-                None => return Err(Stop::Interrupted.into()),
+            let Some(cleaning) = cleaning.take() else {
+                return Err(Stop::Interrupted.into());
             };
-            let streamed = joined(ended)?;
+            let streamed = finished(cleaning).await.ok_or(Stop::Interrupted)??;
             let set_aside: Batches = match &streamed.quarantine {
                 Some(path) => parquet_batches(path)?,
                 None => Box::new(std::iter::empty()),
@@ -439,11 +438,11 @@ impl Tools {
         let (source, progress) = (fetched.facts.clone(), progress.clone());
         progress.begin(source.size);
         let keep = self.settings.on_new_column == NewColumn::Keep;
-        let cleaning = tokio::task::spawn_blocking(move || {
+        let cleaned = blocking(move || {
             let keep = keep.then(|| new_columns(&job, &progress)).transpose()?;
             clean(&Job { keep, ..job }, &source, &progress)
         });
-        match joined(cleaning.await) {
+        match cleaned.await.unwrap_or(Err(CleanError::Interrupted)) {
             Err(error) => Err(self.keep_unfit(&self.lake, error.into(), None, held).await),
             Ok(cleaned) => Ok(cleaned),
         }
@@ -502,24 +501,13 @@ async fn new_columns_arriving(
     progress: &Progress,
 ) -> Result<Vec<KeptColumn>, CleanError> {
     let (job, arrival, progress) = (job.clone(), arrival.clone(), progress.clone());
-    let looking = tokio::task::spawn_blocking(move || {
+    let found = blocking(move || {
         let reading = |source| CleanError::reading(&arrival.path, source);
         let mut text = arrival.reader().map_err(reading)?;
         std::io::copy(&mut text, &mut std::io::sink()).map_err(reading)?;
         new_columns(&job, &progress)
     });
-    joined(looking.await)
-}
-
-/// What a thread came to; where it fell, so does this one.
-fn joined<T>(ended: Result<Result<T, CleanError>, JoinError>) -> Result<T, CleanError> {
-    match ended {
-        Ok(ended) => ended,
-        Err(stopped) => match stopped.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => Err(CleanError::Interrupted),
-        },
-    }
+    found.await.unwrap_or(Err(CleanError::Interrupted))
 }
 
 /// The rows of a local Parquet file.

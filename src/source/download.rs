@@ -3,26 +3,25 @@
 
 use std::io::Read;
 use std::path::PathBuf;
-use std::time::SystemTime;
 
-use reqwest::header::{
-    ETAG, HeaderMap, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, RANGE, RETRY_AFTER,
-};
+use reqwest::header::{ETAG, HeaderMap, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, RANGE};
 use reqwest::{RequestBuilder, Response, StatusCode, Version};
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncWriteExt;
 use url::Url;
 
-use crate::flow::{Progress, retry_after};
+use crate::flow::Progress;
+use crate::redact::url_without_secrets;
+use crate::support::blocking::blocking;
+use crate::support::http::retry_after;
 use crate::trip::{Digest, Format, Hashing, SourceFacts, UnsupportedFormat};
 
-use super::FetchError;
-use super::address::shown;
-use super::fetch::{Fetched, Fetcher, Outcome, Wanted};
+use super::fetch::{Fetcher, Wanted};
 use super::promise::{
     Promise, alike, is_chunked, is_partial, text, unread_encoding, usable, whole_as_part,
 };
 use super::spool::Held;
+use super::{FetchError, Fetched, Outcome};
 
 /// How many bytes tell what a body is.
 const FIRST_BYTES: usize = 512;
@@ -149,7 +148,7 @@ impl Fetcher {
         held: &Held,
         progress: &Progress,
     ) -> Result<Outcome, FetchError> {
-        let address = shown(url);
+        let address = url_without_secrets(url);
         let files = Files::of(held);
         let known = wanted.last_told(&address);
         let left = Left::of(&files, &address);
@@ -265,8 +264,7 @@ pub(super) fn no_file(
     response: &Response,
     expected: bool,
 ) -> Result<Outcome, FetchError> {
-    let wait = text(response.headers(), &RETRY_AFTER)
-        .and_then(|text| retry_after(&text, SystemTime::now()));
+    let wait = retry_after(response.headers());
     let code = status.as_u16();
     match code {
         404 | 403 if !expected => Ok(Outcome::NotPublished),
@@ -467,7 +465,7 @@ fn from_spool(files: &Files<'_>, note: &Note, size: u64) -> Result<Outcome, Fetc
 /// The digest of the bytes an earlier try left.
 async fn hash_left(files: &Files<'_>, size: u64) -> Result<Hashing, FetchError> {
     let path = files.bytes.clone();
-    let hashed = tokio::task::spawn_blocking(move || {
+    let hashed = blocking(move || {
         let mut hashing = Hashing::default();
         let mut opened = std::fs::File::open(path)?.take(size);
         let mut buffer = vec![0; 1 << 18];
@@ -478,8 +476,6 @@ async fn hash_left(files: &Files<'_>, size: u64) -> Result<Hashing, FetchError> 
             }
         }
     });
-    match hashed.await {
-        Ok(hashed) => hashed.map_err(|source| FetchError::io("read", &files.bytes, source)),
-        Err(_) => Err(FetchError::Interrupted),
-    }
+    let hashed = hashed.await.ok_or(FetchError::Interrupted)?;
+    hashed.map_err(|source| FetchError::io("read", &files.bytes, source))
 }

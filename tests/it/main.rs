@@ -23,6 +23,7 @@ mod bigquery;
 mod cloud;
 mod damage;
 mod guard;
+mod imports;
 mod kills;
 mod lake_folder;
 mod lake_gcs;

@@ -1,6 +1,7 @@
 //! What an event comes to in the record.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -8,9 +9,11 @@ use crate::flow::{Event, MonthReport, RunReport, State, TaskName, row_sum};
 use crate::trip::{Item, TripFile};
 
 use super::super::{Id, NewState, StateType};
+use super::home::Home;
 use super::line::{Line, Mask};
+use super::noted::{Far, Noted, Report};
+use super::tables;
 use super::task::{NewTask, TaskReport, TaskRun};
-use super::{Far, Home, Noted, Report, tables};
 
 /// A task that has run for so long shows how far it is.
 const LONG: TimeDelta = TimeDelta::seconds(5);
@@ -253,6 +256,11 @@ fn tables_of(report: &RunReport, mask: &Mask) -> Vec<Report> {
         tables.push(table("quarantine", about, rules));
     }
     tables
+}
+
+/// The book, whatever befell a thread that held it.
+pub(super) fn book(book: &Mutex<Book>) -> MutexGuard<'_, Book> {
+    book.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -15,12 +15,12 @@ use super::super::{
     Api, Artifact, FlowRun, Id, LogLine, NewFlowRun, NewState, NewTaskRun, PrefectError,
     RetryPolicy, StateType,
 };
-use super::book::Book;
-use super::line::{Line, number};
+use super::book::{Book, book};
 use super::queue::{Batch, Queue};
-use super::reporter::book;
 use super::task::TaskReport;
-use super::{Far, Home, Noted, Report};
+use super::home::Home;
+use super::line::{Line, number};
+use super::noted::{Far, Noted, Report};
 
 /// The flow whose runs are the months.
 const MONTH: &str = "month";

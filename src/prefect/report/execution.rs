@@ -13,9 +13,10 @@ use crate::flow::{Limits, Listener, Policy, Run, RunReport, State, row_sum};
 use super::super::{Answer, Api, FlowRun, Id, NewState, PrefectError, StateType, Verdict};
 use super::heartbeat::Heartbeat;
 use super::lease::Lease;
+use super::line::Mask;
 use super::propose::propose;
+use super::reporter::Reporter;
 use super::watch::{Watch, Watched, Why};
-use super::{Mask, Reporter};
 use super::{left, tables};
 
 /// How long the record is waited for if the run was told to stop. Whatever stops a program kills

@@ -9,9 +9,10 @@ use tokio::sync::Notify;
 use tracing::Level;
 
 use super::super::Id;
+use super::home::Home;
 use super::line::Line;
+use super::noted::{Far, Noted, Report};
 use super::task::TaskReport;
-use super::{Far, Home, Noted, Report};
 
 /// The most lines in one request.
 const LINES: usize = 100;

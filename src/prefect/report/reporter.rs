@@ -1,5 +1,5 @@
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use chrono::Utc;
 use tokio::task::AbortHandle;
@@ -7,9 +7,9 @@ use tokio::task::AbortHandle;
 use crate::flow::{Event, Listener};
 
 use super::super::{Api, FlowRun};
-use super::Mask;
-use super::book::Book;
+use super::book::{Book, book};
 use super::courier::Courier;
+use super::line::Mask;
 use super::queue::Queue;
 
 /// Reports what it hears to the record of a flow run. It keeps nobody waiting: a courier in the
@@ -64,8 +64,4 @@ impl Listener for Reporter {
         let mut book = book(&self.book);
         self.queue.push(book.note(event, Utc::now()));
     }
-}
-
-pub(super) fn book(book: &Mutex<Book>) -> MutexGuard<'_, Book> {
-    book.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -7,7 +7,7 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use super::super::{Id, StateType};
-use super::Home;
+use super::home::Home;
 
 /// A task run.
 #[derive(Debug, Clone)]

@@ -24,6 +24,6 @@ mod upload;
 mod views;
 mod zones;
 
-pub use api::{Target, TokenError, TokenSource};
-pub use error::BigQueryError;
+pub use api::{Target, TokenSource};
+pub use error::{BigQueryError, TokenError};
 pub use load::{Load, Object, Warehouse};

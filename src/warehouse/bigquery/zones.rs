@@ -9,12 +9,9 @@ use crate::flow::Progress;
 use crate::trip::SourceFacts;
 
 use super::jobs::{Finished, JobIds, LoadJob};
-use super::names::Dataset;
+use super::names::{Dataset, ZONES};
 use super::tables::{MADE_BY, described, has_label, holds_trips, labels};
 use super::{BigQueryError, Object, Warehouse};
-
-/// The table of the zones.
-pub(super) const ZONES: &str = "zones";
 
 /// The label with the digest of the bytes that the zones were made from.
 const SOURCE: &str = "source";

@@ -2,6 +2,7 @@
 
 mod certificate;
 mod columns;
+mod connect_error;
 mod connection;
 mod conninfo;
 mod copy;
@@ -31,11 +32,10 @@ mod views;
 mod wire;
 mod zones;
 
-pub use connection::{ConnectError, Refusal};
-pub use error::PostgresError;
+pub use connect_error::{ConnectError, Refusal};
+pub use error::{Misfit, PostgresError};
 pub use load::{Load, Proven, Warehouse};
 pub use probe::Probe;
 pub use target::Target;
 pub use transaction::Batches;
-pub use types::Misfit;
 pub use wire::LastWord;
