@@ -190,7 +190,7 @@ impl Fetcher {
                     }
                     (Some(_), Some(_), _) => return Ok(Outcome::Unchanged(None)),
                     (Some(_), None, Left::Whole(note, size)) => {
-                        return from_spool(&files, note, *size);
+                        return from_spool(&files, note, *size).await;
                     }
                     _ => return Err(FetchError::Refused { address, status: 304 }),
                 },
@@ -444,10 +444,11 @@ fn facts(note: &Note, size: u64, sha256: Digest) -> SourceFacts {
 }
 
 /// A whole file that an earlier run left, and that the host says has not changed.
-fn from_spool(files: &Files<'_>, note: &Note, size: u64) -> Result<Outcome, FetchError> {
+async fn from_spool(files: &Files<'_>, note: &Note, size: u64) -> Result<Outcome, FetchError> {
     let reading = |source| FetchError::io("read", &files.bytes, source);
-    let opened = std::fs::File::open(&files.bytes).map_err(reading)?;
-    let sha256 = Digest::of_reader(opened).map_err(reading)?;
+    let path = files.bytes.clone();
+    let hashed = blocking(move || std::fs::File::open(path).and_then(Digest::of_reader)).await;
+    let sha256 = hashed.ok_or(FetchError::Interrupted)?.map_err(reading)?;
     match files.sniff()? {
         // One that was killed after the last byte has no digest.
         Ok(format) if note.sha256.as_ref().is_none_or(|noted| *noted == sha256) => {
