@@ -183,8 +183,7 @@ impl Execution {
             let end = self.came_to(work(&run).await, &told);
             let limit = if told.is_cancelled() { HURRY } else { self.terms.deliver_for };
             let deadline = Instant::now() + limit;
-            let delivered = tokio::time::timeout_at(deadline, reporter.delivered()).await.is_ok();
-            if !delivered {
+            if !reporter.delivered(limit).await {
                 let waiting = reporter.waiting();
                 tracing::warn!("the record has gaps: {waiting} reports found no server in time");
             }

@@ -43,6 +43,8 @@ struct Waiting {
     far: HashMap<Id, Far>,
     /// Somebody waits until all is delivered.
     hurry: bool,
+    /// How long it waits.
+    patience: Duration,
     /// All was delivered and nothing came since.
     settled: bool,
 }
@@ -154,6 +156,12 @@ impl Queue {
         waiting.hurry && !waiting.settled
     }
 
+    /// How long may be spent on finding in the record what was delivered: half of what who waits
+    /// for it waits.
+    pub(super) fn patience(&self) -> Duration {
+        self.lock().patience / 2
+    }
+
     /// All is delivered, as far as the courier knows; false where more has come.
     pub(super) fn settle(&self) -> bool {
         let mut waiting = self.lock();
@@ -166,11 +174,11 @@ impl Queue {
         settled
     }
 
-    /// Ends when all is delivered.
-    pub(super) async fn emptied(&self) {
+    /// Ends when all is delivered. Who waits does so for this long.
+    pub(super) async fn emptied(&self, patience: Duration) {
         loop {
             let emptied = self.empty.notified();
-            if self.hurry() {
+            if self.hurry(patience) {
                 return;
             }
             self.news.notify_one();
@@ -179,9 +187,10 @@ impl Queue {
     }
 
     /// Asks that all be delivered soon; true where it is.
-    fn hurry(&self) -> bool {
+    fn hurry(&self, patience: Duration) -> bool {
         let mut waiting = self.lock();
         waiting.hurry = !waiting.settled;
+        waiting.patience = patience;
         waiting.settled
     }
 }

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use chrono::Utc;
 use tokio::task::AbortHandle;
@@ -41,9 +42,10 @@ impl Reporter {
         book(&self.book).begin(attempt);
     }
 
-    /// Ends when all that was heard is in the record, or never will be.
-    pub(super) async fn delivered(&self) {
-        self.queue.emptied().await;
+    /// Waits until all that was heard is in the record, or never will be; false if that takes
+    /// longer than this.
+    pub(super) async fn delivered(&self, within: Duration) -> bool {
+        tokio::time::timeout(within, self.queue.emptied(within)).await.is_ok()
     }
 
     /// How many reports wait.
