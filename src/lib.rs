@@ -44,6 +44,7 @@ pub mod redact;
 pub mod schema;
 #[doc(hidden)]
 pub mod source;
+pub mod support;
 pub mod trip;
 #[doc(hidden)]
 pub mod warehouse;

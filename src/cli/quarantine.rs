@@ -12,6 +12,7 @@ use crate::flow::thousands;
 use crate::lake::{LakeError, Quarantine, RefusedEdition};
 use crate::pipeline::Pipeline;
 use crate::prefect::ServerBlocks;
+use crate::support::text::{printable, shortened};
 use crate::trip::quarantine::QuarantinedRow;
 use crate::trip::{Colour, Month, TripFile};
 
@@ -195,10 +196,7 @@ fn print_table(out: &mut impl Write, table: &Table) -> Result<(), Error> {
 /// A field as it fits a table: the whole is in the other forms.
 fn shorten(field: &str) -> String {
     const LONGEST: usize = 60;
-    // What a file holds must not steer the terminal.
-    let shown = |c: char| if c.is_control() { '\u{fffd}' } else { c };
-    let text: String = field.chars().take(LONGEST).map(shown).collect();
-    if field.chars().nth(LONGEST).is_some() { format!("{text}…") } else { text }
+    printable(&shortened(field, LONGEST))
 }
 
 /// One object, its rows one after the other: they may be more than memory holds.

@@ -6,7 +6,7 @@ use std::io::Write;
 use clap::CommandFactory;
 
 use crate::lake::unwrapped;
-use crate::redact::{MASK, is_plain, redacted};
+use crate::redact::{Secrets, is_plain, redacted};
 
 use super::Cli;
 
@@ -35,16 +35,13 @@ pub(super) fn exit(error: &clap::Error) -> ! {
             words.push(value);
         }
     }
-    // A whole before its parts.
-    words.retain(|word| word.len() > 3);
-    words.sort_by_key(|word| std::cmp::Reverse(word.len()));
+    let words = words.into_iter().collect::<Secrets>().without_short();
     let said = error.render().to_string();
-    if !error.use_stderr() || !words.iter().any(|word| said.contains(word.as_str())) {
+    if !error.use_stderr() || !words.are_in(&said) {
         error.exit();
     }
-    let said = words.iter().fold(said, |said, word| said.replace(word.as_str(), MASK));
     // Nobody hears it if stderr is gone.
-    let _ = write!(std::io::stderr(), "{}", redacted(&said));
+    let _ = write!(std::io::stderr(), "{}", redacted(&words.masked(&said)));
     std::process::exit(error.exit_code());
 }
 

@@ -4,7 +4,8 @@
 use serde_json::json;
 
 use crate::lake::{GcsSettings, GoogleCredentials, LakeAddress, why_none};
-use crate::source::{Source, without_secrets};
+use crate::redact::without_secrets;
+use crate::source::Source;
 use crate::warehouse::postgres::Target;
 
 use super::blocks::ReadBlocks;

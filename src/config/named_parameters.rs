@@ -4,6 +4,7 @@
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use crate::support::text::shortened;
 use crate::warehouse::WarehouseKind;
 
 use super::keys::closest;
@@ -106,11 +107,7 @@ pub fn read_named<T: DeserializeOwned>(
 }
 
 fn wrong(name: &str, own: &str, value: &Value) -> NamedParameterError {
-    let text = value.to_string();
-    let value = match text.char_indices().nth(LONGEST) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text,
-    };
+    let value = shortened(&value.to_string(), LONGEST).into_owned();
     let form = forms().into_iter().find(|(known, _)| *known == own);
     let expected = form.map_or_else(|| "another value".to_owned(), |(_, form)| form);
     NamedParameterError::Value { name: name.to_owned(), value, expected }

@@ -1,20 +1,15 @@
 use std::fmt;
-use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use object_store::StaticCredentialProvider;
-use object_store::gcp::{GcpCredential, GoogleCloudStorage, GoogleCloudStorageBuilder};
 use object_store::path::Path as Key;
-use object_store::{BackoffConfig, ClientOptions, RetryConfig};
 
-use crate::redact::{MASK, is_plain, name_or_mask};
+use crate::redact::{MASK, is_plain, name_or_mask, without_secrets};
 
 use super::store::Closed;
-use super::{GoogleCredentials, Lake, LakeError, Tokens, unwrapped};
+use super::{GcsSettings, Lake, LakeError, unwrapped};
 
 /// Where a lake is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,18 +24,6 @@ pub enum LakeAddress {
         prefix: String,
     },
 }
-
-/// How Google Cloud Storage is spoken to.
-#[derive(Debug, Clone, Default)]
-pub struct GcsSettings {
-    /// The credentials; `None` for the application default credentials.
-    pub credentials: Option<GoogleCredentials>,
-    /// The address of an emulator, spoken to without credentials (`STORAGE_EMULATOR_HOST`).
-    pub emulator: Option<String>,
-}
-
-/// A part of 8 MiB may take this long: 112 kbit/s.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(600);
 
 impl LakeAddress {
     /// The address of a key, for people.
@@ -57,8 +40,7 @@ impl LakeAddress {
         match self {
             Self::Folder(_) => Ok(Lake { address, store: None, multipart: None, tokens: None }),
             Self::Gcs { bucket, .. } => {
-                let store = settings.store(bucket)?;
-                let tokens = Tokens::new(store.credentials(), settings);
+                let (store, tokens) = settings.bucket(bucket)?;
                 let store = Arc::new(store);
                 Ok(Lake {
                     address,
@@ -88,76 +70,6 @@ impl LakeAddress {
 
     pub(super) fn failed(&self, source: object_store::Error) -> LakeError {
         LakeError::store(self.to_string(), source)
-    }
-}
-
-impl GcsSettings {
-    /// Who gives the tokens for the calls of Google's other services: the credentials are the
-    /// same. Asks nobody yet.
-    pub fn tokens(&self) -> Result<Tokens, LakeError> {
-        // A store is of a bucket, and its credentials of none.
-        Ok(Tokens::new(self.store("any")?.credentials(), self))
-    }
-
-    fn store(&self, bucket: &str) -> Result<GoogleCloudStorage, LakeError> {
-        let (builder, _file) = self.builder()?;
-        builder.with_bucket_name(bucket).build().map_err(|source| self.refused(&source))
-    }
-
-    /// The address of Google Cloud Storage, or of its emulator.
-    pub(super) fn url(&self) -> String {
-        match &self.emulator {
-            Some(host) => {
-                let host = host.trim_end_matches('/');
-                if host.contains("://") { host.to_owned() } else { format!("http://{host}") }
-            }
-            None => "https://storage.googleapis.com".to_owned(),
-        }
-    }
-
-    fn builder(&self) -> Result<(GoogleCloudStorageBuilder, Option<File>), LakeError> {
-        let retry = RetryConfig {
-            backoff: BackoffConfig {
-                init_backoff: Duration::from_millis(100),
-                max_backoff: Duration::from_secs(5),
-                base: 2.0,
-            },
-            // The task that uploads is tried again too, and says so.
-            max_retries: 3,
-            retry_timeout: Duration::from_secs(180),
-        };
-        let options = ClientOptions::new().with_timeout(REQUEST_TIMEOUT);
-        if self.emulator.is_some() {
-            // Not `with_skip_signature`: writes ask the metadata server for a token then.
-            let nobody = GcpCredential { bearer: "emulator".to_owned() };
-            let builder = GoogleCloudStorageBuilder::new()
-                .with_retry(retry)
-                .with_client_options(options.with_allow_http(true))
-                .with_base_url(&self.url())
-                .with_credentials(Arc::new(StaticCredentialProvider::new(nobody)));
-            return Ok((builder, None));
-        }
-        let (builder, file) = self.with_credentials()?;
-        Ok((builder.with_retry(retry).with_client_options(options), file))
-    }
-
-    /// What is wrong with the credentials, without a word of what they hold.
-    fn refused(&self, error: &object_store::Error) -> LakeError {
-        let mut source = Some(error as &dyn std::error::Error);
-        let system = loop {
-            match source {
-                Some(error) if error.is::<io::Error>() => break Some(error.to_string()),
-                Some(error) => source = error.source(),
-                None => break None,
-            }
-        };
-        let which = match &self.credentials {
-            Some(GoogleCredentials::File(path)) => format!("in {}", path.display()),
-            Some(_) => "given as text".to_owned(),
-            None => "of the environment".to_owned(),
-        };
-        let what = system.unwrap_or_else(|| "their private key cannot be read".to_owned());
-        LakeError::Credentials { which, what }
     }
 }
 
@@ -258,16 +170,6 @@ impl FromStr for LakeAddress {
             return Err(unknown(": name a folder, or a bucket as gs://bucket/prefix"));
         }
         Ok(Self::Folder(text.into()))
-    }
-}
-
-/// An address without its user and its query.
-fn without_secrets(text: &str) -> String {
-    let open = text.split(['?', '#']).next().unwrap_or_default();
-    match (open.split_once("://"), open.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, place))) => format!("{scheme}://{place}"),
-        (None, Some((_, place))) => place.to_owned(),
-        _ => open.to_owned(),
     }
 }
 

@@ -1,21 +1,12 @@
-//! What is asked of Google beside objects: where a bucket is, and tokens for other services.
+//! Where a bucket is.
 
-use std::fmt;
 use std::time::Duration;
 
-use object_store::gcp::GcpCredentialProvider;
 use serde::Deserialize;
 
-use super::{GcsSettings, Lake, LakeAddress, LakeError};
+use super::{Lake, LakeAddress, LakeError};
 
 const TIMEOUT: Duration = Duration::from_secs(15);
-
-/// Who gives access tokens of the scope `cloud-platform`, from the credentials of the lake.
-#[derive(Clone)]
-pub struct Tokens {
-    credentials: GcpCredentialProvider,
-    storage: String,
-}
 
 /// Where a bucket is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,24 +17,6 @@ pub struct BucketLocation {
     pub location: String,
     /// The two regions, where it was made in a pair of one's choice.
     pub pair: Vec<String>,
-}
-
-impl fmt::Debug for Tokens {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Tokens")
-    }
-}
-
-impl Tokens {
-    pub(super) fn new(credentials: &GcpCredentialProvider, settings: &GcsSettings) -> Self {
-        Self { credentials: credentials.clone(), storage: settings.url() }
-    }
-
-    /// A token, valid for some minutes at least: kept and renewed as needed.
-    pub async fn token(&self) -> Result<String, LakeError> {
-        let credential = self.credentials.get_credential().await;
-        Ok(credential.map_err(|source| LakeError::Token { source })?.bearer.clone())
-    }
 }
 
 impl Lake {

@@ -13,7 +13,9 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use object_store::gcp::GoogleCloudStorageBuilder;
 use serde_json::{Map, Value};
 
-use super::{GcsSettings, LakeError};
+use crate::redact::MASK;
+
+use super::LakeError;
 
 /// The credentials of Google, as they are given.
 #[derive(Clone, PartialEq, Eq)]
@@ -30,7 +32,7 @@ impl fmt::Debug for GoogleCredentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => path.fmt(f),
-            Self::Text(_) => f.write_str("********"),
+            Self::Text(_) => f.write_str(MASK),
             Self::Missing(why) => f.write_str(why),
         }
     }
@@ -217,68 +219,55 @@ fn is_name(text: &str) -> bool {
     text.len() <= 40 && text.bytes().all(|c| c.is_ascii_lowercase() || c == b'_')
 }
 
-impl GcsSettings {
-    /// A store's builder with the credentials, and the file that they are in, which has to be
-    /// there until the store is built.
-    pub(super) fn with_credentials(
-        &self,
-    ) -> Result<(GoogleCloudStorageBuilder, Option<File>), LakeError> {
-        let Some((which, text)) = self.credentials_in_force()? else {
-            return Ok((GoogleCloudStorageBuilder::from_env(), None));
-        };
-        // Not of the environment, whose other credentials would stand beside these.
-        let builder = GoogleCloudStorageBuilder::new();
-        let refused = |what| LakeError::Credentials { which: which.clone(), what };
-        match Usable::of(&text).map_err(refused)? {
-            Usable::ServiceAccount(json) => Ok((builder.with_service_account_key(json), None)),
-            Usable::AuthorizedUser(json) => {
-                let (path, file) = nameless(&json)
-                    .map_err(|error| refused(format!("they cannot be handed on: {error}")))?;
-                Ok((builder.with_application_credentials(path), Some(file)))
-            }
+/// A store's builder with the credentials, and the file that they are in, which has to be
+/// there until the store is built.
+pub(super) fn builder(
+    credentials: Option<&GoogleCredentials>,
+) -> Result<(GoogleCloudStorageBuilder, Option<File>), LakeError> {
+    let Some((which, text)) = in_force(credentials)? else {
+        return Ok((GoogleCloudStorageBuilder::from_env(), None));
+    };
+    // Not of the environment, whose other credentials would stand beside these.
+    let builder = GoogleCloudStorageBuilder::new();
+    let refused = |what| LakeError::Credentials { which: which.clone(), what };
+    match Usable::of(&text).map_err(refused)? {
+        Usable::ServiceAccount(json) => Ok((builder.with_service_account_key(json), None)),
+        Usable::AuthorizedUser(json) => {
+            let (path, file) = nameless(&json)
+                .map_err(|error| refused(format!("they cannot be handed on: {error}")))?;
+            Ok((builder.with_application_credentials(path), Some(file)))
         }
     }
+}
 
-    /// The text of the credentials that are named, which must not be shown; `None` if none are,
-    /// or if they are not used because an emulator is asked.
-    pub fn secret(&self) -> Option<String> {
-        if self.emulator.is_some() || self.credentials.is_none() {
-            return None;
-        }
-        let (_, text) = self.credentials_in_force().ok()??;
-        Some(unwrapped(&text).unwrap_or(text))
-    }
-
-    /// Where the credentials come from, and their text; `None` for those of the machine.
-    pub fn credentials_in_force(&self) -> Result<Option<(String, String)>, LakeError> {
-        let refused = |which: &str, what: String| {
-            Err(LakeError::Credentials { which: which.to_owned(), what })
-        };
-        match &self.credentials {
-            Some(GoogleCredentials::File(path)) => read(path).map(Some),
-            Some(GoogleCredentials::Text(text)) => {
-                Ok(Some(("given as text".to_owned(), text.clone())))
+/// Where the credentials come from, and their text; `None` for those of the machine.
+pub(super) fn in_force(
+    credentials: Option<&GoogleCredentials>,
+) -> Result<Option<(String, String)>, LakeError> {
+    let refused =
+        |which: &str, what: String| Err(LakeError::Credentials { which: which.to_owned(), what });
+    match credentials {
+        Some(GoogleCredentials::File(path)) => read(path).map(Some),
+        Some(GoogleCredentials::Text(text)) => Ok(Some(("given as text".to_owned(), text.clone()))),
+        Some(GoogleCredentials::Missing(why)) => refused("of the settings", why.clone()),
+        None => {
+            let given = std::env::var(VARIABLE).unwrap_or_default();
+            if !given.trim().is_empty() {
+                return match GoogleCredentials::of(&given) {
+                    Some(GoogleCredentials::Text(text)) => {
+                        Ok(Some((format!("in {VARIABLE}"), text)))
+                    }
+                    Some(GoogleCredentials::File(path)) => read(&path).map(Some),
+                    _ => refused(&format!("in {VARIABLE}"), why_none(&given)),
+                };
             }
-            Some(GoogleCredentials::Missing(why)) => refused("of the settings", why.clone()),
-            None => {
-                let given = std::env::var(VARIABLE).unwrap_or_default();
-                if !given.trim().is_empty() {
-                    return match GoogleCredentials::of(&given) {
-                        Some(GoogleCredentials::Text(text)) => {
-                            Ok(Some((format!("in {VARIABLE}"), text)))
-                        }
-                        Some(GoogleCredentials::File(path)) => read(&path).map(Some),
-                        _ => refused(&format!("in {VARIABLE}"), why_none(&given)),
-                    };
-                }
-                let set = |name| std::env::var_os(name).is_some_and(|it| !it.is_empty());
-                if OTHER_VARIABLES.into_iter().any(set) {
-                    return Ok(None);
-                }
-                let home = std::env::var_os("HOME").map(PathBuf::from);
-                let left = home.map(|home| home.join(LEFT_BY_GCLOUD));
-                left.filter(|path| path.is_file()).map(|path| read(&path)).transpose()
+            let set = |name| std::env::var_os(name).is_some_and(|it| !it.is_empty());
+            if OTHER_VARIABLES.into_iter().any(set) {
+                return Ok(None);
             }
+            let home = std::env::var_os("HOME").map(PathBuf::from);
+            let left = home.map(|home| home.join(LEFT_BY_GCLOUD));
+            left.filter(|path| path.is_file()).map(|path| read(&path)).transpose()
         }
     }
 }

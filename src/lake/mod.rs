@@ -10,6 +10,7 @@ mod bucket;
 mod credentials;
 mod drop;
 mod error;
+mod gcs;
 mod list;
 mod probe;
 mod publish;
@@ -19,6 +20,7 @@ mod refused;
 mod seen;
 mod store;
 mod sums;
+mod tokens;
 mod upload;
 
 use std::fmt;
@@ -29,10 +31,11 @@ use object_store::ObjectStore;
 use object_store::multipart::MultipartStore;
 use object_store::path::Path as Key;
 
-pub use address::{GcsSettings, LakeAddress};
-pub use bucket::{BucketLocation, Tokens};
+pub use address::LakeAddress;
+pub use bucket::BucketLocation;
 pub use credentials::{GoogleCredentials, unwrapped, why_none};
 pub use error::LakeError;
+pub use gcs::GcsSettings;
 pub use list::{Fault, Listed};
 pub use probe::LakeAccess;
 pub use publish::{Publication, Written};
@@ -40,6 +43,7 @@ pub use quarantine::Quarantine;
 pub use read::{Object, Published, Trips};
 pub use refused::RefusedEdition;
 pub use sums::Counted;
+pub use tokens::Tokens;
 
 /// A lake: a bucket of Google Cloud Storage with a prefix, or a local folder.
 #[derive(Clone)]

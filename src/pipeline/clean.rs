@@ -1,11 +1,10 @@
 use std::path::Path;
 
-use tokio::task::JoinError;
-
 use crate::clean::{CleanError, Cleaned, Job, clean, new_columns};
 use crate::config::{MissingColumn, NewColumn};
 use crate::flow::Progress;
 use crate::source::{Fetched, Held};
+use crate::support::blocking::blocking;
 use crate::trip::{Format, TripFile};
 
 use super::{Pipeline, TaskError};
@@ -37,24 +36,13 @@ impl Pipeline {
         let (source, progress) = (fetched.facts.clone(), progress.clone());
         progress.begin(source.size);
         let keep = self.settings.on_new_column == NewColumn::Keep;
-        let cleaning = tokio::task::spawn_blocking(move || {
+        let cleaned = blocking(move || {
             let keep = keep.then(|| new_columns(&job, &progress)).transpose()?;
             clean(&Job { keep, ..job }, &source, &progress)
         });
-        match joined(cleaning.await) {
+        match cleaned.await.unwrap_or(Err(CleanError::Interrupted)) {
             Err(error) => Err(self.keep_unfit(&self.lake, error.into(), None, held).await),
             Ok(cleaned) => Ok(cleaned),
         }
-    }
-}
-
-/// What a thread came to; where it fell, so does this one.
-pub(super) fn joined<T>(ended: Result<Result<T, CleanError>, JoinError>) -> Result<T, CleanError> {
-    match ended {
-        Ok(ended) => ended,
-        Err(stopped) => match stopped.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => Err(CleanError::Interrupted),
-        },
     }
 }

@@ -7,11 +7,11 @@ use crate::config::NewColumn;
 use crate::flow::{Progress, Stop};
 use crate::guard::Refusal;
 use crate::source::{Arrival, Held};
+use crate::support::blocking::{blocking, finished};
 use crate::trip::{KeptColumn, Provenance, TripFile};
 use crate::warehouse::postgres::{Load, Postgres, Proven};
 use crate::warehouse::{Batches, Loaded};
 
-use super::clean::joined;
 use super::{Pipeline, TaskError};
 
 /// A month that came straight into a warehouse.
@@ -83,11 +83,10 @@ impl Pipeline {
         let mut proven = None;
         let mut cleaning = Some(cleaning);
         let proof = async {
-            let ended = match cleaning.take() {
-                Some(cleaning) => cleaning.await,
-                None => return Err(Stop::Interrupted.into()),
+            let Some(cleaning) = cleaning.take() else {
+                return Err(Stop::Interrupted.into());
             };
-            let streamed = joined(ended)?;
+            let streamed = finished(cleaning).await.ok_or(Stop::Interrupted)??;
             let set_aside: Batches = match &streamed.quarantine {
                 Some(path) => parquet_batches(path)?,
                 None => Box::new(std::iter::empty()),
@@ -129,13 +128,13 @@ async fn new_columns_arriving(
     progress: &Progress,
 ) -> Result<Vec<KeptColumn>, CleanError> {
     let (job, arrival, progress) = (job.clone(), arrival.clone(), progress.clone());
-    let looking = tokio::task::spawn_blocking(move || {
+    let found = blocking(move || {
         let reading = |source| CleanError::reading(&arrival.path, source);
         let mut text = arrival.reader().map_err(reading)?;
         std::io::copy(&mut text, &mut std::io::sink()).map_err(reading)?;
         new_columns(&job, &progress)
     });
-    joined(looking.await)
+    found.await.unwrap_or(Err(CleanError::Interrupted))
 }
 
 /// The rows of a local Parquet file.

@@ -1,6 +1,7 @@
 //! What an event comes to in the record.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -8,9 +9,11 @@ use crate::flow::{Event, MonthReport, RunReport, State, Task, TaskName, row_sum}
 use crate::trip::{Item, TripFile};
 
 use super::super::{Id, NewState, StateType};
+use super::home::Home;
 use super::line::{Line, Mask};
+use super::noted::{Far, Noted, Report};
+use super::tables;
 use super::task::{NewTask, TaskReport, TaskRun};
-use super::{Far, Home, Noted, Report, tables};
 
 /// A task that has run for so long shows how far it is.
 const LONG: TimeDelta = TimeDelta::seconds(5);
@@ -251,6 +254,11 @@ fn tables_of(report: &RunReport, mask: &Mask) -> Vec<Report> {
         tables.push(table("quarantine", about, rules));
     }
     tables
+}
+
+/// The recorder, even if a thread that held it panicked.
+pub(super) fn lock(recorder: &Mutex<EventRecorder>) -> MutexGuard<'_, EventRecorder> {
+    recorder.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -5,10 +5,20 @@ use std::time::Duration;
 use gcp_bigquery_client::error::BQError;
 
 use crate::flow::{Failure, Retry};
+use crate::support::error_chain::innermost;
 use crate::trip::TripFile;
 
-use super::TokenError;
 use super::fault::{Fault, Faults};
+
+/// Why there is no token.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+pub struct TokenError {
+    /// What is wrong, and what to do, without a word of what the credentials hold.
+    pub what: String,
+    /// Whether trying again can help.
+    pub retry: Retry,
+}
 
 /// Why a month could not be loaded into BigQuery.
 #[derive(Debug, thiserror::Error)]
@@ -246,14 +256,6 @@ fn at(host: Option<&str>) -> String {
         Some(host) => format!(" at {host}, which BIGQUERY_EMULATOR_HOST names,"),
         None => String::new(),
     }
-}
-
-fn innermost(source: &reqwest::Error) -> String {
-    let mut inner: &dyn std::error::Error = source;
-    while let Some(next) = inner.source() {
-        inner = next;
-    }
-    inner.to_string()
 }
 
 impl BigQueryError {

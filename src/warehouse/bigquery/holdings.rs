@@ -8,8 +8,8 @@ use crate::trip::{Colour, Provenance, TripFile};
 use crate::warehouse::Holding;
 
 use super::jobs::{JobIds, Jobs};
-use super::ledger::{Action, LOADS, LOG, NewEntry};
-use super::names::{in_month, partition};
+use super::ledger::{Action, NewEntry};
+use super::names::{LOADS, LOG, in_month, partition};
 use super::query::{Row, field};
 use super::{BigQuery, BigQueryError};
 

@@ -17,16 +17,9 @@ use crate::warehouse::LedgerRow;
 
 use super::BigQueryError;
 use super::jobs::{JobIds, Jobs, LoadJob, Media};
-use super::names::literal;
+use super::names::{Dataset, LOADS, LOG, literal};
 use super::query::field;
-use super::tables::{described, has_label, labels};
-use super::views;
-
-/// The table of the ledger: all that ever happened.
-pub(super) const LOG: &str = "loads_log";
-
-/// The view of the latest row of each month.
-pub(super) const LOADS: &str = "loads";
+use super::tables::{described, has_label, labels, view};
 
 /// The columns of the ledger.
 const COLUMNS: [(&str, FieldType, &str); 15] = [
@@ -168,11 +161,11 @@ impl Jobs {
     }
 
     async fn make_loads(&self) -> Result<(), BigQueryError> {
-        let query = views::loads(&self.dataset);
+        let query = loads(&self.dataset);
         match self.api.table(&self.dataset, LOADS).await? {
             None => {
                 let about = "The latest load of each month of each table";
-                self.api.make(views::view(&self.dataset, LOADS, query, about)).await?;
+                self.api.make(view(&self.dataset, LOADS, query, about)).await?;
             }
             Some(there) if has_label(&there, super::tables::MADE_BY) => {}
             Some(_) => tracing::warn!(
@@ -250,6 +243,18 @@ impl Jobs {
         self.settle(&job, &Progress::unwatched(), there).await?;
         Ok(())
     }
+}
+
+/// The latest row of each month, where it says that the month is there.
+fn loads(dataset: &Dataset) -> String {
+    let (columns, log) = (shown(), dataset.quoted(LOG));
+    format!(
+        "SELECT {columns} FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY table_name, month \
+         ORDER BY loaded_at DESC) AS place FROM {log} WHERE action <> '{begun}') \
+         WHERE place = 1 AND action = '{loaded}'",
+        begun = Action::Begun.as_str(),
+        loaded = Action::Loaded.as_str(),
+    )
 }
 
 #[cfg(test)]

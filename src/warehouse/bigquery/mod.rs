@@ -24,9 +24,9 @@ mod upload;
 mod views;
 mod zones;
 
-pub use api::{Target, TokenError, TokenSource};
+pub use api::{Target, TokenSource};
 pub use dataset::BigQuery;
-pub use error::BigQueryError;
+pub use error::{BigQueryError, TokenError};
 
 use super::About;
 use crate::flow::TaskName;

@@ -10,12 +10,9 @@ use crate::trip::SourceFacts;
 use crate::warehouse::LakeObject;
 
 use super::jobs::{Finished, JobIds, LoadJob};
-use super::names::Dataset;
+use super::names::{Dataset, ZONES};
 use super::tables::{MADE_BY, described, has_label, holds_trips, labels};
 use super::{BigQuery, BigQueryError};
-
-/// The table of the zones.
-pub(super) const ZONES: &str = "zones";
 
 /// The label with the digest of the bytes that the zones were made from.
 const SOURCE: &str = "source";

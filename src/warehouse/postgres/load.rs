@@ -22,11 +22,6 @@ use super::{
     quarantine, relation, types, views,
 };
 
-/// How long a swap waits for the readers of the table before it lets them pass and tries anew.
-/// Less than the second after which the server looks for deadlocks: a reader that goes from a
-/// month to the table is never broken off.
-pub(super) const LOCK_TIMEOUT: Duration = Duration::from_millis(900);
-
 /// A month to load.
 #[derive(Debug, Clone, Copy)]
 pub struct Load<'a> {
@@ -394,7 +389,7 @@ pub(super) async fn lock_table(
 ) -> Result<(), PostgresError> {
     let lock = format!(
         "SET LOCAL lock_timeout = {}; {}",
-        LOCK_TIMEOUT.as_millis(),
+        locks::LOCK_TIMEOUT.as_millis(),
         locks::advisory(&names.qualified(&names.table))
     );
     execute(transaction, "waiting for the table", &lock).await

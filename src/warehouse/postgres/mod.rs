@@ -2,6 +2,7 @@
 
 mod certificate;
 mod columns;
+mod connect_error;
 mod connection;
 mod conninfo;
 mod copy;
@@ -32,12 +33,11 @@ mod views;
 mod wire;
 mod zones;
 
-pub use connection::{ConnectError, Refusal};
+pub use connect_error::{ConnectError, Refusal};
 pub use database::Postgres;
-pub use error::PostgresError;
+pub use error::{Misfit, PostgresError};
 pub use load::{Load, Proven};
 pub use target::Target;
-pub use types::Misfit;
 pub use wire::LastWord;
 
 use super::About;

@@ -6,6 +6,7 @@ use tokio::sync::mpsc;
 use tokio_postgres::Transaction;
 
 use crate::flow::Progress;
+use crate::support::blocking::finished;
 use crate::warehouse::Batches;
 
 use super::{PostgresError, copy};
@@ -49,11 +50,7 @@ pub(super) async fn fill(
         progress.advance(rows.len() as u64);
         sink.send(rows).await.map_err(copying())?;
     }
-    if let Err(stopped) = encoding.await
-        && let Ok(panic) = stopped.try_into_panic()
-    {
-        std::panic::resume_unwind(panic);
-    }
+    finished(encoding).await.ok_or(PostgresError::Interrupted)?;
     sink.feed(Bytes::from_static(copy::TRAILER)).await.map_err(copying())?;
     sink.finish().await.map_err(copying())
 }
