@@ -3,19 +3,15 @@
 use std::ffi::OsString;
 use std::io::Write;
 
-use clap::CommandFactory;
-
 use crate::lake::unwrapped;
 use crate::redact::{Secrets, is_plain, redacted};
-
-use super::Cli;
 
 /// The flags whose values are secrets.
 const SECRET_FLAGS: [&str; 4] = ["--credentials", "--database-url", "--source", "--zones"];
 
 /// Ends the program with what is wrong with the command line, without a word of it that may be a
-/// secret.
-pub(super) fn exit(error: &clap::Error) -> ! {
+/// secret: `taxi` is what it should have been.
+pub(super) fn exit(error: &clap::Error, taxi: &clap::Command) -> ! {
     let mut words: Vec<String> = Vec::new();
     let mut follows_secret = false;
     for word in std::env::args().skip(1) {
@@ -29,7 +25,7 @@ pub(super) fn exit(error: &clap::Error) -> ! {
         }
         follows_secret = SECRET_FLAGS.contains(&word.as_str());
     }
-    for variable in Cli::command().get_subcommands().flat_map(variables) {
+    for variable in taxi.get_subcommands().flat_map(variables) {
         let value = std::env::var(variable).unwrap_or_default();
         if !is_plain(&value) {
             words.push(value);

@@ -11,7 +11,7 @@ use crate::trip::{Colour, Month, Months, Provenance, SourceFacts, TripFile};
 use crate::warehouse::{Holding, WarehouseKind};
 
 use super::judge::{self, Cell, LakeSide};
-use super::source::SourceCell;
+use super::source_cell::SourceCell;
 use super::{Repairs, Store, Stores};
 
 /// What a store said.

@@ -4,8 +4,7 @@ use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::flow::TaskName;
-
+use super::about::About;
 use super::{bigquery, postgres};
 
 /// A kind of warehouse. Its name is the variant's in lower case, in flags, settings and reports.
@@ -30,22 +29,6 @@ pub enum WarehouseKind {
     Postgres,
     /// BigQuery
     BigQuery,
-}
-
-/// What a kind of warehouse is called where.
-#[derive(Debug, PartialEq, Eq)]
-pub struct About {
-    /// Its name, as flags, settings and reports spell it.
-    pub name: &'static str,
-    /// Its name, for people.
-    pub title: &'static str,
-    /// The task that loads a month, or the taxi zones.
-    pub load_task: TaskName,
-    /// The task that counts a month.
-    pub count_task: TaskName,
-    /// The flow that loads into it from the lake and does nothing else; `None` if only
-    /// etl-parent-flow loads into it.
-    pub load_flow: Option<&'static str>,
 }
 
 impl WarehouseKind {

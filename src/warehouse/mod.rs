@@ -9,6 +9,7 @@
 //! [`WarehouseKind`]. What it needs of a lake is [`LakeMonth`] and [`LakeZones`], which are
 //! implemented above this room.
 
+mod about;
 pub mod bigquery;
 mod error;
 mod holding;
@@ -26,9 +27,10 @@ use crate::flow::Progress;
 use crate::guard::Guard;
 use crate::trip::{Colour, TripFile};
 
+pub use about::About;
 pub use error::WarehouseError;
 pub use holding::Holding;
-pub use kind::{About, WarehouseKind};
+pub use kind::WarehouseKind;
 pub use lake_month::{Batches, LakeBucket, LakeMonth, LakeObject, LakeZones, StoredMonth};
 pub use ledger_row::LedgerRow;
 pub use loaded::{Loaded, LoadedMonth};

@@ -36,7 +36,6 @@ mod month;
 mod new_columns;
 mod postgres;
 mod prefect;
-mod rooms;
 mod running;
 mod rust_version;
 mod secrets;

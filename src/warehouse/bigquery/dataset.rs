@@ -14,10 +14,10 @@ use crate::warehouse::{
 };
 
 use super::api::Api;
-use super::expiry::SECONDS_A_DAY;
 use super::jobs::Jobs;
 use super::location::beside;
 use super::names::{Dataset, check_table, partition, trips};
+use super::tables::SECONDS_A_DAY;
 use super::{BigQueryError, Target};
 
 /// A dataset of BigQuery that months are loaded into.

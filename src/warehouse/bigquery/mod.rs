@@ -28,7 +28,7 @@ pub use api::{Target, TokenSource};
 pub use dataset::BigQuery;
 pub use error::{BigQueryError, TokenError};
 
-use super::About;
+use super::about::About;
 use crate::flow::TaskName;
 
 /// What it is called where.

@@ -22,6 +22,8 @@ use super::BigQueryError;
 use super::api::Api;
 use super::names::Dataset;
 
+pub(super) const SECONDS_A_DAY: u64 = 24 * 60 * 60;
+
 /// The label of all that is made by this program.
 pub(super) const MADE_BY: (&str, &str) = ("made-by", "nyc_taxi_etl");
 

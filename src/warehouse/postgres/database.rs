@@ -8,7 +8,7 @@ use crate::warehouse::{
     Holding, LakeMonth, LakeZones, Loaded, LoadedMonth, Warehouse, WarehouseError, WarehouseKind,
 };
 
-use super::load::{Load, Proven};
+use super::load_request::{Load, Proven};
 use super::names::{LONGEST_NAME, LONGEST_TABLE, Names};
 use super::{ConnectError, PostgresError, Target};
 

@@ -5,15 +5,16 @@ use std::time::{Duration, Instant};
 use tokio_postgres::{GenericClient, Transaction};
 
 use crate::flow::Progress;
-use crate::guard::{Before, Guard};
+use crate::guard::Before;
 use crate::schema;
-use crate::trip::{Colour, KeptColumn, Provenance, TripFile};
+use crate::trip::{Colour, Provenance, TripFile};
 use crate::warehouse::{Batches, Loaded};
 
 use super::connection::Session;
 use super::foreign::Access;
 use super::kept::Kept;
 use super::ledger::LEDGER;
+use super::load_request::{Load, Proven};
 use super::month_table::{MonthTable, Place};
 use super::names::{Names, columns_declared, first_day, quoted};
 use super::transaction::{execute, fill};
@@ -21,29 +22,6 @@ use super::{
     Postgres, PostgresError, columns, foreign, index, ledger, locks, obstacles, privileges,
     quarantine, relation, types, views,
 };
-
-/// A month to load.
-#[derive(Debug, Clone, Copy)]
-pub struct Load<'a> {
-    /// The month.
-    pub file: TripFile,
-    /// What it is known to be; none where that shows only when all its rows are there.
-    pub known: Option<&'a Provenance>,
-    /// The columns that it has beside those of its colour.
-    pub kept: &'a [KeptColumn],
-    /// The address of its trips in the lake; none where it comes straight from the web.
-    pub lake_object: Option<&'a str>,
-    /// The limits it is held against; one that forces loads it again even if the ledger agrees.
-    pub guard: Guard,
-}
-
-/// What all rows of a month came to, and the rows set aside.
-pub struct Proven {
-    /// What the month says of itself.
-    pub provenance: Provenance,
-    /// The rows set aside, as the lake keeps them; none where they stay in the lake.
-    pub quarantine: Option<Batches>,
-}
 
 impl Postgres {
     /// Makes the schema and the ledger if they are missing.

@@ -15,6 +15,7 @@ mod index;
 mod kept;
 mod ledger;
 mod load;
+mod load_request;
 mod locks;
 mod month_table;
 mod names;
@@ -36,11 +37,11 @@ mod zones;
 pub use connect_error::{ConnectError, Refusal};
 pub use database::Postgres;
 pub use error::{Misfit, PostgresError};
-pub use load::{Load, Proven};
+pub use load_request::{Load, Proven};
 pub use target::Target;
 pub use wire::LastWord;
 
-use super::About;
+use super::about::About;
 use crate::flow::TaskName;
 
 /// What it is called where.
