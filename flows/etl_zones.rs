@@ -10,6 +10,9 @@ use serde::Serialize;
 /// The name of the flow.
 pub(crate) const NAME: &str = "etl-zones";
 
+/// A lookup of fewer zones is hardly whole.
+const WHOLE: u64 = 260;
+
 /// What became of the zones.
 #[derive(Debug, Serialize)]
 pub(crate) struct ZonesReport {
@@ -102,6 +105,12 @@ async fn zones(
     // A bad file is of no use to the next run.
     let cleaned = cleaned.await;
     let ((path, rows), held) = held.unless_damaged(cleaned, |_| true)?;
+    if rows < WHOLE {
+        let text = format!(
+            "the file has {rows} taxi zones, and the TLC has 265: is it whole? Check the address"
+        );
+        run.warn(Item::Zones, &text);
+    }
     let written = run.task("write-gcs", Item::Zones, async |progress: Progress| {
         Ok::<_, TaskError>(pipeline.lake().publish_zones(&path, held.folder(), &progress).await?)
     });

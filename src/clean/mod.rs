@@ -30,7 +30,7 @@ mod zones;
 
 pub use error::CleanError;
 pub use input::Text;
-pub use pipeline::{Cleaned, Job, Streamed, clean, new_columns, stream};
+pub use pipeline::{Cleaned, Job, Streamed, clean, new_columns, published_before, stream};
 pub use rules::{Changeable, Level, RULES, Rule, RuleError, Rules};
 pub use zones::clean_zones;
 
