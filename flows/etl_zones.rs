@@ -9,6 +9,9 @@ use crate::trip::Item;
 /// The name of the flow.
 pub(crate) const NAME: &str = "etl-zones";
 
+/// A lookup of fewer zones is hardly whole.
+const WHOLE: u64 = 260;
+
 /// Brings the zones to the lake where it has none. They serve the months and hold nothing up: the
 /// source is asked once, by `look`, and where they cannot be had, a warning says so.
 pub(crate) async fn zones_if_missing(run: &Run, look: &Run, pipeline: &Pipeline) {
@@ -89,6 +92,12 @@ async fn zones(
     // A bad file is of no use to the next run.
     let cleaned = cleaned.await;
     let ((path, rows), held) = held.unless_damaged(cleaned, |_| true)?;
+    if rows < WHOLE {
+        let text = format!(
+            "the file has {rows} taxi zones, and the TLC has 265: is it whole? Check the address"
+        );
+        run.warn(Item::Zones, &text);
+    }
     let written = run.task(TaskName::WriteGcs, Item::Zones, async |progress: Progress| {
         Ok::<_, TaskError>(pipeline.lake().publish_zones(&path, held.folder(), &progress).await?)
     });

@@ -15,6 +15,9 @@ use crate::trip::{Counts, Digest, Provenance, TripFile};
 pub const FAULTS: [&str; 4] =
     ["wrong_field_count", "unreadable", "no_pickup", "pickup_outside_month"];
 
+/// The rules that people can change and that reject unless they do.
+const REJECTING: [&str; 2] = ["dropoff_before_pickup", "distance_impossible"];
+
 /// So many rows set aside, or trips fewer, never refuse an edition: a file of a few rows is made by
 /// hand.
 const FEW: u64 = 10;
@@ -55,10 +58,8 @@ pub struct Guard {
 pub struct Before {
     /// Its trips.
     pub kept: u64,
-    /// Its trips if no rule that people can change had set one aside.
-    eligible: u64,
-    /// The digest of its rules; `None` if it is not known.
-    rules: Option<Digest>,
+    /// Its rows by rule and the digest of its rules; `None` if they are not known.
+    judged: Option<(Counts, Digest)>,
 }
 
 /// Why an edition of a month is refused, in numbers.
@@ -135,12 +136,13 @@ impl Guard {
             .max_set_aside
             .map(|limit| (limit, at_fault(counts) > bad_rows_tolerated(counts.rows_read, limit)));
         let shrink = before.map(|before| {
-            // If the rules have changed, fewer trips may be what people asked for.
-            let alike = before.rules.as_ref().is_none_or(|rules| *rules == edition.rules_digest);
-            let (before, after) = if alike {
-                (before.kept, counts.rows_kept)
-            } else {
-                (before.eligible, eligible(counts))
+            let changed =
+                before.judged.as_ref().filter(|(_, rules)| *rules != edition.rules_digest);
+            let (before, after) = match changed {
+                // Fewer trips may be what people asked for: what both editions would keep is held
+                // against each other.
+                Some((before, _)) => (comparable(before, counts), comparable(counts, before)),
+                None => (before.kept, counts.rows_kept),
             };
             let lost = before.saturating_sub(after);
             let refused = lost > loss_tolerated(before, self.max_shrink) || after == 0 && lost > 0;
@@ -166,9 +168,16 @@ fn at_fault(counts: &Counts) -> u64 {
     rows.min(counts.rows_quarantined)
 }
 
-/// The trips of a month if no rule that people can change had set one aside.
-fn eligible(counts: &Counts) -> u64 {
-    counts.rows_read.saturating_sub(at_fault(counts))
+/// The trips of an edition if only the rules had set rows aside that reject in both editions.
+fn comparable(counts: &Counts, other: &Counts) -> u64 {
+    let chosen = |rule: &str| {
+        let flagged = counts.flags.contains_key(rule) || other.flags.contains_key(rule);
+        let rejected = other.reasons.contains_key(rule) || REJECTING.contains(&rule);
+        !FAULTS.contains(&rule) && (flagged || !rejected)
+    };
+    let in_both = counts.reasons.iter().filter(|(rule, _)| !chosen(rule));
+    let rows: u64 = in_both.map(|(_, rows)| rows).sum();
+    counts.rows_read.saturating_sub(rows.min(counts.rows_quarantined))
 }
 
 fn bad_rows_tolerated(read: u64, limit: Share) -> u64 {
@@ -183,7 +192,7 @@ fn loss_tolerated(before: u64, limit: Share) -> u64 {
 impl Before {
     /// An edition of which the rows alone are known.
     pub const fn of_rows(rows: u64) -> Self {
-        Self { kept: rows, eligible: rows, rules: None }
+        Self { kept: rows, judged: None }
     }
 }
 
@@ -191,8 +200,7 @@ impl From<&Provenance> for Before {
     fn from(month: &Provenance) -> Self {
         Self {
             kept: month.counts.rows_kept,
-            eligible: eligible(&month.counts),
-            rules: Some(month.rules_digest.clone()),
+            judged: Some((month.counts.clone(), month.rules_digest.clone())),
         }
     }
 }
@@ -410,10 +418,42 @@ mod tests {
     }
 
     #[test]
+    fn a_change_of_one_rule_does_not_hide_what_another_finds() {
+        let rules = |edition: Provenance| Provenance { rules_digest: Digest::of(b"o"), ..edition };
+        let before = edition(1000, &[]);
+        // Distances in feet, in a run that rejects one more rule.
+        let feet = rules(edition(10, &[("distance_impossible", 980), ("zero_passengers", 10)]));
+        assert!(!passes(&feet, Some(&before)));
+        let chosen = rules(edition(700, &[("zero_passengers", 300)]));
+        assert!(passes(&chosen, Some(&before)));
+        // What was flagged before and is rejected now is what people asked for.
+        let mut flagged = edition(1000, &[]);
+        flagged.counts.flags.insert("distance_impossible".to_owned(), 980);
+        assert!(passes(&feet, Some(&flagged)));
+        // Rejected in both.
+        let both = edition(1000, &[("negative_fare", 10)]);
+        assert!(!passes(&rules(edition(500, &[("negative_fare", 510)])), Some(&both)));
+    }
+
+    #[test]
+    fn the_rules_that_are_named_are_those_of_the_table() {
+        use crate::clean::{Level, RULES};
+        let named = |fixed: bool| {
+            let rules =
+                RULES.iter().filter(move |it| it.fixed == fixed && it.default == Level::Reject);
+            rules.map(|rule| rule.name).collect::<Vec<_>>()
+        };
+        assert_eq!((named(true), named(false)), (FAULTS.to_vec(), REJECTING.to_vec()));
+    }
+
+    #[test]
     fn a_row_with_two_reasons_counts_once() {
         let mut both = edition(96, &[("pickup_outside_month", 10), ("dropoff_before_pickup", 10)]);
         (both.counts.rows_quarantined, both.counts.rows_read) = (10, 106);
-        assert_eq!((at_fault(&both.counts), eligible(&both.counts)), (10, 96));
+        assert_eq!(
+            (at_fault(&both.counts), comparable(&both.counts, &Counts::default())),
+            (10, 96)
+        );
         assert!(passes(&both, Some(&edition(100, &[]))));
     }
 

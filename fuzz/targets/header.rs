@@ -24,7 +24,12 @@ fuzz_target!(|header: &[u8]| {
     let header = String::from_utf8_lossy(header);
     let names: Vec<String> = header.split(',').map(str::to_owned).collect();
     let padded = names.iter().map(|name| format!("\t{name} "));
-    let padded: Vec<String> = padded.map(|name| name.to_ascii_uppercase()).collect();
+    // Two names that differ in case are still two.
+    let swapped = |letter: char| match letter {
+        'a'..='z' => letter.to_ascii_uppercase(),
+        letter => letter.to_ascii_lowercase(),
+    };
+    let padded: Vec<String> = padded.map(|name| name.chars().map(swapped).collect()).collect();
     for colour in Colour::ALL {
         let file = TripFile::new(colour, Month::known(2020, 1));
         let mapping = Mapping::of(file, &names);

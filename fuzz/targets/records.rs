@@ -15,7 +15,10 @@ use memchr::memchr;
 #[path = "../../src/clean/records.rs"]
 mod records;
 
-use records::{End, QUOTED_LIMIT, field_text, last_cut, plain_end, record_end, split_fields};
+use records::{End, MOST_FIELDS, QUOTED_LIMIT, Shape, field_text, last_cut, plain_end, record_end, split_fields};
+
+/// Lines of three or four fields look like records of their own.
+const SHAPE: Shape = Shape { fields: 3, surplus: 1 };
 
 /// Long stretches in one input, of which more would only make it slow.
 const STRETCHES: usize = 4;
@@ -60,7 +63,7 @@ fn read_piecewise(pieces: &[Vec<u8>]) -> Vec<Record> {
     for (at, piece) in pieces.iter().enumerate() {
         held.extend_from_slice(piece);
         let quoted = memchr(b'"', &held).is_some();
-        let until = last_cut(&held, quoted, at + 1 == pieces.len(), usize::MAX);
+        let until = last_cut(&held, SHAPE, quoted, at + 1 == pieces.len(), usize::MAX);
         read.extend(cut(&held[..until], before, quoted));
         held.drain(..until);
         before += until;
@@ -74,7 +77,7 @@ fn cut(text: &[u8], before: usize, quoted: bool) -> Vec<Record> {
     let (mut at, mut all) = (0, Vec::new());
     while at < text.len() {
         let rest = &text[at..];
-        let end = if quoted { record_end(rest, true) } else { plain_end(rest) };
+        let end = if quoted { record_end(rest, SHAPE, true) } else { plain_end(rest) };
         let End::At { content, next, wellformed } = end else {
             panic!("a last record always ends");
         };
@@ -107,7 +110,8 @@ fn check_fields(record: &[u8], quotes: bool) {
             at = field.end + 1;
         } else {
             assert_eq!(field.start, at);
-            assert!(!content.contains(&b',') && !content.contains(&b'\n'));
+            let rest = index + 1 == MOST_FIELDS;
+            assert!(rest || !content.contains(&b',') && !content.contains(&b'\n'));
             at = field.end;
         }
         let _ = field_text(content, quoted);

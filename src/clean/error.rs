@@ -64,8 +64,8 @@ pub enum CleanError {
     /// A column that takes more memory than a run may have.
     #[error(
         "the column '{column}' of {file} takes {size} MB to read at once, and at most {limit} MB \
-         are read: its pages are too large. Write the file again with smaller pages, for example \
-         with pyarrow.parquet.write_table(table, path)"
+         are read: its pages are too large, or single values are. Write the file again with \
+         smaller pages, for example with pyarrow.parquet.write_table(table, path)"
     )]
     PageTooLarge {
         /// The month.
@@ -88,6 +88,18 @@ pub enum CleanError {
         line: u64,
         /// The limit in mebibytes.
         limit: usize,
+    },
+    /// A header in the midst of the records that is not the file's own.
+    #[error(
+        "line {line} of {file} is another header: files with different columns were joined, and \
+         what follows would be read as other columns. Nothing of the file was used: split it, or \
+         fetch it again"
+    )]
+    OtherHeader {
+        /// The month.
+        file: TripFile,
+        /// The line, counted from 1.
+        line: u64,
     },
     /// A column of a Parquet file whose type cannot hold such values.
     #[error(

@@ -5,16 +5,28 @@ use std::io::{self, BufRead, Read};
 
 use flate2::bufread::GzDecoder;
 
+/// The most bytes of padding after any file: that of the largest blocks of tapes.
+const BLOCK: u64 = 64 << 10;
+
+/// The most bytes of padding after a file that is itself as large.
+const MOST_PADDING: u64 = 1 << 20;
+
 /// Reads the text of every member. Bytes of 0 after a member are padding, as for `gzip` and
-/// Python; anything else that is not a member is damage.
+/// Python, as long as they are few; anything else that is not a member is damage.
 pub(super) struct Members<R: BufRead> {
     state: State<R>,
 }
 
 enum State<R: BufRead> {
-    Member(Box<GzDecoder<R>>),
-    Between(R),
+    Member(Box<GzDecoder<Tally<R>>>),
+    Between(Tally<R>),
     Ended,
+}
+
+/// A reader that counts its bytes.
+struct Tally<R> {
+    inner: R,
+    bytes: u64,
 }
 
 /// What follows a member is not gzip.
@@ -22,14 +34,47 @@ enum State<R: BufRead> {
 #[error("it is followed by bytes that are not gzip")]
 struct TrailingBytes;
 
+/// What follows a member is more than padding.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "it is followed by more than {0} bytes of 0, which is not padding but room for bytes that never \
+     came"
+)]
+struct HollowEnd(u64);
+
+impl<R: BufRead> Read for Tally<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.bytes += read as u64;
+        Ok(read)
+    }
+}
+
+impl<R: BufRead> BufRead for Tally<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.inner.fill_buf()
+    }
+
+    fn consume(&mut self, bytes: usize) {
+        self.bytes += bytes as u64;
+        self.inner.consume(bytes);
+    }
+}
+
 impl<R: BufRead> Members<R> {
     pub(super) fn new(inner: R) -> Self {
+        let inner = Tally { inner, bytes: 0 };
         Self { state: State::Member(Box::new(GzDecoder::new(inner))) }
     }
 
     /// Skips padding: whether another member follows.
-    fn more(inner: &mut R) -> io::Result<bool> {
+    fn more(inner: &mut Tally<R>) -> io::Result<bool> {
+        let end = inner.bytes;
+        let most = end.clamp(BLOCK, MOST_PADDING);
         loop {
+            if inner.bytes - end > most {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, HollowEnd(most)));
+            }
             let ahead = inner.fill_buf()?;
             let padding = ahead.iter().take_while(|byte| **byte == 0).count();
             match ahead.get(padding) {
@@ -99,12 +144,29 @@ mod tests {
     #[test]
     fn members_follow_each_other_with_padding_or_without() {
         let members = [gzip(b""), gzip(b"a,b\n"), vec![0; 700], gzip(b""), gzip(b"1,2\n")];
-        for padding in [0, 1, 511, 100_000] {
+        for padding in [0, 1, 511, 65_536] {
             for buffer in [1, 7, 1 << 16] {
                 let bytes = [members.concat(), vec![0; padding]].concat();
                 assert_eq!(read(&bytes, buffer).unwrap(), "a,b\n1,2\n");
             }
         }
+    }
+
+    #[test]
+    fn more_zeros_than_any_block_has_are_damage() {
+        let small = gzip(b"a,b\n");
+        // Stored as they are, so that the file is large.
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::none());
+        encoder.write_all(&vec![b'x'; 400_000]).unwrap();
+        let large = encoder.finish().unwrap();
+        let padded = |file: &[u8], zeros: usize| read(&[file, &vec![0; zeros]].concat(), 1 << 16);
+        assert!(padded(&small, 65_536).is_ok() && padded(&large, 400_000).is_ok());
+        assert_eq!(
+            padded(&small, 65_537).unwrap_err(),
+            "it is followed by more than 65536 bytes of 0, which is not padding but room for bytes \
+             that never came"
+        );
+        assert!(padded(&large, 500_000).is_err());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use arrow::datatypes::{DataType, Schema};
 
 use super::fields::{self, Clock, Field};
 use super::input::{Part, Rest};
-use super::records::{End, field_text, record_end, split_fields};
+use super::records::{End, Shape, field_text, record_end, split_fields};
 use super::text::Piece;
 use super::{CleanError, zone::Zone};
 use crate::flow::Progress;
@@ -14,19 +14,33 @@ use crate::trip::{KeptType, Month};
 
 /// The types of some columns of a text, as far as it was read.
 struct Look {
-    /// The places of the columns among the fields, and their types; `None` if no value was seen.
-    columns: Vec<(usize, Option<KeptType>)>,
+    columns: Vec<Seen>,
+    shape: Shape,
     clock: Clock,
 }
+
+/// What was seen of a column.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    /// Its place among the fields.
+    at: usize,
+    /// Its type; `None` if no value was seen.
+    found: Option<KeptType>,
+    /// Whether there are whole numbers that a 64-bit float does not hold.
+    large: bool,
+}
+
+/// The most digits of a decimal that every 64-bit float keeps.
+const DIGITS: usize = 15;
 
 /// Reads a text to its end: the type of each of these columns, `None` for one without a value.
 pub(super) fn types_of_text(
     mut rest: Rest,
     columns: &[usize],
+    shape: Shape,
     progress: &Progress,
 ) -> Result<Vec<Option<KeptType>>, CleanError> {
-    let columns = columns.iter().map(|at| (*at, None)).collect();
-    let mut look = Look { columns, clock: Clock::default() };
+    let mut look = Look::new(columns, shape);
     let mut buffer = Vec::new();
     while let Some(part) = rest.next(std::mem::take(&mut buffer))? {
         if progress.is_cancelled() {
@@ -37,7 +51,7 @@ pub(super) fn types_of_text(
             buffer = piece.text;
         }
     }
-    Ok(look.columns.into_iter().map(|(_, found)| found).collect())
+    Ok(look.found())
 }
 
 /// The type of a column of a Parquet file; `None` if it has no value, or bytes that are not text.
@@ -49,9 +63,16 @@ pub(super) fn type_of_column(schema: &Schema, at: usize, month: Month) -> Option
     Some(match schema.field(at).data_type() {
         Null | Binary | LargeBinary | BinaryView | FixedSizeBinary(_) => return None,
         Int8 | Int16 | Int32 | Int64 | UInt8 | UInt16 | UInt32 => KeptType::Whole,
-        Float16 | Float32 | Float64 | Decimal32(..) | Decimal64(..) | Decimal128(..) => {
+        Decimal32(digits, 0) | Decimal64(digits, 0) | Decimal128(digits, 0) if *digits <= 18 => {
+            KeptType::Whole
+        }
+        // Those of more digits are text, which keeps them all.
+        Decimal32(digits, _) | Decimal64(digits, _) | Decimal128(digits, _)
+            if usize::from(*digits) <= DIGITS =>
+        {
             KeptType::Number
         }
+        Float16 | Float32 | Float64 => KeptType::Number,
         Timestamp(_, None) => KeptType::Time,
         Timestamp(_, Some(zone)) if Zone::named(zone, month).is_some() => KeptType::Time,
         // Whatever it is, its text says it.
@@ -60,24 +81,41 @@ pub(super) fn type_of_column(schema: &Schema, at: usize, month: Month) -> Option
 }
 
 impl Look {
+    fn new(columns: &[usize], shape: Shape) -> Self {
+        let seen = |at: &usize| Seen { at: *at, found: None, large: false };
+        Self { columns: columns.iter().map(seen).collect(), shape, clock: Clock::default() }
+    }
+
+    /// The type of each column.
+    fn found(self) -> Vec<Option<KeptType>> {
+        let of = |seen: Seen| match seen.found {
+            Some(KeptType::Number) if seen.large => Some(KeptType::Text),
+            found => found,
+        };
+        self.columns.into_iter().map(of).collect()
+    }
+
     fn at(&mut self, piece: &Piece) {
         let text = piece.text.as_slice();
         let mut ranges = Vec::new();
         let mut at = 0;
-        while let End::At { content, next, wellformed } = record_end(&text[at..], true) {
+        while let End::At { content, next, wellformed } = record_end(&text[at..], self.shape, true)
+        {
             if next == 0 {
                 break;
             }
             let record = &text[at..at + content];
             if wellformed && !record.trim_ascii().is_empty() {
                 split_fields(record, true, &mut ranges);
-                for (column, found) in &mut self.columns {
-                    let Some(range) = ranges.get(*column) else {
+                for Seen { at, found, large } in &mut self.columns {
+                    let Some(range) = ranges.get(*at) else {
                         continue;
                     };
                     let quoted = range.start > 0 && record[range.start - 1] == b'"';
                     let field = field_text(&record[range.clone()], quoted);
-                    let value = type_of(field.trim().as_bytes(), &mut self.clock);
+                    let field = field.trim().as_bytes();
+                    let value = type_of(field, &mut self.clock);
+                    *large |= value == Some(KeptType::Whole) && !is_held(field);
                     *found = match (*found, value) {
                         (Some(one), Some(other)) => Some(one.widened(other)),
                         (one, other) => one.or(other),
@@ -107,12 +145,34 @@ fn type_of(field: &[u8], clock: &mut Clock) -> Option<KeptType> {
         let text = std::str::from_utf8(field).unwrap_or_default();
         if text.parse::<i64>().is_ok() { KeptType::Whole } else { KeptType::Text }
     } else if matches!(fields::number(field), Field::Value(_)) {
-        KeptType::Number
+        if is_held(field) { KeptType::Number } else { KeptType::Text }
     } else if matches!(clock.time(field), Field::Value(_)) {
         KeptType::Time
     } else {
         KeptType::Text
     })
+}
+
+/// Whether a 64-bit float holds all digits of a number.
+fn is_held(field: &[u8]) -> bool {
+    let Field::Value(value) = fields::number(field) else {
+        return false;
+    };
+    let mantissa = field.split(|byte| byte.eq_ignore_ascii_case(&b'e')).next().unwrap_or_default();
+    let digits: String = mantissa
+        .iter()
+        .filter(|byte| byte.is_ascii_digit())
+        .map(|digit| char::from(*digit))
+        .collect();
+    let digits = digits.trim_start_matches('0').trim_end_matches('0');
+    if digits.len() <= DIGITS {
+        return true;
+    }
+    // Written with as many digits again, it is the same.
+    let again = format!("{:.*e}", digits.len() - 1, value.abs());
+    let again: String =
+        again.chars().take_while(|letter| *letter != 'e').filter(char::is_ascii_digit).collect();
+    again.trim_end_matches('0') == digits
 }
 
 #[cfg(test)]
@@ -134,6 +194,10 @@ mod tests {
             ("2025-01-05 10:00:00", Some(KeptType::Time)),
             ("2025-01-05", Some(KeptType::Text)),
             ("moon", Some(KeptType::Text)),
+            ("2.6299999999999999", Some(KeptType::Number)),
+            ("0.1000000000000000056", Some(KeptType::Number)),
+            ("0.12345678901234567891", Some(KeptType::Text)),
+            ("-1234567890123456.78", Some(KeptType::Text)),
         ] {
             assert_eq!(look(field), wanted, "{field}");
         }
@@ -147,11 +211,22 @@ mod tests {
             lines: text.lines().count(),
             quoted: true,
         };
-        let columns = [0, 1, 2, 3].map(|at| (at, None)).to_vec();
-        let mut look = Look { columns, clock: Clock::default() };
+        let mut look = Look::new(&[0, 1, 2, 3], Shape { fields: 4, surplus: 0 });
         look.at(&piece("1,1,1,\n2,2.5,x\n\n\"3\",,\"a,b\",\n"));
-        let found: Vec<_> = look.columns.into_iter().map(|(_, found)| found).collect();
         let wanted = [Some(KeptType::Whole), Some(KeptType::Number), Some(KeptType::Text), None];
-        assert_eq!(found, wanted);
+        assert_eq!(look.found(), wanted);
+    }
+
+    #[test]
+    fn whole_numbers_that_a_float_does_not_hold_are_text_beside_fractions() {
+        let found = |text: &str| {
+            let mut look = Look::new(&[0], Shape { fields: 1, surplus: 0 });
+            let text = text.as_bytes().to_vec();
+            look.at(&Piece { text, lines_before: 0, lines: 3, quoted: false });
+            look.found()[0]
+        };
+        assert_eq!(found("9007199254740993\n1\n"), Some(KeptType::Whole));
+        assert_eq!(found("9007199254740993\n1.5\n"), Some(KeptType::Text));
+        assert_eq!(found("9007199254740992\n1.5\n"), Some(KeptType::Number));
     }
 }

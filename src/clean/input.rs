@@ -9,9 +9,10 @@ use arrow::array::RecordBatch;
 use super::CleanError;
 use super::gzip::Members;
 use super::parquet_file::{Batches, ParquetFile, UnreadColumns};
-use super::records::{End, field_text, last_cut, record_end, split_fields};
+use super::records::{End, MOST_FIELDS, Shape, field_text, last_cut, record_end, split_fields};
 use super::text::Piece;
 use crate::flow::Progress;
+use crate::schema::{HeaderError, editions};
 use crate::trip::{Format, KeptColumn, TripFile};
 
 /// How much text a piece holds, in bytes: about 80,000 records, which become a row group.
@@ -82,9 +83,13 @@ impl Input {
             compressed: format == Format::CsvGz,
             carry: Vec::new(),
             lines_before: 0,
+            bytes_before: 0,
+            shape: Shape::default(),
             ended: false,
         };
         let names = pieces.header()?;
+        let surplus = editions(file).map(|edition| edition.surplus).max().unwrap_or_default();
+        pieces.shape = Shape { fields: names.len(), surplus };
         Ok(Self { names, rest: Rest::Text(pieces), unread: None })
     }
 }
@@ -108,6 +113,9 @@ pub(super) struct Pieces {
     /// What was read beyond the last cut.
     carry: Vec<u8>,
     lines_before: u64,
+    /// How many bytes of the text come before what was read beyond the last cut.
+    bytes_before: u64,
+    shape: Shape,
     ended: bool,
 }
 
@@ -120,13 +128,17 @@ impl Pieces {
         self.check_format()?;
         let mut at = 0;
         loop {
-            at += marks(&self.carry[at..]);
-            match record_end(&self.carry[at..], self.ended) {
+            at += marks_of_order(&self.carry[at..]);
+            match record_end(&self.carry[at..], self.shape, self.ended) {
                 End::At { content, next, wellformed } if next > 0 => {
                     let record = &self.carry[at..at + content];
                     let blank = record.trim_ascii().is_empty();
                     let mut ranges = Vec::new();
                     split_fields(record, wellformed, &mut ranges);
+                    if ranges.len() == MOST_FIELDS {
+                        let found = memchr::memchr_iter(b',', record).count() + 1;
+                        return Err(HeaderError::TooMany { file: self.file, found }.into());
+                    }
                     let names = ranges
                         .iter()
                         .map(|range| field_text(&record[range.clone()], true))
@@ -142,6 +154,7 @@ impl Pieces {
                     }
                     if !blank {
                         self.carry.drain(..at);
+                        self.bytes_before = at as u64;
                         return Ok(names);
                     }
                 }
@@ -173,6 +186,21 @@ impl Pieces {
             container: if self.compressed { "the gzip file" } else { "the file" },
             found,
         })
+    }
+
+    /// Bytes of 0 where text should be, so far into what was read since the last cut.
+    fn hollow(&self, at: usize) -> CleanError {
+        let offset = self.bytes_before + at as u64;
+        let inside = if self.compressed { " once decompressed" } else { "" };
+        CleanError::Damaged {
+            file: self.file,
+            what: if self.compressed { "gzip" } else { "CSV" },
+            source: format!(
+                "there is no text from byte {offset} on{inside}, but a run of bytes of 0, as a \
+                 download or a copy leaves that was not finished"
+            )
+            .into(),
+        }
     }
 
     fn too_long(&self) -> CleanError {
@@ -208,12 +236,17 @@ impl Pieces {
 
     fn next(&mut self, mut buffer: Vec<u8>) -> Result<Option<Piece>, CleanError> {
         let mut filled = self.carry.len();
+        let mut looked = 0;
         buffer.resize(PIECE.max(filled), 0);
         buffer[..filled].copy_from_slice(&self.carry);
         loop {
             filled = self.fill(&mut buffer, filled)?;
+            if let Some(at) = nuls(&buffer[..filled], looked) {
+                return Err(self.hollow(at));
+            }
+            looked = filled.saturating_sub(NULS);
             let quoted = memchr::memchr(b'"', &buffer[..filled]).is_some();
-            let cut = last_cut(&buffer[..filled], quoted, self.ended, RECORDS);
+            let cut = last_cut(&buffer[..filled], self.shape, quoted, self.ended, RECORDS);
             if cut == 0 && !self.ended {
                 if filled >= LONGEST_RECORD {
                     return Err(self.too_long());
@@ -221,6 +254,7 @@ impl Pieces {
                 buffer.resize(filled * 2, 0);
                 continue;
             }
+            self.bytes_before += cut as u64;
             self.carry.clear();
             self.carry.extend_from_slice(&buffer[cut..filled]);
             buffer.truncate(cut);
@@ -239,15 +273,32 @@ impl Pieces {
     }
 }
 
+/// The shortest run of bytes of 0 that is damage: a disk or a program made room for bytes that never
+/// came.
+const NULS: usize = 64;
+
 /// How long the byte order marks are that begin a text. Programs that take one for a letter
 /// write another before it, or write it again as the three letters of its bytes.
-fn marks(text: &[u8]) -> usize {
+pub(super) fn marks_of_order(text: &[u8]) -> usize {
     const MARKS: [&[u8]; 2] = [b"\xef\xbb\xbf", b"\xc3\xaf\xc2\xbb\xc2\xbf"];
     let mut at = 0;
     while let Some(mark) = MARKS.iter().find(|mark| text[at..].starts_with(mark)) {
         at += mark.len();
     }
     at
+}
+
+/// Where a long run of bytes of 0 begins in a text, if it ends after `from`.
+fn nuls(text: &[u8], from: usize) -> Option<usize> {
+    let mut at = from;
+    loop {
+        at += memchr::memchr(0, text.get(at..)?)?;
+        let run = text[at..].iter().take(NULS).take_while(|byte| **byte == 0).count();
+        if run == NULS {
+            return Some(at);
+        }
+        at += run;
+    }
 }
 
 /// A reader that tells how far it is.
@@ -261,5 +312,19 @@ impl Read for Counted {
         let read = self.inner.read(buffer)?;
         self.progress.advance(read as u64);
         Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_run_of_nuls_is_found_and_a_short_one_is_not() {
+        let text = [b"a,b\n".as_slice(), &[0; NULS - 1], b"x", &[0; NULS], b"y"].concat();
+        assert_eq!(nuls(&text, 0), Some(4 + NULS));
+        assert_eq!(nuls(&text[..4 + NULS], 0), None);
+        assert_eq!(nuls(&text, 4 + NULS), Some(4 + NULS));
+        assert_eq!(nuls(b"", 0), None);
     }
 }

@@ -27,6 +27,8 @@ pub(super) struct Judged {
     pub(super) rejected: Vec<Refused>,
     /// The columns that have times marked as universal.
     pub(super) universal: Marks,
+    /// The columns that have a value in any row that could be read, as bits by their place.
+    pub(super) filled: Marks,
     /// All rows, counted.
     pub(super) counts: Counts,
 }
@@ -47,6 +49,11 @@ impl Judge {
         let Batch { typed, failed, universal } = batch;
         let rows = typed.rows();
         let frame = typed.into_frame(&self.schema)?;
+        let has_value = |(at, column): (usize, &Column)| {
+            (column.null_count() < rows).then(|| 1 << at.min(Marks::BITS as usize - 1))
+        };
+        let filled = frame.columns().iter().enumerate().filter_map(has_value);
+        let filled = filled.fold(0, |all: Marks, bit: Marks| all | bit);
         let verdicts = frame.clone().lazy().select(self.expressions.clone()).collect()?;
         let masks = (self.tests.iter().zip(verdicts.columns()))
             .map(|((at, level), column)| Ok((*at, *level, column.bool()?)))
@@ -81,7 +88,7 @@ impl Judge {
                 count(&mut counts.flags, std::iter::once(RULES[*at].name), all - set_aside);
             }
         }
-        Ok(Judged { kept, rejected, universal, counts })
+        Ok(Judged { kept, rejected, universal, filled, counts })
     }
 }
 

@@ -34,6 +34,8 @@ pub(super) struct Done<T> {
     pub(super) rejects: RecordBatch,
     /// The columns that have times marked as universal.
     pub(super) universal: Marks,
+    /// The columns that have a value, as bits by their place in the schema.
+    pub(super) filled: Marks,
     buffer: Vec<u8>,
 }
 
@@ -104,7 +106,7 @@ impl<E: Encode> Line<'_, E> {
         to_writer: &SyncSender<Numbered<Done<E::Encoded>>>,
     ) {
         let schema = schema::columns_with(self.file.colour, &self.mapping.kept);
-        let mut text = TextReader::new(schema.clone(), self.mapping);
+        let mut text = TextReader::new(self.file, schema.clone(), self.mapping);
         let mut batches = BatchReader::new(self.file, schema, self.mapping);
         loop {
             let part = match parts.lock() {
@@ -133,7 +135,7 @@ impl<E: Encode> Line<'_, E> {
         let mut rejects = Rejects::new(self.mapping);
         let (judged, buffer) = match part {
             Part::Text(piece) => {
-                let (batch, places) = text.read(&piece);
+                let (batch, places) = text.read(&piece)?;
                 let judged = self.judge.judge(batch)?;
                 text::set_aside(&piece, &places, &judged.rejected, &mut rejects);
                 (judged, piece.text)
@@ -144,9 +146,9 @@ impl<E: Encode> Line<'_, E> {
                 (judged, Vec::new())
             }
         };
-        let Judged { kept, mut counts, universal, .. } = judged;
+        let Judged { kept, mut counts, universal, filled, .. } = judged;
         let rejects = rejects.finish(&mut counts)?;
-        Ok(Done { counts, trips: self.encoder.encode(kept)?, rejects, universal, buffer })
+        Ok(Done { counts, trips: self.encoder.encode(kept)?, rejects, universal, filled, buffer })
     }
 }
 

@@ -31,7 +31,7 @@ mod zones;
 
 pub use error::CleanError;
 pub use input::Text;
-pub use pipeline::{Cleaned, Job, clean, new_columns, stream};
+pub use pipeline::{Cleaned, Job, clean, new_columns, published_before, stream};
 pub use rules::{Changeable, Level, RULES, Rule, RuleError, Rules};
 pub use streamed::Streamed;
 pub use zones::clean_zones;

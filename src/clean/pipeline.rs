@@ -1,6 +1,6 @@
 //! A month from its bytes to trips and rows set aside, and the proof that none is lost.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
 
@@ -10,6 +10,8 @@ use super::input::{Input, Rest, Text};
 use super::judge::Judge;
 use super::line::{Encode, Line};
 use super::output::{Batching, QuarantineWriter, TripsWriter};
+use super::parquet_file::footer_entry;
+use super::records::Shape;
 use super::{CleanError, Rules, Streamed};
 use crate::flow::Progress;
 use crate::schema::{self, HeaderError, Mapping};
@@ -17,6 +19,9 @@ use crate::trip::{Counts, Format, KeptColumn, Provenance, SourceFacts, TripFile}
 
 /// More workers than this do not finish sooner, and each costs some 60 MB.
 const MOST_WORKERS: usize = 6;
+
+/// In fewer rows than this, a column without a value says nothing.
+const TELLING_ROWS: u64 = 100;
 
 /// What to clean.
 #[derive(Debug, Clone)]
@@ -68,7 +73,10 @@ pub fn new_columns(job: &Job, progress: &Progress) -> Result<Vec<KeptColumn>, Cl
             let of = |at: &usize| infer::type_of_column(batches.schema(), *at, job.file.month);
             places.iter().map(of).collect()
         }
-        Rest::Text(_) => infer::types_of_text(input.rest, &places, progress)?,
+        Rest::Text(_) => {
+            let shape = Shape { fields: mapping.targets.len(), surplus: mapping.surplus };
+            infer::types_of_text(input.rest, &places, shape, progress)?
+        }
     };
     let mut kept: Vec<KeptColumn> = Vec::new();
     for (at, found) in places.into_iter().zip(types) {
@@ -78,6 +86,13 @@ pub fn new_columns(job: &Job, progress: &Progress) -> Result<Vec<KeptColumn>, Cl
         }
     }
     Ok(kept)
+}
+
+/// What a file says of itself if it is a month that was published before; `None` if it says nothing.
+/// Blocks.
+pub fn published_before(file: TripFile, path: &Path) -> Option<Provenance> {
+    let text = footer_entry(file, path, Provenance::KEY)?;
+    serde_json::from_str(&text).ok()
 }
 
 /// A cleaned month, not yet published.
@@ -174,10 +189,11 @@ impl Opened {
         let columns = schema::columns_with(file.colour, &self.mapping.kept);
         let judge = Judge::new(file, columns, &job.rules);
         let line = Line { judge, encoder, mapping: &self.mapping, file };
-        let mut universal = 0;
+        let (mut universal, mut filled) = (0, 0);
         line.run(rest, workers, progress, |done| {
             counts.add(&done.counts);
             universal |= done.universal;
+            filled |= done.filled;
             quarantine.append(&done.rejects)?;
             done.trips.map_or(Ok(()), &mut write)
         })?;
@@ -185,6 +201,15 @@ impl Opened {
             quarantine = quarantine.completed(unread)?;
         }
         let (quarantine, quarantined) = quarantine.close()?;
+        let mut missing = self.mapping.missing.clone();
+        if counts.rows_read >= TELLING_ROWS && counts.rows_kept > 0 {
+            let empty = self.mapping.filled.iter().filter(|(at, _)| filled >> at & 1 == 0);
+            let empty: Vec<&str> = empty.map(|(_, name)| name.as_str()).collect();
+            if job.refuse_missing_columns && !empty.is_empty() {
+                return Err(HeaderError::WithoutValue { file, names: empty.join(", ") }.into());
+            }
+            missing.extend(empty.into_iter().map(str::to_owned));
+        }
         let provenance = Provenance {
             colour: file.colour,
             month: file.month,
@@ -193,7 +218,7 @@ impl Opened {
             universal_times: marked(&self.mapping, universal),
             unknown_columns: self.mapping.unknown,
             kept_columns: job.keep.is_some().then_some(self.mapping.kept),
-            missing_columns: self.mapping.missing,
+            missing_columns: missing,
             quarantine: quarantine.as_ref().map(|(_, digest)| file.quarantine_key(digest)),
             schema_digest: schema::digest(file.colour),
             rules_digest: job.rules.digest(),
@@ -274,7 +299,8 @@ mod tests {
             "2,,2020-01-05 11:00:00,1,2.5,10",
             "2,2008-12-31 23:00:00,2008-12-31 23:10:00,1,2000,10",
             "2,2020-01-05 10:00:00,2020-01-05 09:00:00,1,2.5,-10",
-            "2,2020-01-05 10:00:00,2020-01-05 11:00:00,12,2.5,-10,,",
+            "2,2020-01-05 10:00:00,2020-01-05 11:00:00,12,2.5,-10",
+            "2,2020-01-05 10:00:00,2020-01-05 11:00:00,12,2.5,-10,",
             "",
             "5,2020-01-05 10:00:00,2020-01-07 11:00:00,1,2.5,10",
         ];
@@ -282,16 +308,16 @@ mod tests {
         let counts = serde_json::to_string_pretty(&cleaned.provenance.counts).unwrap();
         insta::assert_snapshot!(counts, @r#"
         {
-          "rows_read": 8,
+          "rows_read": 9,
           "rows_kept": 3,
-          "rows_quarantined": 5,
+          "rows_quarantined": 6,
           "reasons": {
             "distance_impossible": 1,
             "dropoff_before_pickup": 1,
             "no_pickup": 1,
             "pickup_outside_month": 1,
             "unreadable": 1,
-            "wrong_field_count": 1
+            "wrong_field_count": 2
           },
           "unreadable": {
             "trip_distance": 1

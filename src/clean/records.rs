@@ -3,7 +3,8 @@
 //!
 //! A quote opens a quoted field only at the field's first byte; elsewhere it is a character
 //! like any other. A quoted field may hold commas, line ends and doubled quotes. One that is
-//! not closed properly within [`QUOTED_LIMIT`] bytes spoils its own line and no other.
+//! not closed properly within [`QUOTED_LIMIT`] bytes spoils its own line and no other, and so does
+//! one that would swallow lines which are records of their own.
 
 use std::ops::Range;
 
@@ -11,6 +12,45 @@ use memchr::{memchr, memchr2};
 
 /// How long a record with quoted line ends may be, in bytes.
 pub(super) const QUOTED_LIMIT: usize = 64 << 10;
+
+/// How many fields of a record are told apart: what is beyond them is one field, the last.
+pub(super) const MOST_FIELDS: usize = 4096;
+
+/// How many fields the records of a text have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Shape {
+    /// As many as the header; 0 if that is not known yet.
+    pub(super) fields: usize,
+    /// How many empty ones may end a record beyond those.
+    pub(super) surplus: usize,
+}
+
+impl Shape {
+    /// Whether a record may have so many fields.
+    pub(super) const fn has(self, fields: usize) -> bool {
+        fields == self.fields || fields == self.fields + self.surplus
+    }
+
+    /// Whether a line looks like a record of its own.
+    fn is_record(self, line: &[u8]) -> bool {
+        if self.fields < 2 {
+            return false;
+        }
+        let mut fields = Vec::new();
+        split_fields(line, true, &mut fields);
+        self.has(fields.len())
+    }
+
+    /// Whether a quote that holds these lines together is a stray one: lines within are records of
+    /// their own, or the first and the last are.
+    fn is_stray(self, record: &[u8]) -> bool {
+        let mut lines = record.split(|byte| *byte == b'\n');
+        let (Some(first), Some(last)) = (lines.next(), lines.next_back()) else {
+            return false;
+        };
+        lines.any(|line| self.is_record(line)) || self.is_record(first) && self.is_record(last)
+    }
+}
 
 /// Where the record that begins a text ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +76,7 @@ pub(super) fn plain_end(text: &[u8]) -> End {
 
 /// Finds the end of the record that begins `text`. `last` says that no more text follows.
 #[inline]
-pub(super) fn record_end(text: &[u8], last: bool) -> End {
+pub(super) fn record_end(text: &[u8], shape: Shape, last: bool) -> End {
     let Some(newline) = memchr(b'\n', text).or_else(|| last.then_some(text.len())) else {
         return End::Beyond;
     };
@@ -44,7 +84,12 @@ pub(super) fn record_end(text: &[u8], last: bool) -> End {
     if memchr(b'"', line).is_none() {
         return line_end(text, newline, true);
     }
-    quoted_end(text, newline, last)
+    match quoted_end(text, newline, last) {
+        End::At { content, .. } if content > newline && shape.is_stray(&text[..content]) => {
+            line_end(text, newline, false)
+        }
+        end => end,
+    }
 }
 
 #[inline]
@@ -110,7 +155,7 @@ fn closing_quote(text: &[u8], mut at: usize) -> Option<usize> {
 
 /// How far the records of `text` are complete, or the first `most` of them: where a cut may be
 /// made. Never past a record that is still open.
-pub(super) fn last_cut(text: &[u8], quoted: bool, last: bool, most: usize) -> usize {
+pub(super) fn last_cut(text: &[u8], shape: Shape, quoted: bool, last: bool, most: usize) -> usize {
     if !quoted {
         let mut newlines = memchr::memchr_iter(b'\n', text);
         return if newlines.clone().count() > most {
@@ -123,7 +168,7 @@ pub(super) fn last_cut(text: &[u8], quoted: bool, last: bool, most: usize) -> us
     }
     let mut at = 0;
     for _ in 0..most {
-        match record_end(&text[at..], last) {
+        match record_end(&text[at..], shape, last) {
             End::At { next, .. } if next > 0 => at += next,
             _ => break,
         }
@@ -133,11 +178,15 @@ pub(super) fn last_cut(text: &[u8], quoted: bool, last: bool, most: usize) -> us
 
 /// The fields of a record, each as the range of its bytes. A quoted field's range leaves out
 /// its quotes; doubled quotes within are still doubled. With `quotes` off, quotes are
-/// characters like any other.
+/// characters like any other. Beyond [`MOST_FIELDS`] all is one field.
 pub(super) fn split_fields(record: &[u8], quotes: bool, fields: &mut Vec<Range<usize>>) {
     fields.clear();
     let mut at = 0;
     loop {
+        if fields.len() + 1 == MOST_FIELDS {
+            fields.push(at..record.len());
+            return;
+        }
         let closed = (quotes && record.get(at) == Some(&b'"'))
             .then(|| closing_quote(record, at + 1))
             .flatten()
@@ -171,11 +220,15 @@ mod tests {
     use super::*;
 
     fn records(text: &[u8]) -> Vec<(Vec<String>, bool)> {
+        records_of(Shape::default(), text)
+    }
+
+    fn records_of(shape: Shape, text: &[u8]) -> Vec<(Vec<String>, bool)> {
         let mut at = 0;
         let mut all = Vec::new();
         let mut fields = Vec::new();
         while at < text.len() {
-            let End::At { content, next, wellformed } = record_end(&text[at..], true) else {
+            let End::At { content, next, wellformed } = record_end(&text[at..], shape, true) else {
                 panic!("a last record always ends")
             };
             let record = &text[at..at + content];
@@ -225,6 +278,44 @@ mod tests {
     }
 
     #[test]
+    fn a_stray_quote_swallows_no_records() {
+        let shape = Shape { fields: 3, surplus: 0 };
+        let cut = |text: &str| -> Vec<(usize, bool)> {
+            let all = records_of(shape, text.as_bytes());
+            all.into_iter().map(|(fields, wellformed)| (fields.len(), wellformed)).collect()
+        };
+        // A quote opens in one record and another closes in a later one.
+        for between in [0, 1, 30] {
+            let text = format!("1,\"ok,3\n{}7,ok\",9\n8,8,8\n", "4,5,6\n".repeat(between));
+            let mut wanted = vec![(3, false)];
+            wanted.extend(vec![(3, true); between + 2]);
+            assert_eq!(cut(&text), wanted, "{between}");
+        }
+        // The line of the stray quote is cut short as well.
+        assert_eq!(cut("1,\"ok\n4,5,6\n7,ok\",9\n"), [(2, false), (3, true), (3, true)]);
+        // Real fields of several lines.
+        for text in [
+            "1,\"two\nlines\",3\n",
+            "\"two\nlines\",2,3\n",
+            "1,2,\"two\nlines\"\n",
+            "1,\"some, with\ncommas\n\nin them\",3\n",
+            "\"B1\n\",2,3\n",
+        ] {
+            assert_eq!(cut(text), [(3, true)], "{text}");
+        }
+    }
+
+    #[test]
+    fn beyond_the_most_fields_all_is_one() {
+        let mut fields = Vec::new();
+        split_fields(&b",".repeat(MOST_FIELDS + 9), true, &mut fields);
+        assert_eq!(
+            (fields.len(), fields.last()),
+            (MOST_FIELDS, Some(&(MOST_FIELDS - 1..MOST_FIELDS + 9)))
+        );
+    }
+
+    #[test]
     fn a_quote_that_closes_too_far_away_spoils_its_own_line_only() {
         let mut text = b"1,\"x,3\n".to_vec();
         for _ in 0..QUOTED_LIMIT / 4 {
@@ -259,7 +350,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn records_are_the_same_however_the_text_is_cut(text in messy(), size in 1_usize..40, most in 1_usize..9) {
+        fn records_are_the_same_however_the_text_is_cut(text in messy(), size in 1_usize..40, most in 1_usize..9, fields in 0_usize..4) {
+            let shape = Shape { fields, surplus: 1 };
             let mut pieces = Vec::new();
             let (mut held, mut given) = (Vec::new(), 0);
             loop {
@@ -267,19 +359,19 @@ mod tests {
                 held.extend_from_slice(&text[given..more]);
                 given = more;
                 let last = given == text.len();
-                let cut = last_cut(&held, memchr(b'"', &held).is_some(), last, most);
-                pieces.extend(records(&held[..cut]));
+                let cut = last_cut(&held, shape, memchr(b'"', &held).is_some(), last, most);
+                pieces.extend(records_of(shape, &held[..cut]));
                 held.drain(..cut);
                 if last && held.is_empty() { break }
             }
-            prop_assert_eq!(pieces, records(&text));
+            prop_assert_eq!(pieces, records_of(shape, &text));
         }
 
         #[test]
         fn nothing_is_lost_between_records(text in messy()) {
             let (mut at, mut bytes) = (0, 0);
             while at < text.len() {
-                let End::At { content, next, .. } = record_end(&text[at..], true) else { panic!() };
+                let End::At { content, next, .. } = record_end(&text[at..], Shape::default(), true) else { panic!() };
                 prop_assert!(next > 0 && content <= next);
                 prop_assert!(text[at + content..at + next].iter().all(|b| matches!(b, b'\r' | b'\n')));
                 bytes += next;

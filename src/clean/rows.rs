@@ -20,7 +20,7 @@ use super::fields::Field;
 use super::rules::UNREADABLE;
 use super::text::{Reading, push_field};
 use super::typed::{Texts, Typed, Values};
-use super::zone::{WallClock, Zone};
+use super::zone::{WallClock, Zone, with_offset};
 use super::{Batch, CleanError, Rejects};
 use crate::schema::{Column, Kind, Mapping, Target};
 use crate::trip::TripFile;
@@ -267,6 +267,9 @@ impl BatchReader {
         let times = times.as_primitive::<Int64Type>();
         let clocks = &mut self.clocks;
         let (values, nulls) = taken(times, times.values(), of, |time| {
+            if is_nat(time, unit) {
+                return Field::Empty;
+            }
             let time = micros(time, unit).and_then(|time| match zone {
                 Some(Zone::NewYork) => clocks.at(time),
                 Some(Zone::Universal) | None => Some(time),
@@ -411,6 +414,18 @@ fn micros(time: i64, unit: TimeUnit) -> Option<i64> {
     }
 }
 
+/// Whether a time is NaT, which NumPy and pandas write for a missing one: the smallest number of 64
+/// bits, also where it stood for nanoseconds and was made coarser.
+const fn is_nat(time: i64, unit: TimeUnit) -> bool {
+    let per_unit = match unit {
+        TimeUnit::Second => 1_000_000_000,
+        TimeUnit::Millisecond => 1_000_000,
+        TimeUnit::Microsecond => 1_000,
+        TimeUnit::Nanosecond => 1,
+    };
+    time == i64::MIN || time == i64::MIN / per_unit || time == i64::MIN.div_euclid(per_unit)
+}
+
 /// The float nearest to a decimal.
 fn decimal(value: i128, scale: i8) -> Option<f64> {
     if value.unsigned_abs() < EXACT && (0..=EXACT_POWER).contains(&scale) {
@@ -508,13 +523,24 @@ fn integers<T: Copy>(
 }
 
 /// A column as people are to see it: times with a zone as the clocks of that zone show them if
-/// it is New York's, else as they stand.
+/// it is New York's, as they stand if they are universal, else as text with their offset.
 fn shown(array: &ArrayRef, file: TripFile) -> Result<ArrayRef, ArrowError> {
     let DataType::Timestamp(unit, Some(zone)) = array.data_type() else {
         return Ok(Arc::clone(array));
     };
-    if Zone::named(zone, file.month) != Some(Zone::NewYork) {
+    let known = Zone::named(zone, file.month);
+    if known == Some(Zone::Universal) {
         return cast(array, &DataType::Timestamp(*unit, None));
+    }
+    if known.is_none() {
+        let times = cast(array, &DataType::Int64)?;
+        let times = times.as_primitive::<Int64Type>().iter();
+        let text = |time: i64| {
+            let text = micros(time, *unit).and_then(|time| with_offset(time, zone));
+            text.unwrap_or_else(|| time.to_string())
+        };
+        let texts = times.map(|time| time.filter(|time| !is_nat(*time, *unit)).map(text));
+        return Ok(Arc::new(texts.collect::<StringArray>()));
     }
     let mut clocks = WallClock::default();
     let times = cast(array, &DataType::Int64)?;
@@ -615,6 +641,18 @@ mod tests {
         assert_eq!(whole(3, -2), Field::Value(300));
         assert_eq!(whole(i128::MAX, 0), Field::Unreadable);
         assert_eq!(whole(0, 100), Field::Value(0));
+    }
+
+    #[test]
+    fn the_smallest_number_is_a_missing_time_in_every_unit() {
+        let units =
+            [TimeUnit::Second, TimeUnit::Millisecond, TimeUnit::Microsecond, TimeUnit::Nanosecond];
+        for unit in units {
+            assert!(is_nat(i64::MIN, unit) && !is_nat(0, unit) && !is_nat(i64::MIN + 1, unit));
+        }
+        // As 96 bits hold it, read in microseconds.
+        assert!(is_nat(-9_223_372_036_854_776, TimeUnit::Microsecond));
+        assert!(!is_nat(-9_223_372_036_854_777, TimeUnit::Microsecond));
     }
 
     #[test]

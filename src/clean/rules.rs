@@ -87,7 +87,7 @@ pub(super) const UNREADABLE: usize = 1;
 /// Every rule.
 #[rustfmt::skip]
 pub static RULES: &[Rule] = &[
-    Rule { name: "wrong_field_count", default: Level::Reject, fixed: true, version: 1, parameters: String::new,
+    Rule { name: "wrong_field_count", default: Level::Reject, fixed: true, version: 2, parameters: String::new,
         test: Test::Reading,
         about: "fewer or more fields than the header, or quotes that do not close" },
     Rule { name: "unreadable", default: Level::Reject, fixed: true, version: 1, parameters: String::new,

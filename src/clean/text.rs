@@ -4,12 +4,17 @@ use std::ops::Range;
 
 use super::batch::{Marks, Refused, marks};
 use super::fields::{self, Clock, Field};
-use super::records::{End, field_text, plain_end, record_end, split_fields};
+use super::input::marks_of_order;
+use super::records::{End, Shape, field_text, plain_end, record_end, split_fields};
 use super::rules::{UNREADABLE, WRONG_FIELD_COUNT};
 use super::times::{Written, unusual};
 use super::typed::{Typed, Values};
-use super::{Batch, Rejects};
+use super::{Batch, CleanError, Rejects};
 use crate::schema::{Column, FLAG_WORDS, Kind, Mapping, Target, is_missing_word};
+use crate::trip::TripFile;
+
+/// The longest record that is looked at as a header, in bytes.
+const LONGEST_HEADER: usize = 1 << 16;
 
 /// A piece of text that begins and ends between records.
 #[derive(Debug, Default)]
@@ -37,6 +42,9 @@ pub(super) struct Place {
 /// Reads pieces of one file.
 #[derive(Debug)]
 pub(super) struct TextReader {
+    file: TripFile,
+    mapping: Mapping,
+    shape: Shape,
     schema: Vec<&'static Column>,
     mapped: Vec<bool>,
     steps: Vec<Step>,
@@ -69,7 +77,7 @@ enum Step {
 }
 
 impl TextReader {
-    pub(super) fn new(schema: Vec<&'static Column>, mapping: &Mapping) -> Self {
+    pub(super) fn new(file: TripFile, schema: Vec<&'static Column>, mapping: &Mapping) -> Self {
         let mut mapped = vec![false; schema.len()];
         let step = |target: &Target| match *target {
             Target::Column(column) => {
@@ -80,20 +88,26 @@ impl TextReader {
             Target::Unknown => Step::Skip,
         };
         let steps = mapping.targets.iter().map(step).collect();
+        let shape = Shape { fields: mapping.targets.len(), surplus: mapping.surplus };
         let (marks, reading, ranges) = (marks(mapping), Reading::default(), Vec::new());
-        Self { schema, mapped, steps, marks, reading, ranges, universal: 0 }
+        let mapping = mapping.clone();
+        Self { file, mapping, shape, schema, mapped, steps, marks, reading, ranges, universal: 0 }
     }
 
-    /// Reads every record of a piece.
-    pub(super) fn read(&mut self, piece: &Piece) -> (Batch, Vec<Place>) {
+    /// Reads every record of a piece. Another header among them is an error: what follows it has
+    /// other columns.
+    pub(super) fn read(&mut self, piece: &Piece) -> Result<(Batch, Vec<Place>), CleanError> {
         let mut typed = Typed::new(&self.schema, &self.mapped, piece.lines + 1);
         let mut places = Vec::with_capacity(piece.lines + 1);
         let mut failed = Vec::new();
         let text = piece.text.as_slice();
         let (mut at, mut line) = (0, 0);
         while at < text.len() {
-            let end =
-                if piece.quoted { record_end(&text[at..], true) } else { plain_end(&text[at..]) };
+            let end = if piece.quoted {
+                record_end(&text[at..], self.shape, true)
+            } else {
+                plain_end(&text[at..])
+            };
             let End::At { content, next, wellformed } = end else {
                 break;
             };
@@ -117,6 +131,10 @@ impl TextReader {
                 };
                 typed.end_record();
                 if let Err((reason, columns)) = read {
+                    if self.is_other_header(record) {
+                        let line = piece.lines_before + u64::from(line) + 1;
+                        return Err(CleanError::OtherHeader { file: self.file, line });
+                    }
                     failed.push(Refused { row, reasons: 1 << reason, columns });
                 }
             }
@@ -124,7 +142,22 @@ impl TextReader {
             line += lines as u32;
         }
         let universal = std::mem::take(&mut self.universal);
-        (Batch { typed, failed, universal }, places)
+        Ok((Batch { typed, failed, universal }, places))
+    }
+
+    /// Whether a record that could not be read is the header of another file.
+    fn is_other_header(&self, record: &[u8]) -> bool {
+        // Few records are so long, and none of them names a pickup.
+        let pickup = |word: &[u8]| word.eq_ignore_ascii_case(b"pick");
+        if record.len() > LONGEST_HEADER || !record.windows(4).any(pickup) {
+            return false;
+        }
+        let record = &record[marks_of_order(record)..];
+        let mut ranges = Vec::new();
+        split_fields(record, true, &mut ranges);
+        let fields: Vec<String> =
+            ranges.into_iter().map(|range| field_text(&record[range], true)).collect();
+        self.mapping.is_header(self.file, &fields) == Some(false)
     }
 
     /// Reads a record without quotes in one pass.
@@ -148,9 +181,12 @@ impl TextReader {
             };
             at = end + 1;
         }
-        let surplus = record.get(at.saturating_sub(1)..).unwrap_or_default();
-        if surplus.iter().any(|byte| *byte != b',' && !byte.is_ascii_whitespace()) {
-            return Err((WRONG_FIELD_COUNT, 0));
+        if let Some(surplus) = record.get(at..) {
+            let fields = self.steps.len() + 1 + memchr::memchr_iter(b',', surplus).count();
+            let blank = surplus.iter().all(|byte| *byte == b',' || byte.is_ascii_whitespace());
+            if !blank || !self.shape.has(fields) {
+                return Err((WRONG_FIELD_COUNT, 0));
+            }
         }
         if unreadable == 0 { Ok(()) } else { Err((UNREADABLE, unreadable)) }
     }
@@ -209,7 +245,7 @@ impl TextReader {
         let count = self.steps.len();
         let surplus = ranges.get(count..).unwrap_or_default();
         let empty = |range: &Range<usize>| record[range.clone()].trim_ascii().is_empty();
-        if ranges.len() < count || !surplus.iter().all(empty) {
+        if !self.shape.has(ranges.len()) || !surplus.iter().all(empty) {
             self.give_up(typed, 0);
             return Err((WRONG_FIELD_COUNT, 0));
         }

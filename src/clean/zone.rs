@@ -1,6 +1,6 @@
 //! New York's wall clock: what an instant shows there, and which zones show the same.
 
-use chrono::{DateTime, Datelike, NaiveDate, Offset, TimeZone};
+use chrono::{DateTime, Datelike, FixedOffset, NaiveDate, Offset, TimeZone};
 use chrono_tz::{America::New_York, TZ_VARIANTS, Tz};
 
 use crate::trip::Month;
@@ -48,7 +48,7 @@ impl Zone {
             let (start, end) = (month.micros().start, month.micros().end);
             (start..end).step_by(24 * 3_600 * MICROSECONDS as usize)
         };
-        let offset = offset(name.as_bytes());
+        let offset = fixed(name);
         if offset == Some(0) {
             return Some(Self::Universal);
         }
@@ -59,6 +59,26 @@ impl Zone {
         };
         (days().all(alike) && alike(month.micros().end - 1)).then_some(Self::NewYork)
     }
+}
+
+/// A time of another zone than New York's, as its own clocks show it, with its offset; in universal
+/// time if the zone is not known. `None` beyond all calendars.
+pub(super) fn with_offset(instant: i64, zone: &str) -> Option<String> {
+    let zone = zone.trim();
+    let named = TZ_VARIANTS.iter().find(|known| known.name().eq_ignore_ascii_case(zone));
+    let there = fixed(zone).or_else(|| offset_at(*named?, instant)).unwrap_or_default();
+    let there = FixedOffset::east_opt(there)?;
+    let time = DateTime::from_timestamp_micros(instant)?.with_timezone(&there);
+    Some(time.format("%Y-%m-%d %H:%M:%S%.f%:z").to_string())
+}
+
+/// The seconds of an offset as zones are named by: `-05:00`, `UTC-05:00`, `pytz.FixedOffset(-300)`.
+fn fixed(name: &str) -> Option<i32> {
+    let minutes = name.strip_prefix("pytz.FixedOffset(").and_then(|rest| rest.strip_suffix(')'));
+    if let Some(minutes) = minutes {
+        return minutes.parse::<i32>().ok()?.checked_mul(60);
+    }
+    offset(name.strip_prefix("UTC").unwrap_or(name).as_bytes())
 }
 
 /// The seconds of an offset from universal time: `+HH`, `-HHMM`, `+HH:MM`.
@@ -133,7 +153,7 @@ mod tests {
         for name in ["America/New_York", "US/Eastern", "america/toronto", "EST5EDT"] {
             assert_eq!(named(name, "2020-03"), Some(Zone::NewYork), "{name}");
         }
-        for name in ["UTC", "Etc/UTC", "+00:00", "-0000", "+00", "Z", "gmt"] {
+        for name in ["UTC", "Etc/UTC", "+00:00", "-0000", "+00", "Z", "gmt", "UTC+00:00"] {
             assert_eq!(named(name, "2020-03"), Some(Zone::Universal), "{name}");
         }
         for name in
@@ -141,12 +161,27 @@ mod tests {
         {
             assert_eq!(named(name, "2020-01"), None, "{name}");
         }
-        assert_eq!(named("-05:00", "2020-01"), Some(Zone::NewYork));
+        for name in ["-05:00", "UTC-05:00", "pytz.FixedOffset(-300)"] {
+            assert_eq!(named(name, "2020-01"), Some(Zone::NewYork), "{name}");
+        }
         assert_eq!(named("-04:00", "2020-07"), Some(Zone::NewYork));
         assert_eq!(named("EST", "2020-12"), Some(Zone::NewYork));
         for (name, month) in [("-05:00", "2020-07"), ("-05:00", "2020-03"), ("EST", "2020-11")] {
             assert_eq!(named(name, month), None, "{name} {month}");
         }
+    }
+
+    #[test]
+    fn a_time_of_another_zone_is_written_with_its_offset() {
+        let instant = midnight(2020, 7, 5).unwrap() + 5 * MICROSECONDS_PER_HOUR + 250_000;
+        for (zone, text) in [
+            ("Europe/Paris", "2020-07-05 07:00:00.250+02:00"),
+            ("+05:30", "2020-07-05 10:30:00.250+05:30"),
+            ("Mars/Base", "2020-07-05 05:00:00.250+00:00"),
+        ] {
+            assert_eq!(with_offset(instant, zone).as_deref(), Some(text));
+        }
+        assert_eq!(with_offset(i64::MAX, "Europe/Paris"), None);
     }
 
     #[test]

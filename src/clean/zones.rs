@@ -10,8 +10,10 @@ use parquet::file::metadata::KeyValue;
 
 use super::CleanError;
 use super::fields::{self, Field as Read};
+use super::input::marks_of_order;
 use super::output::small_file;
-use super::records::{End, field_text, record_end, split_fields};
+use super::records::{End, Shape, field_text, record_end, split_fields};
+use crate::schema::is_missing_word;
 use crate::trip::{Format, SourceFacts};
 
 /// The columns of the lookup, as published and as stored. `N/A` and `Unknown` are texts
@@ -22,6 +24,21 @@ const COLUMNS: [(&str, &str); 4] = [
     ("zone", "zone"),
     ("service_zone", "service_zone"),
 ];
+
+/// The TLC numbers its zones so.
+const IDS: std::ops::RangeInclusive<i64> = 1..=265;
+
+/// The zones that are no place: unknown, and outside the city. The editions differ in their names,
+/// and some have none.
+const NO_PLACE: i16 = 264;
+
+/// A larger file is not read: the lookup has 12 kB.
+const LARGEST: u64 = 16 << 20;
+
+/// In fewer zones than this, the same name for all says nothing.
+const TELLING: usize = 10;
+
+const SHAPE: Shape = Shape { fields: COLUMNS.len(), surplus: 0 };
 
 /// Cleans the zones into a Parquet file with their source in its footer; how many there are.
 /// `before` is how many the lake has: an edition with fewer is not whole.
@@ -36,8 +53,15 @@ pub fn clean_zones(
     if format != Format::Csv {
         return Err(bad(1, "this is no CSV file"));
     }
-    let text = std::fs::read(input).map_err(|source| CleanError::io("read", input, source))?;
-    let mut rows = records(text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text));
+    let reading = |source| CleanError::io("read", input, source);
+    let size = std::fs::metadata(input).map_err(reading)?.len();
+    if size > LARGEST {
+        let what =
+            format!("the file has {} MB, and at most {} are read", size >> 20, LARGEST >> 20);
+        return Err(bad(1, &what));
+    }
+    let text = std::fs::read(input).map_err(reading)?;
+    let mut rows = records(&text[marks_of_order(&text)..]);
     let (_, header) = rows.next().ok_or_else(|| bad(1, "the file is empty"))?;
     let header = header.map_err(|what| bad(1, what))?;
     let names: Vec<String> = header.iter().map(|name| name.trim().to_lowercase()).collect();
@@ -54,21 +78,33 @@ pub fn clean_zones(
             return Err(bad(line, "a zone has four fields"));
         }
         let id = match fields::integer(fields[0].as_bytes()) {
-            Read::Value(id) => i16::try_from(id).ok().filter(|id| *id > 0),
+            Read::Value(id) => Some(id),
             _ => None,
         };
         let id = id.ok_or_else(|| bad(line, "the first field is no location id"))?;
+        let known = i16::try_from(id).ok().filter(|_| IDS.contains(&id));
+        let id = known.ok_or_else(|| {
+            bad(line, &format!("{id} is no location id: they are {} to {}", IDS.start(), IDS.end()))
+        })?;
         if ids.contains(&id) {
             return Err(bad(line, "the location id is there twice"));
         }
         ids.push(id);
-        for (column, field) in texts.iter_mut().zip(&fields[1..]) {
+        for ((column, field), (_, name)) in texts.iter_mut().zip(&fields[1..]).zip(&COLUMNS[1..]) {
             let field = field.trim();
+            if lacks_name(id, field) {
+                let shown = if field.is_empty() { "empty" } else { field };
+                return Err(bad(line, &format!("zone {id} has no {name}: the field is {shown}")));
+            }
             column.push((!field.is_empty()).then(|| field.to_owned()));
         }
     }
     if ids.is_empty() {
         return Err(bad(2, "there is not a single zone"));
+    }
+    let [_, zones, _] = &texts;
+    if zones.len() >= TELLING && zones.iter().all(|zone| zone == &zones[0]) {
+        return Err(bad(last, "all zones have the same name"));
     }
     if let Some(before) = before.filter(|before| (ids.len() as u64) < *before) {
         let found = ids.len();
@@ -94,6 +130,13 @@ pub fn clean_zones(
     Ok(count)
 }
 
+/// Whether a zone that is a place has no name in a field. `N/A` is a name of those that are none.
+fn lacks_name(id: i16, field: &str) -> bool {
+    let of_none =
+        id >= NO_PLACE && ["", "N/A", "NA"].iter().any(|it| it.eq_ignore_ascii_case(field));
+    !of_none && (field.is_empty() || is_missing_word(field.as_bytes()))
+}
+
 /// The records of a text that are not blank, each with its line; or what is wrong with one.
 fn records(text: &[u8]) -> impl Iterator<Item = (u64, Result<Vec<String>, &'static str>)> {
     let (mut at, mut line) = (0, 1);
@@ -102,7 +145,7 @@ fn records(text: &[u8]) -> impl Iterator<Item = (u64, Result<Vec<String>, &'stat
             if at >= text.len() {
                 return None;
             }
-            let End::At { content, next, wellformed } = record_end(&text[at..], true) else {
+            let End::At { content, next, wellformed } = record_end(&text[at..], SHAPE, true) else {
                 return None;
             };
             let record = &text[at..at + content];
@@ -207,6 +250,46 @@ mod tests {
         let text = format!("{HEADER}1,a,b,c\n2,a,b,c\n");
         assert_eq!(clean_after(Some(2), text.as_bytes()), Ok(2));
         insta::assert_snapshot!(clean_after(Some(265), text.as_bytes()).unwrap_err(), @"line 3 of the taxi zones: the file ends after 2 zones, but the lake has 265: it is not whole. What the lake has stays; --force replaces it. Is the address that of taxi_zone_lookup.csv?");
+    }
+
+    #[test]
+    fn two_byte_order_marks_are_no_letters() {
+        let text = format!("\u{feff}\u{feff}{HEADER}1,a,b,c\n");
+        assert_eq!(clean(&text), Ok(1));
+    }
+
+    #[test]
+    fn zones_without_a_name_or_an_id_of_the_tlc_are_refused() {
+        for row in ["1,,b,c", "1,a,NULL,c", "1,a,b,\\N", "1,NaN,b,c", "265,a,NULL,c", "1,a,N/A,c"] {
+            assert!(clean(&format!("{HEADER}{row}\n")).unwrap_err().contains("has no"), "{row}");
+        }
+        for row in ["264,Unknown,,N/A", "265,N/A,Outside of NYC,N/A", "265,Unknown,NA,N/A"] {
+            assert_eq!(clean(&format!("{HEADER}{row}\n")), Ok(1), "{row}");
+        }
+        for row in ["0,a,b,c", "-1,a,b,c", "266,a,b,c", "99999,a,b,c"] {
+            let error = clean(&format!("{HEADER}{row}\n")).unwrap_err();
+            assert!(error.starts_with("line 2") && error.contains("1 to 265"), "{row}");
+        }
+        let rows = (1..=20).map(|id| format!("{id},Queens,Jamaica,Boro Zone\n"));
+        let same = clean(&format!("{HEADER}{}", rows.collect::<Vec<_>>().concat())).unwrap_err();
+        insta::assert_snapshot!(same, @"line 21 of the taxi zones: all zones have the same name. Is the address that of taxi_zone_lookup.csv?");
+    }
+
+    #[test]
+    fn a_file_that_is_far_too_large_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let input = folder.path().join("zones.csv");
+        std::fs::File::create(&input).unwrap().set_len(LARGEST + 1).unwrap();
+        let source = SourceFacts {
+            address: "test".to_owned(),
+            etag: None,
+            last_modified: None,
+            size: 0,
+            sha256: Digest::of(b""),
+        };
+        let target = folder.path().join("zones.parquet");
+        let error = clean_zones(&input, Format::Csv, &source, None, &target).unwrap_err();
+        assert!(error.to_string().contains("16 MB, and at most 16"), "{error}");
     }
 
     #[test]

@@ -178,8 +178,8 @@ impl Run {
             self.warn(
                 file,
                 &format!(
-                    "columns that the files of that month have are missing, so their values are \
-                     null: {names}"
+                    "columns that the files of that month have are missing or without a value, so \
+                     they are null: {names}"
                 ),
             );
         }

@@ -1,8 +1,8 @@
 use std::path::Path;
 
-use crate::clean::{CleanError, Cleaned, Job, clean, new_columns};
+use crate::clean::{CleanError, Cleaned, Job, clean, new_columns, published_before};
 use crate::config::{MissingColumn, NewColumn};
-use crate::flow::Progress;
+use crate::flow::{Progress, Stop};
 use crate::source::{Fetched, Held};
 use crate::support::blocking::blocking;
 use crate::trip::{Format, TripFile};
@@ -32,6 +32,9 @@ impl Pipeline {
         held: &Held,
         progress: &Progress,
     ) -> Result<Cleaned, TaskError> {
+        if fetched.format == Format::Parquet {
+            self.check_not_own(file, &fetched.path).await?;
+        }
         let job = self.job(file, &fetched.path, fetched.format, held);
         let (source, progress) = (fetched.facts.clone(), progress.clone());
         progress.begin(source.size);
@@ -43,6 +46,23 @@ impl Pipeline {
         match cleaned.await.unwrap_or(Err(CleanError::Interrupted)) {
             Err(error) => Err(self.keep_unfit(&self.lake, error.into(), None, held).await),
             Ok(cleaned) => Ok(cleaned),
+        }
+    }
+}
+
+impl Pipeline {
+    /// Checks that a fetched file is not the month that the lake has, by a link or as a copy.
+    async fn check_not_own(&self, file: TripFile, path: &Path) -> Result<(), TaskError> {
+        let path = path.to_owned();
+        let looking = blocking(move || published_before(file, &path));
+        let Some(of_file) = looking.await.ok_or(Stop::Interrupted)? else {
+            return Ok(());
+        };
+        match self.lake.published(file).await? {
+            Some(there) if there.provenance == of_file => {
+                Err(TaskError::OwnLake { file, lake: self.lake.url(&file.lake_key()) })
+            }
+            _ => Ok(()),
         }
     }
 }

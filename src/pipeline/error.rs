@@ -32,6 +32,18 @@ pub enum TaskError {
         /// The lake.
         lake: String,
     },
+    /// The file to clean is what the lake has of the month.
+    #[error(
+        "the file of {file} is the lake's own: it is the edition that {lake} has, which would be \
+         published over itself. Name the place of the files as they were fetched; --source raw is \
+         for those that the lake keeps"
+    )]
+    OwnLake {
+        /// The month.
+        file: TripFile,
+        /// The lake.
+        lake: String,
+    },
     /// An edition was refused, and its rows set aside can be looked at.
     #[error(
         "{} The rows set aside are in {rows}: see them with taxi quarantine --colour {} \
@@ -63,7 +75,7 @@ impl TaskError {
             Self::Warehouse(error) => Some(error),
             Self::Stop(stop) => Some(stop),
             Self::Refused { error, .. } => error.room(),
-            Self::Spool(_) | Self::NotInLake { .. } => None,
+            Self::Spool(_) | Self::NotInLake { .. } | Self::OwnLake { .. } => None,
         }
     }
 
@@ -79,7 +91,11 @@ impl TaskError {
 
     /// Whether the fetched bytes themselves are at fault, so that keeping them is of no use.
     pub const fn is_damage(&self) -> bool {
-        matches!(self, Self::Clean(error) if error.is_damage())
+        match self {
+            Self::Clean(error) => error.is_damage(),
+            Self::OwnLake { .. } => true,
+            _ => false,
+        }
     }
 }
 

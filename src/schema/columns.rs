@@ -69,7 +69,7 @@ impl Kind {
             Self::Code(_) => ("code", 2),
             Self::Seconds => ("seconds", 2),
             Self::Number => ("number", 2),
-            Self::Time => ("time", 2),
+            Self::Time => ("time", 3),
             Self::Text => ("text", 2),
             Self::Base => ("base", 2),
             Self::Flag => ("flag", 2),

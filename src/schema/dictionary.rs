@@ -131,7 +131,7 @@ fn readings() -> String {
     format!(
         "\n## What is read\n\n\
         | kind | text | Parquet |\n|---|---|---|\n\
-        | missing, any column | empty, blank, or in any case {missing} | null; NaN |\n\
+        | missing, any column | empty, blank, or in any case {missing} | null; NaN; NaT, the smallest integer of a timestamp |\n\
         | whole numbers | digits, with blanks around, leading zeros, or written `1.0`; code words of old files | integers, floats and decimals without a fraction; text |\n\
         | numbers | `.5`, `12.`, `1e3` | floats, integers and decimals; text |\n\
         | timestamps | see below | timestamps in seconds to nanoseconds, INT96; text |\n\
@@ -148,7 +148,8 @@ fn readings() -> String {
         | `2020 Jan 05 10:00:00 AM` | New York wall-clock time |\n\
         | without seconds; days and months that could be swapped; another offset | unreadable |\n\n\
         A Parquet timestamp with the zone `America/New_York`, or one that shows the same time all through \
-        the month, is read as the wall-clock time of that zone. One in UTC is read as it stands, with a \
+        the month, is read as the wall-clock time of that zone; zones are named in the Arrow schema or \
+        in the entry for pandas. One in UTC is read as it stands, with a \
         warning: most writers mark times without a zone as UTC. Any other zone fails the month. \
         Digits beyond the microsecond are dropped.\n"
     )

@@ -4,7 +4,7 @@ use crate::support::text::shortened;
 use crate::trip::{Colour, KeptColumn, TripFile};
 
 use super::columns::same_name;
-use super::{COLUMNS, Column, PICKUP, columns, editions};
+use super::{COLUMNS, Column, PICKUP, Vintage, columns, editions};
 
 /// More columns than this are no header.
 const MOST_COLUMNS: usize = 1000;
@@ -22,6 +22,11 @@ pub struct Mapping {
     pub kept: Vec<KeptColumn>,
     /// The columns that the month's edition has and the file lacks, as the edition spells them.
     pub missing: Vec<String>,
+    /// How many empty fields may end a record beyond those of the header.
+    pub surplus: usize,
+    /// The columns that have a value in every month of the edition: the index of each in
+    /// [`columns`], and its name as the edition spells it.
+    pub filled: Vec<(usize, String)>,
 }
 
 /// Where the values of one source column go.
@@ -95,6 +100,18 @@ pub enum HeaderError {
         /// Their names as spelled in the file.
         names: String,
     },
+    /// A column that has a value in every month and has none here, if the run asked to be told.
+    #[error(
+        "{file} has columns without a value in any row: {names}. The files of that month have \
+         values there. Check the file, or run with --on-missing-column warn to publish the month \
+         without them"
+    )]
+    WithoutValue {
+        /// The month.
+        file: TripFile,
+        /// Their names as the edition spells them.
+        names: String,
+    },
     /// A column of the month's edition that the file lacks, if the run asked to be told.
     #[error(
         "{file} lacks columns that the files of that month have: {names}. Check the file, or run \
@@ -120,7 +137,7 @@ impl Mapping {
         let keys: Vec<String> = names.iter().map(|name| name.trim().to_lowercase()).collect();
         let mut seen = HashSet::new();
         for (name, key) in names.iter().zip(&keys) {
-            if !seen.insert(key) && !key.is_empty() {
+            if !seen.insert(name.trim()) && !key.is_empty() {
                 return Err(HeaderError::Twice { file, name: name.trim().to_owned() });
             }
             let called = |column: &&Column| column.is_called(key);
@@ -151,9 +168,35 @@ impl Mapping {
         if let Some((other, found)) = other_colour(file.colour, &keys) {
             return Err(HeaderError::OtherColour { file, other, found });
         }
-        let missing = missing(file, &targets, &known);
+        let (missing, filled) = edition(file, &targets, &known);
+        let surplus = editions(file).map(|edition| edition.surplus).max().unwrap_or_default();
         let names = names.iter().map(|name| name.trim().to_owned()).collect();
-        Ok(Self { targets, names, unknown, kept: Vec::new(), missing })
+        Ok(Self { targets, names, unknown, kept: Vec::new(), missing, surplus, filled })
+    }
+
+    /// Whether these fields of a record are a header, and if so, whether it is this one again.
+    pub fn is_header(&self, file: TripFile, fields: &[String]) -> Option<bool> {
+        let known = columns(file.colour);
+        let place = |name: &str| known.iter().position(|column| column.is_called(name));
+        let field = |field: &String| place(&field.trim().to_lowercase());
+        let found: Vec<Option<usize>> = fields.iter().map(field).collect();
+        let pickup = found.iter().flatten().any(|index| known[*index].name == PICKUP);
+        if !pickup || found.iter().flatten().count() < 2 {
+            return None;
+        }
+        let named = fields.iter().zip(&found);
+        let again =
+            |((field, found), (name, target)): ((&String, &Option<usize>), (&String, &Target))| {
+                match (found, target) {
+                    (Some(found), Target::Column(index) | Target::Alternative(index)) => {
+                        found == index
+                    }
+                    (None, _) => field.trim().eq_ignore_ascii_case(name),
+                    (Some(_), Target::Unknown) => false,
+                }
+            };
+        let alike = fields.len() == self.names.len();
+        Some(alike && named.zip(self.names.iter().zip(&self.targets)).all(again))
     }
 
     /// The source columns that the schema does not know and that have a name: their places.
@@ -178,24 +221,32 @@ impl Mapping {
     }
 }
 
-/// The columns that a month's file lacks of the edition that it is most like.
-fn missing(file: TripFile, targets: &[Target], known: &[&Column]) -> Vec<String> {
-    let has = |name: &str| {
-        let index = known.iter().position(|column| column.is_called(name));
-        index.is_none_or(|index| targets.contains(&Target::Column(index)))
-    };
-    let mut best: Option<(usize, Vec<&str>)> = None;
+/// Of the edition that a month's file is most like: the columns that the file lacks, and those that
+/// have a value in every month.
+fn edition(
+    file: TripFile,
+    targets: &[Target],
+    known: &[&Column],
+) -> (Vec<String>, Vec<(usize, String)>) {
+    let index = |name: &str| known.iter().position(|column| column.is_called(name));
+    let has = |name: &str| index(name).is_none_or(|index| targets.contains(&Target::Column(index)));
+    let mut best: Option<(usize, Vec<&str>, &Vintage)> = None;
     for edition in editions(file) {
         let (there, missing): (Vec<&str>, Vec<&str>) =
             edition.columns().partition(|name| has(name));
         // As many points as columns are there, less those that are not; the first wins a draw.
         let points = |there: usize, missing: usize| there as i64 - missing as i64;
         let score = points(there.len(), missing.len());
-        if best.as_ref().is_none_or(|(there, missing)| score > points(*there, missing.len())) {
-            best = Some((there.len(), missing));
+        if best.as_ref().is_none_or(|(there, missing, _)| score > points(*there, missing.len())) {
+            best = Some((there.len(), missing, edition));
         }
     }
-    best.into_iter().flat_map(|(_, missing)| missing).map(str::to_owned).collect()
+    let Some((_, missing, edition)) = best else {
+        return Default::default();
+    };
+    let filled = edition.filled().filter(|name| has(name));
+    let filled = filled.filter_map(|name| Some((index(name)?, name.to_owned())));
+    (missing.into_iter().map(str::to_owned).collect(), filled.collect())
 }
 
 /// The colour whose files these columns belong to when they cannot belong to `colour`'s: the
@@ -333,6 +384,61 @@ mod tests {
     }
 
     #[test]
+    fn two_spellings_of_one_column_are_columns_of_one_meaning() {
+        let header = names("tpep_pickup_datetime,airport_fee,Airport_fee");
+        let mapping = Mapping::of(file(Colour::Yellow), &header).unwrap();
+        let fee = columns(Colour::Yellow).iter().position(|it| it.name == "airport_fee").unwrap();
+        assert_eq!(mapping.targets[1..], [Target::Column(fee), Target::Alternative(fee)]);
+    }
+
+    #[test]
+    fn a_record_that_is_a_header_again_is_told_from_another_header() {
+        let header = names("VendorID,lpep_pickup_datetime,Moon,fare_amount");
+        let mapping = Mapping::of(file(Colour::Green), &header).unwrap();
+        for (record, wanted) in [
+            ("VendorID,lpep_pickup_datetime,Moon,fare_amount", Some(true)),
+            (" vendor_id,LPEP_pickup_datetime,moon,Fare_Amount ", Some(true)),
+            ("fare_amount,lpep_pickup_datetime,Moon,VendorID", Some(false)),
+            ("VendorID,lpep_pickup_datetime,Sun,fare_amount", Some(false)),
+            ("VendorID,lpep_pickup_datetime,Moon,fare_amount,extra", Some(false)),
+            ("VendorID,lpep_pickup_datetime", Some(false)),
+            ("VendorID,2020-01-05 10:00:00,Moon,fare_amount", None),
+            ("2,lpep_pickup_datetime,x,9", None),
+        ] {
+            assert_eq!(mapping.is_header(file(Colour::Green), &names(record)), wanted, "{record}");
+        }
+    }
+
+    #[test]
+    fn records_end_in_as_many_empty_fields_as_the_edition_has() {
+        for (colour, month, surplus) in [
+            (Colour::Yellow, "2016-06", 0),
+            (Colour::Yellow, "2016-07", 2),
+            (Colour::Yellow, "2017-01", 0),
+            (Colour::Green, "2014-12", 2),
+            (Colour::Green, "2015-06", 2),
+            (Colour::Green, "2015-07", 0),
+            (Colour::Green, "2016-12", 2),
+            (Colour::Green, "2020-01", 0),
+        ] {
+            let file = TripFile::new(colour, month.parse().unwrap());
+            let header = editions(file).next().unwrap().header;
+            assert_eq!(Mapping::of(file, &names(header)).unwrap().surplus, surplus, "{month}");
+        }
+    }
+
+    #[test]
+    fn columns_that_may_be_without_a_value_are_columns_of_their_edition() {
+        for edition in VINTAGES.iter().chain(PARQUET_EDITIONS) {
+            let sparse = edition.sparse.split(',').filter(|name| !name.is_empty());
+            for name in sparse {
+                assert!(edition.columns().any(|column| column == name), "{name}");
+            }
+            assert!(edition.filled().any(|name| name.to_lowercase().contains("pickup")));
+        }
+    }
+
+    #[test]
     fn an_unknown_column_is_named() {
         let mapping =
             Mapping::of(file(Colour::Green), &names("lpep_pickup_datetime, Moon_phase ")).unwrap();
@@ -344,7 +450,7 @@ mod tests {
     fn headers_of_no_use_are_explained() {
         insta::assert_snapshot!(
             [
-                error(Colour::Green, "lpep_pickup_datetime,extra, EXTRA "),
+                error(Colour::Green, "lpep_pickup_datetime,extra, extra "),
                 error(Colour::Green, "VendorID,tpep_pickup_datetime,fare_amount"),
                 error(Colour::Yellow, "<!DOCTYPE html>"),
                 error(Colour::Fhv, "hvfhs_license_num,pickup_datetime,trip_miles"),
@@ -352,7 +458,7 @@ mod tests {
             ]
             .join("\n"),
             @r"
-        the header of green 2020-01 names the column 'EXTRA' twice, so it is not clear which to read
+        the header of green 2020-01 names the column 'extra' twice, so it is not clear which to read
         green 2020-01 has the columns of yellow trips (tpep_pickup_datetime): is the address that of green?
         yellow 2020-01 has no pickup time among its columns (<!DOCTYPE html>): is this a file of yellow trips?
         fhv 2020-01 has the columns of fhvhv trips (hvfhs_license_num): is the address that of fhv?

@@ -107,9 +107,16 @@ impl Source {
         let Self::Template(template) = self else {
             return true;
         };
-        let of = |colour| TripFile::new(colour, Month::known(2020, 1)).fill(template);
-        let is_folder = of(Colour::Green) == *template;
-        is_folder || of(Colour::Green) != of(Colour::Yellow)
+        let file = |colour| TripFile::new(colour, Month::known(2020, 1));
+        let is_folder = file(Colour::Green).fill(template) == *template;
+        // No server is sent a fragment, and a local file has no query.
+        let ends: &[char] = match template.split_once("://") {
+            Some(("file", _)) => &['#', '?'],
+            Some(_) => &['#'],
+            None => &[],
+        };
+        let place = template.split(ends).next().unwrap_or_default();
+        is_folder || file(Colour::Green).fill(place) != file(Colour::Yellow).fill(place)
     }
 
     /// Whether a month that the source does not have should be there: within the source's
@@ -246,8 +253,15 @@ mod tests {
         for source in ["web", "raw", "./trips", "trips/", "http://h/{color}/{year}-{month}"] {
             assert!(tells(source), "{source}");
         }
-        for source in ["http://h/{year}-{month}.csv", "/x/{year}-{month}.csv", "file:///x/{month}/"]
-        {
+        for source in [
+            "http://h/{year}-{month}.csv",
+            "/x/{year}-{month}.csv",
+            "file:///x/{month}/",
+            "http://h/{year}-{month}.csv#{colour}",
+            "file:///x/{year}-{month}.csv#{colour}",
+            "file:///x/{year}-{month}.csv?{colour}",
+            "file:///x/2020-01.csv#{color}",
+        ] {
             assert!(!tells(source), "{source}");
         }
     }

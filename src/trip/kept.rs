@@ -55,6 +55,9 @@ impl KeptColumn {
     /// The longest name that every store takes, in bytes (Postgres cuts longer ones).
     const LONGEST_NAME: usize = 63;
 
+    /// The names that Postgres has for columns of its own.
+    const RESERVED: [&str; 6] = ["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"];
+
     /// The name in the lake of a source column, unless it is the index of a data frame, whose
     /// values say nothing. `taken` tells which names are in use.
     pub fn name_for(source: &str, taken: impl Fn(&str) -> bool) -> Option<String> {
@@ -80,7 +83,9 @@ impl KeptColumn {
             let number = format!("_{number}");
             cut(number.len()).to_owned() + &number
         });
-        std::iter::once(cut(0).to_owned()).chain(numbered).find(|name| !taken(name))
+        std::iter::once(cut(0).to_owned())
+            .chain(numbered)
+            .find(|name| !taken(name) && !Self::RESERVED.contains(&name.as_str()))
     }
 }
 
@@ -98,6 +103,8 @@ mod tests {
             (" Moon Phase (%) ", Some("moon_phase")),
             ("2nd driver", Some("column_2nd_driver")),
             ("Extra", Some("extra_2")),
+            ("ctid", Some("ctid_2")),
+            ("XMIN", Some("xmin_2")),
             ("__index_level_0__", None),
             ("Unnamed: 0", None),
             ("", None),

@@ -131,7 +131,7 @@ fn integers(name: &str, values: Vec<i64>) -> (&str, ArrayRef) {
 #[test]
 fn files_without_a_header_that_fits_are_refused_with_a_sentence() {
     let headers = [
-        "VendorID,lpep_pickup_datetime,fare_amount,Fare_Amount ",
+        "VendorID,lpep_pickup_datetime,fare_amount,fare_amount ",
         "VendorID,lpep_dropoff_datetime,fare_amount",
         "VendorID,tpep_pickup_datetime,tpep_dropoff_datetime,fare_amount",
         "hvfhs_license_num,dispatching_base_num,pickup_datetime",
@@ -142,7 +142,7 @@ fn files_without_a_header_that_fits_are_refused_with_a_sentence() {
     ];
     let errors = headers.map(|header| clean(format!("{header}\n{TRIP}")).failure());
     insta::assert_snapshot!(errors.join("\n"), @"
-    the header of green 2020-01 names the column 'Fare_Amount' twice, so it is not clear which to read
+    the header of green 2020-01 names the column 'fare_amount' twice, so it is not clear which to read
     green 2020-01 has no pickup time among its columns (VendorID, lpep_dropoff_datetime, fare_amount): is this a file of green trips?
     green 2020-01 has the columns of yellow trips (tpep_pickup_datetime): is the address that of green?
     green 2020-01 has the columns of fhvhv trips (hvfhs_license_num): is the address that of green?
@@ -258,6 +258,70 @@ fn a_line_of_ten_megabytes_is_set_aside_with_every_byte() {
     cleaned.assert_rows(2, 1);
     let fields = cleaned.only_row(3, "wrong_field_count");
     assert!(fields.len() == 6 && fields[5] == long);
+}
+
+#[test]
+fn a_decimal_comma_without_quotes_moves_no_value() {
+    let header = HEADER.trim_end().to_owned() + ",congestion_surcharge\n";
+    let good = TRIP.trim_end().to_owned() + ",\n";
+    let cleaned = clean(header + &good + &good.replace("9.5", "9,5"));
+    cleaned.assert_rows(1, 1);
+    let fields = cleaned.only_row(3, "wrong_field_count");
+    assert_eq!(fields[4..], ["9", "5", ""]);
+}
+
+#[test]
+fn a_quote_that_closes_in_a_later_record_spoils_its_own_row_only() {
+    let stray = TRIP.replace(",N,", ",\"N,");
+    let cleaned =
+        clean(format!("{HEADER}{stray}{}{}", TRIP.repeat(30), TRIP.replace(",N,", ",N\",")));
+    cleaned.assert_rows(30, 2);
+    let rows = cleaned.set_aside();
+    let lines: Vec<_> = rows.iter().map(|row| (row.line, row.reasons[0].as_str())).collect();
+    // What ends in a quote is no flag.
+    assert_eq!(lines, [(2, "wrong_field_count"), (33, "unreadable")]);
+}
+
+#[test]
+fn the_same_header_again_is_set_aside_and_another_fails_the_month() {
+    let joined = |header: &str| clean(format!("{HEADER}{TRIP}{header}{TRIP}"));
+    let cleaned = joined(HEADER);
+    cleaned.assert_rows(2, 1);
+    cleaned.only_row(3, "unreadable");
+    joined(&format!("\u{feff}{HEADER}")).assert_rows(2, 1);
+    for other in [
+        HEADER.replace("VendorID,", "").replace("fare_amount", "fare_amount,VendorID"),
+        HEADER.replace("fare_amount", "tip_amount"),
+        HEADER.replace("fare_amount", "fare_amount,extra"),
+    ] {
+        let error = joined(&other).failure();
+        assert!(error.starts_with("line 3 of green 2020-01 is another header"), "{error}");
+    }
+}
+
+#[test]
+fn bytes_of_0_in_place_of_text_are_damage() {
+    let text = format!("{HEADER}{}", TRIP.repeat(100));
+    let at = text.len();
+    let zeros = vec![0; 4096];
+    for rest in [b"".as_slice(), TRIP.as_bytes()] {
+        let bytes = [text.as_bytes(), &zeros, rest].concat();
+        for bytes in [bytes.clone(), gzip(&bytes)] {
+            let error = clean(bytes).failure();
+            assert!(error.contains(&format!("no text from byte {at} on")), "{error}");
+        }
+    }
+    with_record("2,\0\0\0,x,N,9.5").assert_rows(2, 1);
+}
+
+#[test]
+fn a_record_with_millions_of_fields_is_set_aside_in_parts() {
+    let cleaned = with_record(",".repeat(6 << 20));
+    cleaned.assert_rows(2, 1);
+    let fields = cleaned.only_row(3, "wrong_field_count");
+    assert_eq!((fields.len(), fields[4095].len()), (4096, (6 << 20) - 4095));
+    let header = format!("{}{}\n", HEADER.trim_end(), ",".repeat(1 << 20));
+    insta::assert_snapshot!(clean(header + TRIP).failure(), @"green 2020-01 has 1048581 columns: this is no file of trips");
 }
 
 #[test]

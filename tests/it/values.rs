@@ -6,12 +6,16 @@ use std::sync::Arc;
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Decimal128Array,
     DurationMicrosecondArray, Float64Array, Int64Array, RecordBatch, StringArray,
-    TimestampMicrosecondArray, TimestampNanosecondArray, TimestampSecondArray, UInt64Array,
+    TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray,
+    TimestampSecondArray, UInt64Array,
 };
 use arrow::datatypes::{Float64Type, Int16Type, TimestampMicrosecondType};
 use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::Encoding;
 use parquet::data_type::{ByteArray, ByteArrayType, Int96, Int96Type};
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::WriterProperties;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
@@ -534,7 +538,7 @@ fn a_column_that_the_files_of_the_month_have_is_missed() {
     };
     let text = without(&["fare_amount", "PULocationID"]);
     let month = run("green", "2020-01", "csv", text.as_bytes());
-    insta::assert_snapshot!(month.warnings(), @"green 2020-01: columns that the files of that month have are missing, so their values are null: PULocationID (pickup_location_id), fare_amount");
+    insta::assert_snapshot!(month.warnings(), @"green 2020-01: columns that the files of that month have are missing or without a value, so they are null: PULocationID (pickup_location_id), fare_amount");
     let provenance = month.lake().provenance();
     assert_eq!(provenance["missing_columns"], json!(["PULocationID", "fare_amount"]));
 
@@ -543,6 +547,92 @@ fn a_column_that_the_files_of_the_month_have_is_missed() {
     insta::assert_snapshot!(month.failure(), @"green 2020-01 lacks columns that the files of that month have: PULocationID, fare_amount. Check the file, or run with --on-missing-column warn to publish the month without their values");
     let whole = run_with("green", "2020-01", "csv", without(&[]).as_bytes(), &more);
     assert_eq!(whole.lake().provenance()["missing_columns"], json!([]));
+}
+
+#[test]
+fn a_column_without_a_value_counts_as_missing_where_real_months_have_values() {
+    let csv = |rows: usize| {
+        let trip = green_csv("fare_amount", &["NULL"]);
+        let trip = trip.lines().nth(1).unwrap();
+        format!("{GREEN}\n{}", format!("{trip}\n").repeat(rows))
+    };
+    let month = run("green", "2020-01", "csv", csv(100).as_bytes());
+    insta::assert_snapshot!(month.warnings(), @"green 2020-01: columns that the files of that month have are missing or without a value, so they are null: fare_amount");
+    assert_eq!(month.lake().provenance()["missing_columns"], json!(["fare_amount"]));
+    let more = ["--on-missing-column", "fail"];
+    let failed = run_with("green", "2020-01", "csv", csv(100).as_bytes(), &more);
+    insta::assert_snapshot!(failed.failure(), @"green 2020-01 has columns without a value in any row: fare_amount. The files of that month have values there. Check the file, or run with --on-missing-column warn to publish the month without them");
+    // In a few rows it says nothing, and the fee for electronic hails never has a value.
+    let few = run_with("green", "2020-01", "csv", csv(99).as_bytes(), &more);
+    assert_eq!(few.lake().provenance()["missing_columns"], json!([]));
+}
+
+#[test]
+fn columns_of_any_type_without_a_value_count_as_missing() {
+    let rows = 120;
+    let month = green_parquet(vec![
+        ("PULocationID", Arc::new(Int64Array::from(vec![None; rows]))),
+        ("fare_amount", Arc::new(arrow::array::NullArray::new(rows))),
+        ("ehail_fee", Arc::new(arrow::array::NullArray::new(rows))),
+        ("tip_amount", Arc::new(Float64Array::from(vec![1.5; rows]))),
+    ]);
+    let missing = month.lake().provenance()["missing_columns"].to_string();
+    assert!(missing.contains("PULocationID") && missing.contains("fare_amount"), "{missing}");
+    assert!(!missing.contains("ehail_fee") && !missing.contains("tip_amount"), "{missing}");
+}
+
+#[test]
+fn the_smallest_integer_is_a_missing_time() {
+    let ten = TEN - 5 * 3600;
+    let times: [ArrayRef; 4] = [
+        Arc::new(TimestampSecondArray::from(vec![i64::MIN, ten])),
+        Arc::new(TimestampMillisecondArray::from(vec![i64::MIN, ten * 1_000])),
+        Arc::new(TimestampMicrosecondArray::from(vec![i64::MIN, ten * 1_000_000])),
+        Arc::new(TimestampNanosecondArray::from(vec![i64::MIN, ten * 1_000_000_000])),
+    ];
+    for times in times {
+        let month = green_parquet(vec![("lpep_dropoff_datetime", times)]);
+        assert_eq!(month.times("dropoff_datetime"), ["null", "2020-01-05 10:00:00"]);
+    }
+}
+
+#[test]
+fn the_zones_in_the_entry_for_pandas_are_those_of_the_times() {
+    let times = TimestampMicrosecondArray::from(vec![TEN * 1_000_000; 2]).with_timezone("UTC");
+    let batch = RecordBatch::try_from_iter([("lpep_pickup_datetime", Arc::new(times) as ArrayRef)]);
+    let batch = batch.unwrap();
+    for (zone, wall) in [("America/New_York", "10:00:00"), ("UTC", "15:00:00")] {
+        let entry = json!({"columns": [{"name": "lpep_pickup_datetime",
+            "field_name": "lpep_pickup_datetime", "metadata": {"timezone": zone}}]});
+        let entry = KeyValue::new("pandas".to_owned(), entry.to_string());
+        let properties =
+            WriterProperties::builder().set_key_value_metadata(Some(vec![entry])).build();
+        let options =
+            ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
+        let mut writer =
+            ArrowWriter::try_new_with_options(Vec::new(), batch.schema(), options).unwrap();
+        writer.write(&batch).unwrap();
+        let month = run("green", "2020-01", "parquet", &writer.into_inner().unwrap());
+        assert_eq!(month.times("pickup_datetime"), vec![format!("2020-01-05 {wall}"); 2]);
+        assert_eq!(month.warnings().contains("UTC"), zone == "UTC");
+    }
+}
+
+#[test]
+fn a_copy_of_the_month_in_the_lake_is_not_published_over_itself() {
+    let month = green("fare_amount", &["1.5", "x"]);
+    let before = month.taxi.files("data");
+    let copies = month.taxi.folder().join("copies");
+    std::fs::create_dir(&copies).unwrap();
+    let name = "green_tripdata_2020-01.parquet";
+    std::fs::copy(month.taxi.lake("green").join(name), copies.join(name)).unwrap();
+    let ran = month.taxi.run(month_args("green", "2020-01", "copies/")).exits(1);
+    let error = ran.first()["error"].as_str().unwrap().to_owned();
+    assert!(error.starts_with("the file of green 2020-01 is the lake's own"), "{error}");
+    assert_eq!(month.taxi.files("data"), before);
+    // In another lake it is a file like any other.
+    let args = month_args("green", "2020-01", "copies/").into_iter();
+    month.taxi.run(args.chain(["--lake".to_owned(), "other".to_owned()])).exits(0);
 }
 
 #[test]

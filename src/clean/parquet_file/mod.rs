@@ -7,15 +7,17 @@
 //! know are read for the rows set aside alone, which keep all their fields.
 
 mod footer;
+mod lengths;
 mod pages;
 mod repaged;
 mod thrift;
 mod unread;
 
+use std::cell::Cell;
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, new_null_array};
 use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef, TimeUnit};
@@ -26,6 +28,7 @@ use parquet::arrow::arrow_reader::{
     ParquetRecordBatchReaderBuilder,
 };
 use parquet::basic::Type;
+use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetStatisticsPolicy};
 
 use super::CleanError;
@@ -37,7 +40,7 @@ use crate::trip::{KeptColumn, TripFile};
 
 pub(super) use unread::UnreadColumns;
 
-use pages::Pages;
+use pages::{LEVELS, Measure, Pages};
 
 /// The most rows a batch holds, and the fewest.
 const ROWS: std::ops::RangeInclusive<u64> = 1..=1 << 16;
@@ -92,7 +95,7 @@ impl ParquetFile {
         let size = opened.metadata().map_err(|source| CleanError::io("read", path, source))?.len();
         footer::check(file, &opened, size)?;
         let opened = Opened::new(file, opened, size)?;
-        let schema = Arc::clone(opened.metadata.schema());
+        let schema = with_stored_zones(opened.metadata.schema(), opened.parquet().file_metadata());
         let names: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
         let known = schema::columns(file.colour);
         let (wanted, unread): (Vec<usize>, Vec<usize>) = (0..names.len()).partition(|root| {
@@ -128,6 +131,16 @@ impl ParquetFile {
     }
 }
 
+/// The entry of a file's footer that is called so; `None` if it has none, or is no Parquet file.
+pub(super) fn footer_entry(file: TripFile, path: &Path, key: &str) -> Option<String> {
+    let opened = File::open(path).ok()?;
+    let size = opened.metadata().ok()?.len();
+    footer::check(file, &opened, size).ok()?;
+    let opened = Opened::new(file, opened, size).ok()?;
+    let entries = opened.parquet().file_metadata().key_value_metadata()?;
+    entries.iter().find(|entry| entry.key == key)?.value.clone()
+}
+
 /// How many rows fit into so many bytes, if each takes so many.
 fn rows_of(bytes: u64, row: u64) -> usize {
     (bytes / row.max(1)).clamp(*ROWS.start(), *ROWS.end()) as usize
@@ -161,12 +174,12 @@ impl Opened {
         let of_root = |root: &usize| {
             let mut all = Pages::default();
             for leaf in self.leaves(*root) {
-                let pages = pages::of_column(&self.bytes, self.size, self.parquet(), leaf)
-                    .map_err(|error| damaged(self.file, error))?;
+                let pages = self.pages_of_leaf(leaf)?;
                 all.largest += pages.largest;
                 all.dictionary += pages.dictionary;
                 all.compressed = all.compressed.max(pages.compressed);
-                all.row += pages.row;
+                all.row = all.row.saturating_add(pages.row);
+                all.pair += pages.pair;
             }
             if all.at_once() > ONE_COLUMN {
                 return Err(CleanError::PageTooLarge {
@@ -179,6 +192,32 @@ impl Opened {
             Ok((*root, all))
         };
         roots.iter().map(of_root).collect()
+    }
+
+    /// What the pages of a leaf hold. Its values are only looked at where that takes little memory.
+    fn pages_of_leaf(&self, leaf: usize) -> Result<Pages, CleanError> {
+        let mut pages = pages::of_column(&self.bytes, self.size, self.parquet(), leaf, BATCH)
+            .map_err(|error| damaged(self.file, error))?;
+        if pages.measure == Measure::None || pages.at_once() > ONE_COLUMN {
+            return Ok(pages);
+        }
+        let measure = |all: bool| {
+            careful(self.file, || {
+                let bytes = Arc::new(self.bytes.try_clone().map_err(ParquetError::from)?);
+                lengths::of_column(&bytes, self.parquet(), leaf, BATCH, all)
+            })
+        };
+        let all = pages.measure == Measure::All;
+        let mut measured = measure(all)?;
+        if !all && pages.nested.saturating_mul(measured.text + LEVELS) > BATCH {
+            measured = measure(true)?;
+        }
+        let value = if measured.text > 0 { measured.text + 4 } else { pages.value };
+        pages.row = pages.row.max(value);
+        if measured.per_row > 0 {
+            pages.row = pages.row.max(measured.per_row.saturating_mul(value + LEVELS));
+        }
+        Ok(pages)
     }
 
     /// The same file with these of its texts as dictionaries, as they are stored: flags and
@@ -253,12 +292,30 @@ fn dictionary(values: DataType) -> DataType {
     DataType::Dictionary(DataType::Int32.into(), values.into())
 }
 
-/// What the parser says; where hostile bytes bring it down, they are damaged.
+thread_local! {
+    /// Whether a panic of this thread is one that is expected of hostile bytes.
+    static CAREFUL: Cell<bool> = const { Cell::new(false) };
+}
+
+/// What the parser says; where hostile bytes bring it down, they are damaged, and nobody is shown
+/// where in the parser that was.
 fn careful<T, E: Into<Box<dyn std::error::Error + Send + Sync>>>(
     file: TripFile,
     parse: impl FnOnce() -> Result<T, E>,
 ) -> Result<T, CleanError> {
-    match catch_unwind(AssertUnwindSafe(parse)) {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let shown = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if !CAREFUL.get() {
+                shown(panic);
+            }
+        }));
+    });
+    let before = CAREFUL.replace(true);
+    let parsed = catch_unwind(AssertUnwindSafe(parse));
+    CAREFUL.set(before);
+    match parsed {
         Ok(parsed) => parsed.map_err(|error| damaged(file, error)),
         Err(_) => Err(damaged(file, "it cannot be understood")),
     }

@@ -13,6 +13,12 @@ use super::thrift::{Compact, INTEGERS, STRUCT};
 const HEADER: usize = 256;
 const LONGEST_HEADER: usize = 1 << 20;
 
+/// What the levels of a nested value take, in bytes.
+pub(super) const LEVELS: u64 = 8;
+
+/// A row of more bytes than this is large.
+const LARGE_ROW: u64 = 1 << 20;
+
 /// What the pages of one column are, over all row groups.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Pages {
@@ -24,12 +30,34 @@ pub(super) struct Pages {
     pub(super) dictionary: u64,
     /// What a row takes once decoded, in bytes.
     pub(super) row: u64,
+    /// The most bytes that two neighbours take: one is still there when the next is decompressed.
+    pub(super) pair: u64,
+    /// What a value takes once decoded, in bytes.
+    pub(super) value: u64,
+    /// How many values a part of the column has, if a row may have several; else 0.
+    pub(super) nested: u64,
+    /// How far the values have to be looked at.
+    pub(super) measure: Measure,
+}
+
+/// How far the values of a column have to be looked at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Measure {
+    /// Not at all: its type tells.
+    #[default]
+    None,
+    /// The texts of its dictionaries.
+    Dictionaries,
+    /// All of them.
+    All,
 }
 
 impl Pages {
-    /// What is in memory while one page is read.
+    /// What is in memory while one page is read: a row that is large is decoded, and written as
+    /// text, more than once.
     pub(super) const fn at_once(&self) -> u64 {
-        self.largest + self.compressed + 2 * self.dictionary
+        let row = if self.row > LARGE_ROW { 4 * self.row } else { 0 };
+        self.pair.saturating_add(self.compressed + 2 * self.dictionary).saturating_add(row)
     }
 }
 
@@ -76,21 +104,29 @@ fn range(chunk: &ColumnChunkMetaData, size: u64) -> Option<(u64, u64)> {
     (start.checked_add(length)? <= size).then_some((start, length))
 }
 
-/// Looks at every page header of a column.
+/// Looks at every page header of a column; so many bytes of it are decoded at once.
 pub(super) fn of_column(
     opened: &File,
     size: u64,
     metadata: &ParquetMetaData,
     leaf: usize,
+    at_once: u64,
 ) -> Result<Pages, PageError> {
     let mut pages = Pages::default();
     for group in metadata.row_groups() {
         let chunk = group.column(leaf);
-        let of_chunk = of_chunk(opened, size, chunk)?;
+        let of_chunk = of_chunk(opened, size, chunk, at_once)?;
         let values = u64::try_from(chunk.num_values()).unwrap_or_default();
         let rows = u64::try_from(group.num_rows()).unwrap_or_default().max(1);
-        let row = (of_chunk.row * values).div_ceil(rows);
+        let nested = chunk.column_descr().max_rep_level() > 0;
+        let all = of_chunk.row.saturating_add(LEVELS).saturating_mul(values);
+        let measure = if nested && all > at_once { Measure::All } else { of_chunk.measure };
+        let row = of_chunk.row.saturating_mul(values).div_ceil(rows);
         pages = Pages {
+            pair: pages.pair.max(of_chunk.pair),
+            value: pages.value.max(of_chunk.row),
+            nested: pages.nested.max(if nested { values } else { 0 }),
+            measure: pages.measure.max(measure),
             largest: pages.largest.max(of_chunk.largest),
             compressed: pages.compressed.max(of_chunk.compressed),
             dictionary: pages.dictionary.max(of_chunk.dictionary),
@@ -101,12 +137,21 @@ pub(super) fn of_column(
 }
 
 /// The same of one part of a column; `row` is what a value takes.
-fn of_chunk(opened: &File, size: u64, chunk: &ColumnChunkMetaData) -> Result<Pages, PageError> {
+fn of_chunk(
+    opened: &File,
+    size: u64,
+    chunk: &ColumnChunkMetaData,
+    at_once: u64,
+) -> Result<Pages, PageError> {
     let column = || chunk.column_path().string();
     let (mut at, mut left) =
         range(chunk, size).ok_or_else(|| PageError::Outside { column: column() })?;
     let mut pages = Pages::default();
-    let (mut values, mut value) = (0_i64, 0_u64);
+    let (mut values, mut value, mut before) = (0_i64, 0_u64, 0_u64);
+    let is_text = chunk.column_type() == Type::BYTE_ARRAY;
+    if is_text {
+        pages.measure = Measure::Dictionaries;
+    }
     let mut buffer = vec![0; HEADER];
     for page in 0_usize.. {
         if left == 0 {
@@ -128,7 +173,15 @@ fn of_chunk(opened: &File, size: u64, chunk: &ColumnChunkMetaData) -> Result<Pag
                 pages.dictionary = pages.dictionary.max(decompressed);
                 value = value.max(each());
             }
-            Some(PageKind::Data { plain }) => {
+            Some(PageKind::Data { plain, delta }) => {
+                // The lengths of its texts are decoded at once, two numbers for each.
+                let lengths = if delta { 8 * header.values as u64 } else { 0 };
+                let decompressed = decompressed.saturating_add(lengths);
+                if delta || plain && is_text && decompressed > at_once {
+                    pages.measure = Measure::All;
+                }
+                pages.pair = pages.pair.max(before.saturating_add(decompressed));
+                before = decompressed;
                 pages.largest = pages.largest.max(decompressed);
                 values = values.saturating_add(header.values);
                 if plain {
@@ -167,9 +220,11 @@ struct Header {
 #[derive(Debug)]
 enum PageKind {
     Dictionary,
-    /// `plain` says that its values are in it, not in a dictionary.
+    /// `plain` says that its values are in it, not in a dictionary; `delta` that they are texts
+    /// without their lengths beside them.
     Data {
         plain: bool,
+        delta: bool,
     },
 }
 
@@ -227,7 +282,9 @@ impl Header {
             0 | 3 => {
                 // PLAIN_DICTIONARY and RLE_DICTIONARY.
                 let plain = !matches!(encoding, 2 | 8);
-                Some(PageKind::Data { plain })
+                // DELTA_LENGTH_BYTE_ARRAY and DELTA_BYTE_ARRAY.
+                let delta = matches!(encoding, 6 | 7);
+                Some(PageKind::Data { plain, delta })
             }
             2 => Some(PageKind::Dictionary),
             1 => None,

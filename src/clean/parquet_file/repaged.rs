@@ -17,6 +17,9 @@ use crate::flow::Progress;
 /// How much is decoded at once, in bytes.
 const STEP: u64 = 4 << 20;
 
+/// How much of a row group waits in memory to be written, in bytes.
+const WAITING: usize = 16 << 20;
+
 /// How many rows a row group of the copy has.
 const GROUP: usize = 1 << 16;
 
@@ -61,6 +64,9 @@ fn copy(
             return Err(CleanError::Interrupted);
         }
         writer.write(&batch).map_err(|source| CleanError::writing(folder, source))?;
+        if writer.memory_size() > WAITING {
+            writer.flush().map_err(|source| CleanError::writing(folder, source))?;
+        }
     }
     let mut file = writer.into_inner().map_err(|source| CleanError::writing(folder, source))?;
     file.rewind().map_err(|error| damaged(opened.file, error))?;

@@ -104,7 +104,7 @@ fn a_header_with_bytes_of_zero_is_refused_wherever_it_stands() {
 
 #[test]
 fn padding_after_gzip_is_no_part_of_it() {
-    for padding in [1, 512, 10_240, 300_000] {
+    for padding in [1, 512, 10_240, 65_536] {
         let padded = [gzip(&csv()), vec![0; padding]].concat();
         clean(padded).assert_rows(30, 0);
     }
@@ -116,7 +116,13 @@ fn padding_after_gzip_is_no_part_of_it() {
 
 #[test]
 fn anything_else_after_gzip_is_damage() {
-    for rest in [b"and more".as_slice(), b"\0\0\0\x01", b"\0\x1f", b"\x1f\x8b\x08"] {
+    for rest in [
+        b"and more".as_slice(),
+        b"\0\0\0\x01",
+        b"\0\x1f",
+        b"\x1f\x8b\x08",
+        vec![0; 70_000].as_slice(),
+    ] {
         let error = clean([gzip(&csv()).as_slice(), rest].concat()).failure();
         assert!(error.contains("the gzip file of green 2020-01 is damaged"), "{error}");
     }
