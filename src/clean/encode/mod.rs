@@ -42,8 +42,13 @@ const PAGE_ROWS: usize = 1 << 17;
 /// How long the texts of a page are before it ends, in bytes.
 const PAGE_TEXT: usize = 1 << 20;
 
-/// The largest dictionary, in bytes.
+/// The largest dictionary of numbers, in bytes.
 const DICTIONARY: usize = 1 << 20;
+
+/// The largest dictionary of texts, in bytes: whatever a piece of text has in one column. Not
+/// every reader gets texts right that are plainly encoded (fastparquet 2026.9 reads nulls), so
+/// a dictionary is not given up because it does not pay.
+const TEXT_DICTIONARY: usize = 8 << 20;
 
 /// The longest text that is in its view, in bytes.
 const SHORT_TEXT: usize = 12;
@@ -225,21 +230,16 @@ impl ColumnEncoder {
         self.texts.clear();
         let mut long = HashMap::new();
         for run in rows.runs(rows.all()) {
-            for part in views[run].chunks(BLOCK) {
-                let keys = part.iter().map(|view| match long_text(*view, buffers) {
-                    // Equal short texts are equal views, long ones may be in several places.
-                    None => *view,
-                    Some(text) => *long.entry(text).or_insert(*view),
-                });
-                self.texts.put(keys, &mut self.indices);
-                if !pays(self.texts.keys().len(), self.indices.len(), 0) {
-                    return self.plain_texts(array, column);
-                }
-            }
+            let keys = views[run].iter().map(|view| match long_text(*view, buffers) {
+                // Equal short texts are equal views, long ones may be in several places.
+                None => *view,
+                Some(text) => *long.entry(text).or_insert(*view),
+            });
+            self.texts.put(keys, &mut self.indices);
         }
         let words: Vec<[u8; 16]> = self.texts.keys().iter().map(|key| key.to_le_bytes()).collect();
         let texts: Vec<&[u8]> = words.iter().map(|word| text_of(word, buffers)).collect();
-        if texts.iter().map(|text| text.len() + size_of::<u32>()).sum::<usize>() > DICTIONARY {
+        if texts.iter().map(|text| text.len() + size_of::<u32>()).sum::<usize>() > TEXT_DICTIONARY {
             return self.plain_texts(array, column);
         }
         self.page.clear();
