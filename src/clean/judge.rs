@@ -7,6 +7,7 @@ use polars::prelude::*;
 use super::Batch;
 use super::batch::{Marks, Refused, names};
 use super::rules::{Level, RULES, Rules};
+use super::typed::all_but;
 use crate::schema::Column as Canonical;
 use crate::trip::{Counts, TripFile};
 
@@ -63,12 +64,8 @@ impl Judge {
         let kept = if rejected.is_empty() {
             frame
         } else {
-            let mut keep = vec![true; rows];
-            for refused in &rejected {
-                keep[refused.row as usize] = false;
-            }
-            let keep = BooleanChunked::from_slice("keep".into(), &keep);
-            frame.filter_seq(&keep)?
+            let keep = all_but(rejected.iter().map(|refused| refused.row), rows);
+            frame.filter_seq(&BooleanChunked::from_bitmap("keep".into(), keep))?
         };
 
         let mut counts = Counts {

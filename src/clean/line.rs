@@ -22,9 +22,15 @@ use crate::trip::{Counts, TripFile};
 pub(super) trait Encode: Sync {
     /// Trips, encoded.
     type Encoded: Send;
+    /// What a worker needs for it, and uses again for the next part.
+    type Scratch: Default;
 
     /// Encodes trips; none where there are none.
-    fn encode(&self, trips: DataFrame) -> Result<Option<Self::Encoded>, CleanError>;
+    fn encode(
+        &self,
+        trips: DataFrame,
+        scratch: &mut Self::Scratch,
+    ) -> Result<Option<Self::Encoded>, CleanError>;
 }
 
 /// A part, read, judged and encoded.
@@ -108,6 +114,7 @@ impl<E: Encode> Line<'_, E> {
         let schema = schema::columns_with(self.file.colour, &self.mapping.kept);
         let mut text = TextReader::new(self.file, schema.clone(), self.mapping);
         let mut batches = BatchReader::new(self.file, schema, self.mapping);
+        let mut scratch = E::Scratch::default();
         loop {
             let part = match parts.lock() {
                 Ok(parts) => parts.recv(),
@@ -117,7 +124,8 @@ impl<E: Encode> Line<'_, E> {
                 return;
             };
             // A fault in one part must end the month, not leave all others waiting for it.
-            let processed = AssertUnwindSafe(|| self.process(part, &mut text, &mut batches));
+            let processed =
+                AssertUnwindSafe(|| self.process(part, &mut text, &mut batches, &mut scratch));
             let done =
                 catch_unwind(processed).unwrap_or(Err(CleanError::Fault { file: self.file }));
             if to_writer.send((number, done)).is_err() {
@@ -131,6 +139,7 @@ impl<E: Encode> Line<'_, E> {
         part: Part,
         text: &mut TextReader,
         batches: &mut BatchReader,
+        scratch: &mut E::Scratch,
     ) -> Result<Done<E::Encoded>, CleanError> {
         let mut rejects = Rejects::new(self.mapping);
         let (judged, buffer) = match part {
@@ -148,7 +157,8 @@ impl<E: Encode> Line<'_, E> {
         };
         let Judged { kept, mut counts, universal, filled, .. } = judged;
         let rejects = rejects.finish(&mut counts)?;
-        Ok(Done { counts, trips: self.encoder.encode(kept)?, rejects, universal, filled, buffer })
+        let trips = self.encoder.encode(kept, scratch)?;
+        Ok(Done { counts, trips, rejects, universal, filled, buffer })
     }
 }
 

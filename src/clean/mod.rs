@@ -8,6 +8,7 @@
 
 mod batch;
 mod bridge;
+mod encode;
 mod error;
 mod fields;
 mod gzip;

@@ -7,18 +7,17 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema};
-use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use parquet::arrow::arrow_writer::{
-    ArrowColumnChunk, ArrowRowGroupWriterFactory, ArrowWriterOptions, compute_leaves,
-};
-use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::arrow::{ArrowSchemaConverter, ArrowWriter};
+use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::file::writer::SerializedFileWriter;
-use parquet::schema::types::ColumnPath;
+use parquet::schema::types::SchemaDescPtr;
 use polars::prelude::DataFrame;
 
+use super::encode::{ColumnChunk, ColumnEncoder};
 use super::line::Encode;
 use super::parquet_file::UnreadColumns;
 use super::{CleanError, Rejects, bridge};
@@ -32,9 +31,6 @@ const ROW_GROUP: usize = 32 << 20;
 /// How many rows set aside are completed in one pass over the pages that have them.
 const COMPLETED_AT_ONCE: usize = 1 << 14;
 
-/// How hard zstd works on times.
-const TIME_LEVEL: i32 = 3;
-
 /// The file of trips in the making. Row groups are encoded by whoever has the rows, on any
 /// thread, and appended in order.
 pub(super) struct TripsWriter {
@@ -46,7 +42,7 @@ pub(super) struct TripsWriter {
 #[derive(Debug)]
 pub(super) struct Encoder {
     schema: Arc<Schema>,
-    factory: ArrowRowGroupWriterFactory,
+    columns: SchemaDescPtr,
 }
 
 /// Texts are written from views.
@@ -67,37 +63,21 @@ fn properties() -> WriterPropertiesBuilder {
 
 impl TripsWriter {
     pub(super) fn create(path: &Path, schema: &Arc<Schema>) -> Result<(Self, Encoder), CleanError> {
-        let mut properties = properties();
-        let level = ZstdLevel::try_new(TIME_LEVEL)?;
-        for field in schema.fields() {
-            // Times hardly repeat, so a dictionary does not pay. Delta encodings would be smaller,
-            // but not every reader knows them, and some misread them. This level of compression
-            // makes up for it.
-            if matches!(field.data_type(), DataType::Timestamp(..)) {
-                let column = ColumnPath::from(field.name().as_str());
-                properties = properties
-                    .set_column_dictionary_enabled(column.clone(), false)
-                    .set_column_encoding(column.clone(), Encoding::PLAIN)
-                    .set_column_compression(column, Compression::ZSTD(level));
-            }
-        }
-        let options = ArrowWriterOptions::new()
-            .with_properties(properties.build())
-            .with_skip_arrow_metadata(true);
         let viewed = viewed(schema);
+        let columns = Arc::new(ArrowSchemaConverter::new().convert(&viewed)?);
+        let properties = Arc::new(properties().build());
         let writer =
-            ArrowWriter::try_new_with_options(create(path)?, Arc::clone(&viewed), options)?;
-        let (writer, factory) = writer.into_serialized_writer()?;
-        let encoder = Encoder { schema: viewed, factory };
+            SerializedFileWriter::new(create(path)?, columns.root_schema_ptr(), properties)?;
+        let encoder = Encoder { schema: viewed, columns };
         Ok((Self { writer, path: path.to_owned() }, encoder))
     }
 
     /// Appends an encoded row group.
-    pub(super) fn append(&mut self, columns: Vec<ArrowColumnChunk>) -> Result<(), CleanError> {
+    pub(super) fn append(&mut self, columns: Vec<ColumnChunk>) -> Result<(), CleanError> {
         let written = (|| {
             let mut group = self.writer.next_row_group()?;
-            for column in columns {
-                column.append_to_row_group(&mut group)?;
+            for ColumnChunk { bytes, close } in columns {
+                group.append_column(&bytes, close)?;
             }
             group.close()
         })();
@@ -117,22 +97,20 @@ impl TripsWriter {
 }
 
 impl Encode for Encoder {
-    type Encoded = Vec<ArrowColumnChunk>;
+    type Encoded = Vec<ColumnChunk>;
+    type Scratch = ColumnEncoder;
 
-    fn encode(&self, trips: DataFrame) -> Result<Option<Self::Encoded>, CleanError> {
+    fn encode(
+        &self,
+        trips: DataFrame,
+        scratch: &mut ColumnEncoder,
+    ) -> Result<Option<Self::Encoded>, CleanError> {
         if trips.height() == 0 {
             return Ok(None);
         }
         let arrays = bridge::arrays(trips, &self.schema)?;
-        // The ordinal of a row group matters to encrypted files only.
-        let writers = self.factory.create_column_writers(0)?;
-        let columns = writers.into_iter().zip(self.schema.fields()).zip(arrays);
-        let encoded = columns.map(|((mut writer, field), array)| {
-            for leaf in compute_leaves(field, &array)? {
-                writer.write(&leaf)?;
-            }
-            writer.close()
-        });
+        let columns = arrays.into_iter().zip(self.columns.columns());
+        let encoded = columns.map(|(array, column)| scratch.encode(&array, column));
         Ok(Some(encoded.collect::<Result<Vec<_>, _>>()?))
     }
 }
@@ -149,8 +127,9 @@ impl Batching {
 
 impl Encode for Batching {
     type Encoded = RecordBatch;
+    type Scratch = ();
 
-    fn encode(&self, trips: DataFrame) -> Result<Option<RecordBatch>, CleanError> {
+    fn encode(&self, trips: DataFrame, (): &mut ()) -> Result<Option<RecordBatch>, CleanError> {
         if trips.height() == 0 {
             return Ok(None);
         }

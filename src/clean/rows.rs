@@ -481,6 +481,21 @@ fn taken<T: Copy, U: Default>(
     mut read: impl FnMut(T) -> Field<U>,
 ) -> (Vec<U>, Vec<u32>) {
     let absent = array.nulls().filter(|nulls| nulls.null_count() > 0);
+    if absent.is_none() {
+        // Mostly every value is readable, and then there is no more to it.
+        let mut readable = true;
+        let value = |value: &T| match read(*value) {
+            Field::Value(value) => value,
+            Field::Empty | Field::Unreadable => {
+                readable = false;
+                U::default()
+            }
+        };
+        let all = values.iter().map(value).collect();
+        if readable {
+            return (all, Vec::new());
+        }
+    }
     let mut nulls = Vec::new();
     let taken = values.iter().enumerate().map(|(row, value)| {
         if absent.is_none_or(|absent| absent.is_valid(row)) {

@@ -246,12 +246,14 @@ fn sized<T: Default + Clone>(mut values: Vec<T>, rows: usize) -> Vec<T> {
 
 /// The bits that say which rows hold a value; none where all do.
 fn validity(nulls: &[u32], rows: usize) -> Option<Bitmap> {
-    if nulls.is_empty() {
-        return None;
-    }
+    (!nulls.is_empty()).then(|| all_but(nulls.iter().copied(), rows))
+}
+
+/// A bit for each row, set but for these.
+pub(super) fn all_but(cleared: impl Iterator<Item = u32>, rows: usize) -> Bitmap {
     let mut bits = vec![0xff_u8; rows.div_ceil(8)];
-    for &null in nulls {
-        bits[null as usize / 8] &= !(1 << (null % 8));
+    for row in cleared {
+        bits[row as usize / 8] &= !(1 << (row % 8));
     }
-    Some(Bitmap::from_u8_vec(bits, rows))
+    Bitmap::from_u8_vec(bits, rows)
 }
