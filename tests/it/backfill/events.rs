@@ -37,8 +37,10 @@ fn meet(one: &[(usize, usize)], other: &[(usize, usize)]) -> bool {
 async fn one_month_is_fetched_while_another_is_cleaned_and_a_third_is_loaded() {
     let backfill = Backfill::of(6, 60_000).await;
     // A month comes in about the time that it takes to clean one.
-    backfill.web.always("/green/*", Fault::Slow { bytes_per_second: 2_000_000 });
-    let events = events(&backfill.run(&["--progress", "json"]).exits(0));
+    backfill.web.always("/green/*", Fault::Slow { bytes_per_second: 700_000 });
+    // On a busy machine a try that stalls would be given up while the host still sends.
+    let more = ["--progress", "json", "--stall-timeout", "60s"];
+    let events = events(&backfill.run(&more).exits(0));
     let spans = spans(&events);
     let (fetch, clean, load) = (&spans["fetch"], &spans["clean"], &spans["write-postgres"]);
     assert!(meet(fetch, clean), "{spans:?}");
