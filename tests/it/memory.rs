@@ -12,7 +12,7 @@ use arrow::array::{
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field};
 use parquet::arrow::ArrowWriter;
-use parquet::basic::Compression;
+use parquet::basic::{Compression, Encoding};
 use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
 
 use crate::running::Running;
@@ -253,6 +253,41 @@ fn unknown_columns_of_any_size_are_cleaned_in_bounded_memory() {
         assert_eq!(month["rows_read"], rows, "{month}");
         assert_eq!(month["rows_quarantined"], rows / 200);
     }
+}
+
+#[test]
+fn pages_that_hold_far_more_than_they_take_are_read_in_bounded_memory_or_refused() {
+    let fares = |first: i64, rows: usize| -> (&'static str, ArrayRef) {
+        let fare = |row: i64| if row % 200 == 0 { f64::INFINITY } else { 9.5 };
+        let fares = (first..first + rows as i64).map(fare);
+        ("fare_amount", Arc::new(Float64Array::from_iter_values(fares)))
+    };
+    // Texts that share their beginnings: 600 MB of them in a page of some kilobytes.
+    let rows = 6_000;
+    let text = "x".repeat(100_000);
+    let taxi = Taxi::new().set("TAXI_THREADS", "2");
+    let delta = one_page_a_column()
+        .set_dictionary_enabled(false)
+        .set_column_encoding("note".into(), Encoding::DELTA_BYTE_ARRAY);
+    write_trips(&taxi, &batches(rows, 100), delta, |first, rows| {
+        let note = StringArray::from_iter_values(std::iter::repeat_n(&text, rows));
+        vec![("note", Arc::new(note)), fares(first, rows)]
+    });
+    let month = cleaned_within_bounds(&taxi, "texts that share their beginnings", &[]);
+    assert_eq!(month["rows_quarantined"], rows / 200, "{month}");
+
+    // All values of a list in one row.
+    let taxi = Taxi::new().set("TAXI_THREADS", "2");
+    write_trips(&taxi, &[(0, 1_000)], WriterProperties::builder(), |first, rows| {
+        let values = Arc::new(Int32Array::from(vec![0; 20_000_000]));
+        let lengths = (0..rows).map(|row| if row == 5 { 20_000_000 } else { 0 });
+        let item = Arc::new(Field::new("item", DataType::Int32, false));
+        let list = ListArray::new(item, OffsetBuffer::from_lengths(lengths), values, None);
+        vec![("tags", Arc::new(list)), fares(first, rows)]
+    });
+    let month = cleaned_within_bounds(&taxi, "a row with all values of a list", &[]);
+    let error = month["error"].as_str().unwrap();
+    assert!(error.starts_with("the column 'tags' of green 2020-01 takes"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

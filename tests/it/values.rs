@@ -619,6 +619,19 @@ fn the_zones_in_the_entry_for_pandas_are_those_of_the_times() {
 }
 
 #[test]
+fn a_kept_time_of_another_zone_keeps_its_offset_and_a_long_decimal_its_digits() {
+    let times = TimestampSecondArray::from(vec![TEN]).with_timezone("Europe/Paris");
+    let long = Decimal128Array::from(vec![1_234_567_890_123_456_789]);
+    let file = parquet(vec![
+        ("seen", Arc::new(times)),
+        ("exact", Arc::new(long.with_precision_and_scale(38, 2).unwrap())),
+    ]);
+    let month = run_with("green", "2020-01", "parquet", &file, &["--on-new-column", "keep"]);
+    assert_eq!(month.texts("seen"), some(&["2020-01-05 16:00:00+01:00".to_owned()]));
+    assert_eq!(month.texts("exact"), some(&["12345678901234567.89".to_owned()]));
+}
+
+#[test]
 fn a_copy_of_the_month_in_the_lake_is_not_published_over_itself() {
     let month = green("fare_amount", &["1.5", "x"]);
     let before = month.taxi.files("data");
@@ -733,4 +746,7 @@ async fn zones_that_are_damaged_replace_nothing() {
     }
     web.put("/zones.csv", edition(100));
     assert_eq!(bring(&["--force"])["rows"], 100);
+    let other = ["run", "etl-zones", "--zones", &address, "--lake", "other"];
+    let ran = taxi.run(other).exits(0);
+    assert!(ran.stderr.contains("the file has 100 taxi zones, and the TLC has 265"));
 }
