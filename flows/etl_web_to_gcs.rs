@@ -15,7 +15,11 @@ pub async fn etl_web_to_gcs(run: &Run, tools: &Tools, files: &[TripFile]) -> Run
 }
 
 /// One month.
-pub(crate) async fn month(run: &Run, tools: &Tools, file: TripFile) -> Result<MonthReport, TaskError> {
+pub(crate) async fn month(
+    run: &Run,
+    tools: &Tools,
+    file: TripFile,
+) -> Result<MonthReport, TaskError> {
     let held = tools.hold(run, file).await?;
 
     let fetched = run.task(TaskName::Fetch, file, async |progress: Progress| {

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::config::Tools;
 use crate::flow::Run;
-use crate::flow_definition::FlowCall;
+use crate::flow_definition::{FlowCall, FlowDefinition, FlowInput};
 use crate::inspect::{Facts, Plan, Stores, Survey};
 
 use super::exit::{Error, Exit};
