@@ -4,9 +4,9 @@ use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 
-use nyc_taxi_etl::config::{Options, Parameters, Settings, Tools};
 use nyc_taxi_etl::flow::{CancellationToken, Run, RunReport, Terminal};
 use nyc_taxi_etl::flows::etl_parent_flow;
+use nyc_taxi_etl::settings::{Options, Parameters, Settings, Tools};
 use nyc_taxi_etl::trip::Month;
 
 #[tokio::main]

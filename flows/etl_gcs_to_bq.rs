@@ -2,8 +2,8 @@
 
 use futures_util::future::join;
 
-use crate::config::{TaskError, Tools};
 use crate::flow::{Failure, MonthReport, Progress, Run, RunReport, State, TaskName};
+use crate::settings::{TaskError, Tools};
 use crate::trip::{Item, TripFile};
 use crate::warehouse::Loaded;
 use crate::warehouse::bigquery::Warehouse;

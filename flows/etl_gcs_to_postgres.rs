@@ -2,9 +2,9 @@
 
 use futures_util::future::join;
 
-use crate::config::{TaskError, Tools};
 use crate::flow::{Failure, MonthReport, Progress, Run, RunReport, State, TaskName};
 use crate::lake::Published;
+use crate::settings::{TaskError, Tools};
 use crate::trip::{Item, TripFile};
 use crate::warehouse::Loaded;
 use crate::warehouse::postgres::{Load, PostgresError, Proven, Warehouse};

@@ -2,8 +2,8 @@
 
 use futures_util::future::join_all;
 
-use crate::config::{TaskError, Tools};
 use crate::flow::{LoadReport, Run, RunReport};
+use crate::settings::{TaskError, Tools};
 use crate::trip::TripFile;
 use crate::warehouse::{WarehouseKind, bigquery, postgres};
 

@@ -1,8 +1,8 @@
 //! `etl-web-to-gcs`: a month from the web, cleaned, into the lake.
 
-use crate::config::{TaskError, Tools};
 use crate::flow::{MonthReport, Progress, Run, RunReport, State, TaskName};
 use crate::lake::Published;
+use crate::settings::{TaskError, Tools};
 use crate::source::Outcome;
 use crate::trip::TripFile;
 

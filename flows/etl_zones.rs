@@ -1,8 +1,8 @@
 //! `etl-zones`: the lookup of the taxi zones, into the lake.
 
-use crate::config::{TaskError, Tools};
 use crate::flow::{Failure, Progress, Run, State, TaskName, ZonesReport};
 use crate::lake::Lake;
+use crate::settings::{TaskError, Tools};
 use crate::source::{Outcome, Source};
 use crate::trip::Item;
 

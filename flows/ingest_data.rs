@@ -1,8 +1,8 @@
 //! `ingest-data`: a month from the web straight into Postgres, without a lake: it is cleaned and
 //! copied while it is fetched, and replaces what was there once all of it is proven.
 
-use crate::config::{Ingested, TaskError, Tools};
 use crate::flow::{MonthReport, Progress, Run, RunReport, State, Stop, TaskName};
+use crate::settings::{Ingested, TaskError, Tools};
 use crate::source::Outcome;
 use crate::trip::{Provenance, TripFile};
 use crate::warehouse::postgres::{PostgresError, Warehouse};

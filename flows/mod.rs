@@ -17,9 +17,9 @@ pub use etl_web_to_gcs::etl_web_to_gcs;
 pub use etl_zones::etl_zones;
 pub use ingest_data::ingest_data;
 
-use crate::config::ParameterSet::{Months, MonthsAndWarehouses, Nothing};
 use crate::flow_definition::{FlowDefinition, FlowError};
 use crate::inspect::Route;
+use crate::settings::ParameterSet::{Months, MonthsAndWarehouses, Nothing};
 use crate::warehouse::WarehouseKind::{BigQuery, Postgres};
 
 /// The flows.

@@ -5,13 +5,13 @@ use schemars::Schema;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::config::{
-    NamedParameterError, ParameterError, ParameterSet, Parameters, ParentParameters, Settings,
-    SourceConflict, TaskError, Tools,
-};
 use crate::flow::{Run, RunReport, ZonesReport};
 use crate::inspect::Route;
 use crate::lake::LakeError;
+use crate::settings::{
+    NamedParameterError, ParameterError, ParameterSet, Parameters, ParentParameters, Settings,
+    SourceConflict, TaskError, Tools,
+};
 use crate::trip::{Month, TripFile};
 use crate::warehouse::WarehouseKind;
 

@@ -11,7 +11,7 @@
 //!
 //! - [`flows`]: the recipes, and the table of them
 //! - [`flow_definition`]: a flow as a row of that table, and what it is asked for
-//! - [`config`]: parameters, settings, and the tools made from them
+//! - [`settings`]: parameters, settings, and the tools made from them
 //! - [`flow`]: what a run is: tasks, retries, cancellation, events and who hears them, reports
 //! - [`trip`]: the names of a month, everywhere, and what a published month says of itself
 //!
@@ -21,7 +21,6 @@
 pub mod clean;
 #[doc(hidden)]
 pub mod cli;
-pub mod config;
 pub mod flow;
 pub mod flow_definition;
 #[path = "../flows/mod.rs"]
@@ -40,6 +39,7 @@ pub mod prefect;
 pub mod redact;
 #[doc(hidden)]
 pub mod schema;
+pub mod settings;
 #[doc(hidden)]
 pub mod source;
 pub mod trip;

@@ -3,8 +3,8 @@
 use clap::Args;
 use serde_json::Value;
 
-use crate::config::{Options, Settings};
 use crate::prefect::ServerBlocks;
+use crate::settings::{Options, Settings};
 use crate::warehouse::WarehouseKind;
 
 use super::exit::{Error, Exit};

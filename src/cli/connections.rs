@@ -6,10 +6,10 @@ use clap::{Args, Subcommand};
 use futures_util::future::join_all;
 use serde::Serialize;
 
-use crate::config::{Connection, ConnectionKind, Options, Settings};
 use crate::lake::LakeAccess;
 use crate::prefect::ServerBlocks;
 use crate::redact::name_or_mask;
+use crate::settings::{Connection, ConnectionKind, Options, Settings};
 
 use super::examples;
 use super::exit::{Error, Exit};

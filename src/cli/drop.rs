@@ -6,10 +6,10 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use crate::config::{Options, Settings, Tools};
 use crate::flow::{Listener, thousands};
 use crate::inspect::{Facts, Store, Stores, Survey, drop_month};
 use crate::prefect::ServerBlocks;
+use crate::settings::{Options, Settings, Tools};
 use crate::trip::{Colour, Month, TripFile};
 use crate::warehouse::WarehouseKind;
 

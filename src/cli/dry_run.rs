@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use crate::config::Tools;
 use crate::flow::Run;
 use crate::flow_definition::{FlowCall, FlowDefinition, FlowInput};
 use crate::inspect::{Facts, Plan, Stores, Survey};
+use crate::settings::Tools;
 
 use super::exit::{Error, Exit};
 use super::output::Output;

@@ -7,10 +7,10 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 
 use crate::clean::{RULES, RuleError};
-use crate::config::{Options, Settings, Tools};
 use crate::flow::thousands;
 use crate::lake::{LakeError, Quarantine, RefusedEdition};
 use crate::prefect::ServerBlocks;
+use crate::settings::{Options, Settings, Tools};
 use crate::trip::quarantine::QuarantinedRow;
 use crate::trip::{Colour, Month, TripFile};
 

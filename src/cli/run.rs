@@ -6,10 +6,10 @@ use std::time::Instant;
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Args, FromArgMatches, Subcommand};
 
-use crate::config::{Options, ParameterSet, Parameters, ParentParameters};
 use crate::flow::{Listener, month_table};
 use crate::flow_definition::{FlowCall, FlowDefinition, FlowReport};
 use crate::flows::FLOWS;
+use crate::settings::{Options, ParameterSet, Parameters, ParentParameters};
 
 use super::dry_run::dry_run;
 use super::examples;

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use crate::config::{Options, Settings};
 use crate::flow::{PastRun, month_table, run_table};
+use crate::settings::{Options, Settings};
 
 use super::examples;
 use super::exit::{Error, Exit};

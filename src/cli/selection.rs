@@ -5,9 +5,9 @@ use std::path::Path;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args};
 
-use crate::config::{Credentials, Options, ParentParameters, Settings};
 use crate::inspect::{Facts, Stores};
 use crate::redact::is_plain;
+use crate::settings::{Credentials, Options, ParentParameters, Settings};
 use crate::trip::{Colour, Month, TripFile};
 use crate::warehouse::WarehouseKind;
 

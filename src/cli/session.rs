@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::config::{Options, Settings, Tools};
 use crate::flow::{Journal, Listener, Run};
 use crate::prefect::ServerBlocks;
+use crate::settings::{Options, Settings, Tools};
 
 use super::exit::{Error, Exit};
 use super::terminal::cancelled_by_signal;

@@ -3,10 +3,10 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::config::{Settings, Tools};
 use crate::flow::Run;
 use crate::inspect::{Stores, Survey, ask_source};
 use crate::prefect::ServerBlocks;
+use crate::settings::{Settings, Tools};
 
 use super::exit::{Error, Exit};
 use super::output::Output;

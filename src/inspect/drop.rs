@@ -1,7 +1,7 @@
 use serde::Serialize;
 
-use crate::config::{TaskError, Tools};
 use crate::flow::{Progress, Run, TaskName};
+use crate::settings::{TaskError, Tools};
 use crate::source::Held;
 use crate::trip::TripFile;
 

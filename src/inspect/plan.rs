@@ -1,8 +1,8 @@
 use serde::Serialize;
 
-use crate::config::Tools;
 use crate::flow::plain;
 use crate::guard::Before;
+use crate::settings::Tools;
 use crate::trip::{Colour, Month, TripFile};
 use crate::warehouse::WarehouseKind;
 

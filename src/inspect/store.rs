@@ -2,9 +2,9 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-use crate::config::{TaskError, Tools};
 use crate::flow::Progress;
 use crate::schema::Sums;
+use crate::settings::{TaskError, Tools};
 use crate::trip::{Colour, TripFile};
 use crate::warehouse::{Holding, WarehouseKind};
 use crate::warehouse::{bigquery, postgres};

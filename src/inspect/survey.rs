@@ -4,8 +4,8 @@ use std::fmt::Display;
 use futures_util::future::join_all;
 use serde::{Serialize, Serializer};
 
-use crate::config::Tools;
 use crate::lake::Listed;
+use crate::settings::Tools;
 use crate::source::Answer;
 use crate::trip::{Colour, Month, Months, Provenance, SourceFacts, TripFile};
 use crate::warehouse::{Holding, WarehouseKind};

@@ -1,10 +1,10 @@
 use futures_util::StreamExt;
 use serde::Serialize;
 
-use crate::config::TaskError;
 use crate::flow::{Failure, Progress, Run, Stop, TaskName};
 use crate::lake::{Counted, LakeError};
 use crate::schema::Sums;
+use crate::settings::TaskError;
 use crate::trip::{Colour, Month, Provenance, TripFile};
 use crate::warehouse::WarehouseKind;
 

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use url::form_urlencoded::byte_serialize;
 
-use crate::config::{BlockName, Blocks, Credentials, MASK, Options, Reference};
+use crate::settings::{BlockName, Blocks, Credentials, MASK, Options, Reference};
 
 use super::path::segment;
 use super::{Api, PrefectError};
@@ -46,14 +46,14 @@ struct Document {
 
 #[async_trait]
 impl Blocks for ServerBlocks {
-    async fn read(&self, block: &BlockName) -> Result<Options, crate::config::BlockError> {
+    async fn read(&self, block: &BlockName) -> Result<Options, crate::settings::BlockError> {
         Api::find()?.read(block).await
     }
 }
 
 #[async_trait]
 impl Blocks for Api {
-    async fn read(&self, block: &BlockName) -> Result<Options, crate::config::BlockError> {
+    async fn read(&self, block: &BlockName) -> Result<Options, crate::settings::BlockError> {
         let path = format!(
             "block_types/slug/{}/block_documents/name/{}?include_secrets=true",
             segment(&block.kind),

@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 
-use crate::config::MASK;
 use crate::flow::{Failure, Policy, Retry};
+use crate::settings::MASK;
 
 use super::error::Refusal;
 use super::{Access, Auth, PrefectError};

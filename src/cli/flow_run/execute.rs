@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Options, Settings, Tools};
 use crate::flow::{Journal, Listener, Run, RunReport};
 use crate::flow_definition::FlowCall;
 use crate::flows;
 use crate::prefect::report::{Execution, Outcome, Terms};
 use crate::prefect::{Api, Id, PrefectError, ServerBlocks};
+use crate::settings::{Options, Settings, Tools};
 use crate::trip::Month;
 
 use crate::cli::exit::{Error, Exit, Failed};

@@ -1,8 +1,8 @@
 //! Blocks as the UI and the Python collections make them, with the schemas that the server
 //! itself brings of `prefect-gcp` and `prefect-sqlalchemy`.
 
-use nyc_taxi_etl::config::{BlockError, BlockName, Blocks, Options};
 use nyc_taxi_etl::prefect::{Access, Api, Auth};
+use nyc_taxi_etl::settings::{BlockError, BlockName, Blocks, Options};
 use serde_json::{Value, json};
 
 use crate::cloud::Cloud;

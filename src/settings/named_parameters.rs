@@ -116,7 +116,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::config::{Parameters, ParentParameters};
+    use crate::settings::{Parameters, ParentParameters};
 
     #[test]
     fn what_is_wrong_is_told_by_the_name_of_the_parameter() {

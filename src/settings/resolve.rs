@@ -396,6 +396,3 @@ fn layers(options: &Options, file: &File) -> Result<Vec<Layer>, SettingsError> {
     layers.push(Layer::file(&file.path, None, &file.top));
     Ok(layers)
 }
-
-#[cfg(test)]
-mod tests;

@@ -17,8 +17,8 @@ mod origin;
 mod parameter_set;
 mod parameters;
 mod parent_parameters;
+mod resolve;
 mod secret;
-mod settings;
 mod source_conflict;
 mod toml_error;
 mod tools;
@@ -35,7 +35,10 @@ pub use origin::{Effective, Origin, Place};
 pub use parameter_set::ParameterSet;
 pub use parameters::{ColourList, MonthList, ParameterError, Parameters, own_before_added};
 pub use parent_parameters::ParentParameters;
+pub use resolve::Settings;
 pub use secret::{Credentials, MASK, Reference, Secret, SecretError};
-pub use settings::Settings;
 pub use source_conflict::SourceConflict;
 pub use tools::{Ingested, Tools};
+
+#[cfg(test)]
+mod tests;

@@ -3,8 +3,8 @@ use std::ffi::OsString;
 use async_trait::async_trait;
 
 use super::*;
-use crate::config::{BlockError, BlockName, Credentials, Reference};
 use crate::lake::GoogleCredentials;
+use crate::settings::{BlockError, BlockName, Credentials, Reference};
 
 struct Asked {
     folder: tempfile::TempDir,
@@ -283,7 +283,7 @@ impl Blocks for Server {
         match (block.kind.as_str(), block.name.as_str()) {
             ("gcs-bucket", "zoom-gcs") => Ok(Options {
                 lake: Some("gs://bucket/zoom".parse()?),
-                credentials: Some(Credentials(Reference::Text(crate::config::Secret::from(
+                credentials: Some(Credentials(Reference::Text(crate::settings::Secret::from(
                     "{}".to_owned(),
                 )))),
                 ..Options::default()
