@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use crate::flow::{Failure, Retry, out_of_room};
 use crate::guard::Refusal;
 
-use super::store::Closed;
+use super::LakeAddress;
+use super::store::closed::Closed;
+use super::store::folder;
 
 /// Why the lake could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -43,28 +45,26 @@ pub enum LakeError {
         source: object_store::Error,
     },
     /// Access is refused.
-    #[error(
-        "{address} refuses access ({source}): the credentials need the role Storage Object Admin on \
-         the bucket. Name a key with --credentials or GOOGLE_APPLICATION_CREDENTIALS"
-    )]
+    #[error("{address} refuses access ({source}): {remedy}")]
     Denied {
         /// What was asked for.
         address: String,
         /// The store's error.
         source: object_store::Error,
+        /// What to do.
+        remedy: &'static str,
     },
     /// The credentials are none.
-    #[error(
-        "the credentials {which} cannot be used: {what}. Name the JSON key of a service account with \
-         --credentials or GOOGLE_APPLICATION_CREDENTIALS"
-    )]
+    #[error("the credentials {which} cannot be used: {what}. {remedy}")]
     Credentials {
         /// Their file, or where they come from.
         which: String,
         /// What is wrong with them.
         what: String,
+        /// What to do.
+        remedy: &'static str,
     },
-    /// No token is given for the credentials.
+    /// Google gives no token for the credentials.
     #[error(
         "there is no access token of Google ({source}): name the JSON key of a service account with \
          --credentials or GOOGLE_APPLICATION_CREDENTIALS, or log in with: gcloud auth \
@@ -162,7 +162,8 @@ impl LakeError {
         Self::Io { doing, path: path.to_owned(), source, option: "--spool" }
     }
 
-    pub(super) fn store(address: String, source: object_store::Error) -> Self {
+    /// What a store said when it was asked for an address in a lake.
+    pub(super) fn store(lake: &LakeAddress, address: String, source: object_store::Error) -> Self {
         use object_store::Error::{Generic, NotFound, PermissionDenied, Unauthenticated};
         if let Some(why) = Closed::reason(&source) {
             return Self::Closed { why };
@@ -173,7 +174,10 @@ impl LakeError {
             Generic { .. } if source.to_string().contains("NoSuchBucket") => {
                 Self::NotFound { address, source }
             }
-            PermissionDenied { .. } | Unauthenticated { .. } => Self::Denied { address, source },
+            PermissionDenied { .. } | Unauthenticated { .. } => {
+                let remedy = lake.bucket().map_or(folder::IF_DENIED, |it| it.kind.if_denied);
+                Self::Denied { address, source, remedy }
+            }
             _ => Self::Store { address, source },
         }
     }

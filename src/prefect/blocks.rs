@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use url::form_urlencoded::byte_serialize;
 
+use crate::lake::LakeAddress;
 use crate::settings::{BlockName, Blocks, Credentials, MASK, Options, Reference};
 
 use super::path::segment;
@@ -74,8 +75,8 @@ fn says(kind: &str, data: &Map<String, Value>) -> Result<Options, BlockError> {
                 text(data, "bucket").ok_or_else(|| unusable("names no bucket".to_owned()))?;
             let folder = text(data, "bucket_folder").unwrap_or_default();
             let address = format!("gs://{bucket}/{}", folder.trim_matches('/'));
-            let lake = address.trim_end_matches('/').parse();
-            says.lake = Some(lake.map_err(|error| unusable(format!("says: {error}")))?);
+            let lake = address.trim_end_matches('/').parse::<LakeAddress>();
+            says.lake = Some(lake.map_err(|error| unusable(format!("says: {error}")))?.into());
             if let Some(credentials) = data.get("gcp_credentials").and_then(Value::as_object) {
                 says.credentials = google_key(credentials)?;
             }

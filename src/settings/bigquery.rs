@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde::Deserialize;
 
 use crate::flow::{Failure, Progress, Run, Stop};
-use crate::lake::{self, LakeError, Published, Tokens, unwrapped};
+use crate::lake::{self, LakeError, Published, Tokens};
 use crate::trip::TripFile;
 use crate::warehouse::Loaded;
 use crate::warehouse::bigquery::{Load, Object, Target, TokenError, TokenSource, Warehouse};
@@ -147,40 +146,8 @@ fn as_read(object: &lake::Object) -> Object<'_> {
 /// The project: named, or of the environment, or of the credentials.
 pub(super) fn project(settings: &Settings) -> Option<String> {
     let env = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
-    let key = || {
-        let (_, text) = settings.google.credentials_in_force().ok()??;
-        project_of(unwrapped(&text)?.as_bytes())
-    };
-    settings.project.clone().or_else(|| env(PROJECT)).or_else(key)
+    settings.project.clone().or_else(|| env(PROJECT)).or_else(|| settings.google.project())
 }
 
 /// The variable that Google's own tools take for the project.
 pub(super) const PROJECT: &str = "GOOGLE_CLOUD_PROJECT";
-
-/// The project that credentials name.
-fn project_of(json: &[u8]) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Key {
-        project_id: Option<String>,
-        quota_project_id: Option<String>,
-    }
-    let key: Key = serde_json::from_slice(json).ok()?;
-    key.project_id.or(key.quota_project_id)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_key_names_its_project() {
-        for (json, project) in [
-            (r#"{"type": "service_account", "project_id": "p"}"#, Some("p")),
-            (r#"{"type": "authorized_user", "quota_project_id": "q"}"#, Some("q")),
-            (r#"{"type": "authorized_user"}"#, None),
-            ("no key", None),
-        ] {
-            assert_eq!(project_of(json.as_bytes()).as_deref(), project);
-        }
-    }
-}

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use crate::lake::{GcsSettings, GoogleCredentials, LakeAddress, why_none};
+use crate::lake::{GcsOptions, GoogleCredentials, LakeAddress, StoreOptions};
 use crate::source::{Source, without_secrets};
 use crate::warehouse::postgres::Target;
 
@@ -15,7 +15,7 @@ use super::file::{File, Table};
 use super::layers::{Layer, Picker, Show};
 use super::origin::{Origin, Place};
 use super::secret::{Credentials, Reference, SecretError};
-use super::{BlockName, NotifySettings, Options, SettingsError};
+use super::{BlockName, LakeReference, NotifySettings, Options, SettingsError};
 
 impl Picker {
     // Read here and not by the command line, which would show what it refuses.
@@ -53,46 +53,39 @@ impl Picker {
             Some((lake, by)) => (Some(lake), by),
             None => (None, Origin::Default),
         };
-        let name = match &given {
-            Some(LakeAddress::Folder(name)) => name.to_str(),
-            Some(LakeAddress::Gcs { .. }) => None,
-            None => Some(DEFAULT),
-        };
-        let connected = match name.map(|name| file.lake(name, &by, blocks)) {
-            Some(Err(SettingsError::UnreadBlock { block, why })) => {
-                let error = SettingsError::UnreadBlock { block: block.clone(), why };
-                self.closed = Some(error.to_string());
-                self.note("lake", json!(block.to_string()), by);
-                return Ok(LakeAddress::Folder(block.to_string().into()));
-            }
-            Some(connected) => connected?,
-            None => None,
-        };
-        let (lake, origin) = match connected {
-            Some(connected) => {
-                let origin = connected.origin.clone();
-                self.connection = Some(Layer::connection(connected.options, connected.origin));
-                (connected.to, origin)
-            }
-            None => (given.unwrap_or_else(|| LakeAddress::Folder("data".into())), by),
+        let given = given.or_else(|| {
+            file.lakes.contains_key(DEFAULT).then(|| LakeReference::Name(DEFAULT.to_owned()))
+        });
+        let (lake, origin) = match given {
+            None => (LakeAddress::folder("data"), by),
+            Some(given) => match file.lake(&given, &by, blocks) {
+                Err(SettingsError::UnreadBlock { block, why }) => {
+                    let error = SettingsError::UnreadBlock { block: block.clone(), why };
+                    self.closed = Some(error.to_string());
+                    self.note("lake", json!(block.to_string()), by);
+                    return Ok(LakeAddress::folder(block.to_string()));
+                }
+                connected => {
+                    let Connected { to, options, origin } = connected?;
+                    self.connection = Some(Layer::connection(options, origin.clone()));
+                    (to, origin)
+                }
+            },
         };
         self.note("lake", lake.show(), origin);
         Ok(lake)
     }
 
-    pub(super) fn gcs(
+    pub(super) fn stores(
         &mut self,
         lake: &LakeAddress,
         blocks: &ReadBlocks,
-    ) -> Result<GcsSettings, SettingsError> {
+    ) -> Result<StoreOptions, SettingsError> {
         self.optional("credentials", |o| &o.credentials);
         // A folder needs none: a block is not asked for them.
-        let credentials = match lake {
-            LakeAddress::Gcs { .. } => self.google_credentials(blocks)?,
-            LakeAddress::Folder(_) => None,
-        };
+        let credentials = if lake.is_folder() { None } else { self.google_credentials(blocks)? };
         let emulator = self.emulator("storage_emulator", "STORAGE_EMULATOR_HOST");
-        Ok(GcsSettings { credentials, emulator })
+        Ok(StoreOptions { gcs: GcsOptions { credentials, emulator } })
     }
 
     pub(super) fn emulator(&mut self, key: &str, variable: &str) -> Option<String> {
@@ -125,8 +118,7 @@ impl Picker {
         Ok(Some(match &key {
             Reference::File(path) => GoogleCredentials::File(path.clone()),
             Reference::Text(_) | Reference::Env(_) => match key.resolve() {
-                Ok(key) => GoogleCredentials::of(key.reveal())
-                    .unwrap_or_else(|| missing(&why_none(key.reveal()))),
+                Ok(key) => GoogleCredentials::given(key.reveal(), &origin.to_string()),
                 Err(error) => missing(&error.to_string()),
             },
         }))
@@ -162,12 +154,12 @@ impl Picker {
 
     pub(super) fn google(
         &mut self,
-        lake: &GcsSettings,
+        lake: &StoreOptions,
         blocks: &ReadBlocks,
-    ) -> Result<GcsSettings, SettingsError> {
+    ) -> Result<GcsOptions, SettingsError> {
         self.named("bigquery.credentials", "credentials", |o| &o.credentials);
         let credentials = self.google_credentials(blocks)?;
-        Ok(GcsSettings { credentials, emulator: lake.emulator.clone() })
+        Ok(GcsOptions { credentials, emulator: lake.gcs.emulator.clone() })
     }
 
     /// The Postgres. Where it is a connection, what that says goes before the rest of the file.

@@ -13,6 +13,7 @@ use super::file::{File, Table};
 use super::keys::{closest, suggestion};
 use super::layers::Layer;
 use super::origin::{Origin, Place};
+use super::reference::LakeReference;
 use super::secret::{Credentials, Reference};
 use super::{Options, Settings, SettingsError};
 
@@ -64,7 +65,7 @@ pub(super) const DEFAULT: &str = "default";
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct LakeConnection {
     #[serde(deserialize_with = "lake_address")]
-    pub(super) address: LakeAddress,
+    pub(super) address: LakeReference,
     #[serde(default)]
     pub(super) credentials: Option<Credentials>,
 }
@@ -174,7 +175,7 @@ pub(super) fn dataset(project: Option<&str>, dataset: &str) -> String {
     format!("{}.{dataset}", project.unwrap_or("-"))
 }
 
-fn lake_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<LakeAddress, D::Error> {
+fn lake_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<LakeReference, D::Error> {
     let text = String::deserialize(deserializer)?;
     text.parse().map_err(serde::de::Error::custom)
 }
@@ -187,35 +188,44 @@ pub(super) struct Connected<T> {
 }
 
 impl File {
-    /// The lake of a name; none where the name is a folder's. A connection goes first.
+    /// The lake that a setting refers to. A connection goes before a folder of its name.
     pub(super) fn lake(
         &self,
-        name: &str,
+        reference: &LakeReference,
         by: &Origin,
         blocks: &ReadBlocks,
-    ) -> Result<Option<Connected<LakeAddress>>, SettingsError> {
+    ) -> Result<Connected<LakeAddress>, SettingsError> {
         let mut options = Options::default();
-        let (to, origin) = match self.lakes.get(name) {
-            Some(Table { value, line, .. }) => {
-                options.credentials.clone_from(&value.credentials);
-                (value.address.clone(), self.says(ConnectionKind::Lake, name, by, *line))
-            }
-            None if BlockName::of(name).is_some() => {
-                (LakeAddress::Folder(name.into()), Origin::block(name, by))
-            }
-            None => return self.is_folder(name, by).map(|()| None),
+        let (reference, origin) = match reference {
+            LakeReference::Name(name) => match self.lakes.get(name) {
+                Some(Table { value, line, .. }) => {
+                    options.credentials.clone_from(&value.credentials);
+                    (&value.address, self.says(ConnectionKind::Lake, name, by, *line))
+                }
+                None => {
+                    self.is_folder(name, by)?;
+                    (reference, by.clone())
+                }
+            },
+            LakeReference::Block(block) => (reference, Origin::block(&block.to_string(), by)),
+            LakeReference::Address(_) => (reference, by.clone()),
         };
-        let block = match &to {
-            LakeAddress::Folder(path) => path.to_str().and_then(BlockName::of),
-            LakeAddress::Gcs { .. } => None,
+        let to = match reference {
+            LakeReference::Name(folder) => LakeAddress::folder(folder),
+            LakeReference::Address(address) => address.clone(),
+            LakeReference::Block(block) => {
+                let says = block.among(blocks)?;
+                options.credentials = options.credentials.or_else(|| says.credentials.clone());
+                match says.lake.clone() {
+                    Some(LakeReference::Address(to)) => to,
+                    _ => {
+                        let block = block.clone();
+                        return Err(SettingsError::BlockSays { block, what: "lake" });
+                    }
+                }
+            }
         };
-        let Some(block) = block else { return Ok(Some(Connected { to, options, origin })) };
-        let says = block.among(blocks)?;
-        options.credentials = options.credentials.or_else(|| says.credentials.clone());
-        match says.lake.clone() {
-            Some(to) => Ok(Some(Connected { to, options, origin })),
-            None => Err(SettingsError::BlockSays { block, what: "lake" }),
-        }
+        Ok(Connected { to, options, origin })
     }
 
     /// The Postgres of a name.
@@ -265,8 +275,7 @@ impl File {
     pub(super) fn check(&self) -> Result<(), SettingsError> {
         for (profile, defaults) in &self.profiles {
             let layer = Layer::file(&self.path, Some(profile), defaults);
-            if let Some(LakeAddress::Folder(path)) = &layer.options.lake
-                && let Some(name) = path.to_str()
+            if let Some(LakeReference::Name(name)) = &layer.options.lake
                 && !self.lakes.contains_key(name)
             {
                 self.is_folder(name, &layer.origin("lake"))?;

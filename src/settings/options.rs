@@ -10,10 +10,10 @@ use serde::{Deserialize, Deserializer};
 
 use crate::clean::Changeable;
 use crate::guard::Share;
-use crate::lake::LakeAddress;
 use crate::warehouse::WarehouseKind;
 
 use super::connection::ConnectionKind;
+use super::reference::LakeReference;
 use super::secret::{Credentials, Reference};
 
 /// What the command line or the environment says; nothing where it says nothing.
@@ -39,7 +39,7 @@ pub struct Options {
     /// Where months go: a lake of taxi.toml, a folder, or gs://bucket/prefix [default: data]
     #[arg(long, env = "TAXI_LAKE", hide_env_values = true)]
     #[serde(deserialize_with = "from_text")]
-    pub lake: Option<LakeAddress>,
+    pub lake: Option<LakeReference>,
 
     /// The folder for what is on its way [default: data/spool]
     #[arg(long, value_name = "FOLDER", env = "TAXI_SPOOL")]
@@ -188,7 +188,7 @@ impl Options {
     /// Names a connection as a flag does.
     pub(super) fn name(&mut self, kind: ConnectionKind, name: &str) {
         match kind {
-            ConnectionKind::Lake => self.lake = Some(LakeAddress::Folder(name.into())),
+            ConnectionKind::Lake => self.lake = Some(LakeReference::Name(name.to_owned())),
             ConnectionKind::Postgres => {
                 self.postgres = Some(name.to_owned());
                 self.database_url = None;

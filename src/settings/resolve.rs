@@ -8,7 +8,9 @@ use url::{Position, Url};
 use crate::clean::Rules;
 use crate::flow::{Limits, Policy, RunReport, TaskName};
 use crate::guard::{Guard, Share};
-use crate::lake::{GcsSettings, Lake, LakeAccess, LakeAddress, LakeError, unwrapped};
+use crate::lake::{
+    GcsOptions, Lake, LakeAccess, LakeAddress, LakeError, LakeOptions, StoreOptions,
+};
 use crate::notify::{NotifyError, Webhook};
 use crate::redact::{self, name_or_mask, url_secrets};
 use crate::source::{HttpSettings, Source};
@@ -48,8 +50,8 @@ pub struct Settings {
     pub runs: PathBuf,
     /// How many runs it keeps.
     pub keep_runs: usize,
-    /// How Google Cloud Storage is spoken to.
-    pub gcs: GcsSettings,
+    /// How the stores of lakes are spoken to.
+    pub stores: StoreOptions,
     /// How the hosts of the files are spoken to.
     pub http: HttpSettings,
     /// Whether a month is done again even if nothing has changed.
@@ -86,7 +88,7 @@ pub struct Settings {
     /// The table in it; none for one each colour.
     pub bigquery_table: Option<String>,
     /// Its credentials, said as those of the lake are.
-    pub google: GcsSettings,
+    pub google: GcsOptions,
     /// The address of an emulator of BigQuery, spoken to without credentials
     /// (`BIGQUERY_EMULATOR_HOST`).
     pub bigquery_emulator: Option<String>,
@@ -156,13 +158,12 @@ impl Settings {
 
     /// The lake, for who only looks: one that cannot be opened says why when it is asked.
     pub fn lake_to_look_at(&self) -> Lake {
-        match &self.closed {
-            Some(why) => self.lake.closed(why.clone()),
-            None => self
-                .lake
-                .open(&self.gcs)
-                .unwrap_or_else(|error| self.lake.closed(error.to_string())),
-        }
+        self.lake_options().open_to_look()
+    }
+
+    fn lake_options(&self) -> LakeOptions {
+        let closed = self.closed.clone();
+        LakeOptions { address: self.lake.clone(), stores: self.stores.clone(), closed }
     }
 
     /// Why the lake cannot even be named: its block cannot be read.
@@ -172,10 +173,7 @@ impl Settings {
 
     /// Asks the lake what may be done with it.
     pub async fn probe_lake(&self) -> Result<LakeAccess, LakeError> {
-        match &self.closed {
-            Some(why) => Err(LakeError::Closed { why: why.clone() }),
-            None => self.lake.probe(&self.gcs).await,
-        }
+        self.lake_options().probe().await
     }
 
     /// Refuses a lake to look at that was named, and is a folder that is not there: most likely a
@@ -183,8 +181,7 @@ impl Settings {
     pub fn refuse_missing_lake(&self) -> Result<(), LakeError> {
         let named = self.effective.iter().find(|setting| setting.key == "lake");
         let Some(Effective { from, .. }) = named else { return Ok(()) };
-        let bare =
-            matches!(&self.lake, LakeAddress::Folder(path) if path.components().count() == 1);
+        let bare = self.lake.as_folder().is_some_and(|path| path.components().count() == 1);
         let refused = match from {
             Origin::Flag { .. } | Origin::Environment { .. } => true,
             Origin::Profile { .. } | Origin::File { .. } => bare,
@@ -259,12 +256,7 @@ impl Settings {
             let path = parsed.map(|url| url[Position::BeforePath..].to_owned());
             [Some(webhook.reveal().trim().to_owned()), path].into_iter().flatten()
         });
-        let google = [&self.gcs, &self.google].into_iter().filter_map(|google| {
-            // An emulator is asked without them.
-            let wanted = google.emulator.is_none() && google.credentials.is_some();
-            wanted.then(|| google.credentials_in_force().ok().flatten()).flatten()
-        });
-        let google = google.map(|(_, text)| unwrapped(&text).unwrap_or(text));
+        let google = [&self.stores.gcs, &self.google].into_iter().filter_map(GcsOptions::secret);
         let addresses = match &self.source {
             Source::Template(address) => url_secrets(address),
             _ => Vec::new(),
@@ -295,7 +287,7 @@ impl Settings {
         let source = from.source()?;
         let zones = from.zones();
         let lake = from.lake(&file, blocks)?;
-        let gcs = from.gcs(&lake, blocks)?;
+        let stores = from.stores(&lake, blocks)?;
         from.connection = None;
         let spool = from.pick("spool", |o| &o.spool, "data/spool".into());
         let runs = from.pick("runs", |o| &o.runs, RUNS.into());
@@ -338,7 +330,7 @@ impl Settings {
         let dataset = from.pick("dataset", |o| &o.dataset, "nyc_taxi".to_owned());
         let location = from.optional("location", |o| &o.location);
         let bigquery_table = from.named("bigquery.table", "table", |o| &o.table);
-        let google = from.google(&gcs, blocks)?;
+        let google = from.google(&stores, blocks)?;
         from.connection = None;
         let bigquery_emulator = from.emulator("bigquery_emulator", "BIGQUERY_EMULATOR_HOST");
         let notify = from.notify(&file);
@@ -349,7 +341,7 @@ impl Settings {
             spool,
             runs,
             keep_runs,
-            gcs,
+            stores,
             http,
             force,
             keep_raw,

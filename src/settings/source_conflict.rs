@@ -2,7 +2,6 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use crate::lake::LakeAddress;
 use crate::source::{Address, Source, UnknownSource, without_secrets};
 use crate::trip::{Colour, TripFile};
 
@@ -54,7 +53,7 @@ impl Settings {
                 colours: colours.join(" and "),
             });
         }
-        let LakeAddress::Folder(lake) = &self.lake else {
+        let Some(lake) = self.lake.as_folder() else {
             return Ok(());
         };
         if into_lake && reads_lake(&self.source, files, lake)? {

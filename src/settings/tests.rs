@@ -161,7 +161,7 @@ fn a_secret_is_looked_up_where_it_is_kept_and_only_when_it_is_needed() {
     insta::assert_snapshot!(database.target().unwrap_err(), @"the database cannot be named: the variable TAXI_TEST_UNSET of the environment is not set");
     let asked = asked.flag("lake", |o| o.lake = Some("l".parse().unwrap()));
     let settings = asked.resolve().unwrap();
-    let error = settings.lake.open(&settings.gcs).unwrap_err().to_string();
+    let error = settings.lake.open(&settings.stores).unwrap_err().to_string();
     insta::assert_snapshot!(asked.shown(&error), @"the credentials of the settings cannot be used: the variable TAXI_TEST_UNSET of the environment is not set (taxi.toml, line 3 (lakes.l, named by --lake)). Name the JSON key of a service account with --credentials or GOOGLE_APPLICATION_CREDENTIALS");
 
     let asked = Asked::of("[postgres.p]\nhost = 'h'\npassword = { file = 'PATH' }");
@@ -185,7 +185,7 @@ fn a_key_may_be_given_where_its_file_is_named_and_is_not_shown() {
     let asked = asked.env(|o| o.credentials = Some(OsString::from(key).into()));
     insta::assert_snapshot!(asked.says(&["credentials"]), @r#"credentials "********" <- TAXI_CREDENTIALS"#);
     let settings = asked.resolve().unwrap();
-    assert_eq!(settings.gcs.credentials, Some(GoogleCredentials::Text(key.to_owned())));
+    assert_eq!(settings.stores.gcs.credentials, Some(GoogleCredentials::Text(key.to_owned())));
     assert!(!format!("{settings:?}").contains("hush"));
 }
 
@@ -304,7 +304,7 @@ async fn a_connection_may_be_a_block_of_a_server() {
     insta::assert_snapshot!(asked.resolve().unwrap_err(), @"prefect:gcs-bucket/zoom-gcs is a block of a Prefect server, and no server is named");
     let settings = Settings::resolve_with(&asked.options, &Server).await.unwrap();
     assert_eq!(settings.lake.to_string(), "gs://bucket/zoom");
-    assert_eq!(settings.gcs.credentials, Some(GoogleCredentials::Text("{}".to_owned())));
+    assert_eq!(settings.stores.gcs.credentials, Some(GoogleCredentials::Text("{}".to_owned())));
     assert_eq!(settings.database.as_ref().unwrap().place(), "blocks:5432/db");
     assert_eq!(settings.schema, "s");
     let asked = Asked::of("database_url = 'prefect:sqlalchemy-connector/c'");

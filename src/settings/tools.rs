@@ -9,8 +9,8 @@ use crate::clean::{CleanError, Cleaned, Job, Streamed, clean, clean_zones, new_c
 use crate::flow::{Progress, Run, Stop};
 use crate::guard::Refusal;
 use crate::lake::{
-    BucketLocation, Lake, LakeAddress, LakeError, Publication, Quarantine, RefusedEdition, Trips,
-    Written,
+    BucketLocation, Lake, LakeAddress, LakeError, Publication, Quarantine, RefusedEdition,
+    StoreOptions, Trips, Written,
 };
 use crate::schema;
 use crate::source::{
@@ -51,7 +51,7 @@ const BATCHES_AHEAD: usize = 1;
 impl Tools {
     /// Makes the tools; asks nobody yet.
     pub fn new(settings: Settings) -> Result<Self, TaskError> {
-        let lake = settings.lake.open(&settings.gcs)?;
+        let lake = settings.lake.open(&settings.stores)?;
         Self::with(settings, lake)
     }
 
@@ -81,11 +81,7 @@ impl Tools {
     /// Takes hold of a place in the spool; waits where another run has it.
     pub async fn hold(&self, run: &Run, item: impl Into<Item>) -> Result<Held, TaskError> {
         let item = item.into();
-        // However the lake is spelled.
-        let lake = match &self.settings.lake {
-            LakeAddress::Folder(root) => real(root).display().to_string(),
-            lake @ LakeAddress::Gcs { .. } => lake.to_string(),
-        };
+        let lake = self.settings.lake.canonical();
         match self.spool.hold(item, &lake, &run.progress()).await {
             Ok(Some(held)) if !run.is_cancelled() => Ok(held),
             Ok(_) => Err(Stop::Interrupted.into()),
@@ -374,7 +370,7 @@ impl Tools {
     }
 
     fn spool_as_lake(&self) -> Result<Lake, LakeError> {
-        LakeAddress::Folder(self.settings.spool.clone()).open(&self.settings.gcs)
+        LakeAddress::folder(&self.settings.spool).open(&StoreOptions::default())
     }
 
     /// If this error refuses an edition, keeps its rows set aside, so that people can look at them,
@@ -478,20 +474,6 @@ impl Tools {
             }
             Ok(written) => Ok(written),
         }
-    }
-}
-
-/// A path without links, also of a folder that is still to be made.
-fn real(path: &Path) -> PathBuf {
-    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let there = whole.ancestors().find_map(|above| {
-        let rest = whole.strip_prefix(above).ok()?;
-        Some((std::fs::canonicalize(above).ok()?, rest))
-    });
-    match there {
-        Some((above, rest)) if rest.as_os_str().is_empty() => above,
-        Some((above, rest)) => above.join(rest),
-        None => whole.clone(),
     }
 }
 

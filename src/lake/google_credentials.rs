@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::gcp::{GcpCredentialProvider, GoogleCloudStorageBuilder};
 use serde_json::{Map, Value};
 
-use super::{GcsSettings, LakeError};
+use super::{GcsOptions, LakeError};
 
 /// The credentials of Google, as they are given.
 #[derive(Clone, PartialEq, Eq)]
@@ -61,6 +61,11 @@ impl GoogleCredentials {
         }
         let path = short_path(text)?;
         Path::new(path).is_file().then(|| Self::File(path.into()))
+    }
+
+    /// The same; one that is neither is missing, with the reason. `by` says who gives it.
+    pub fn given(text: &str, by: &str) -> Self {
+        Self::of(text).unwrap_or_else(|| Self::Missing(format!("{} ({by})", why_none(text))))
     }
 }
 
@@ -217,7 +222,29 @@ fn is_name(text: &str) -> bool {
     text.len() <= 40 && text.bytes().all(|c| c.is_ascii_lowercase() || c == b'_')
 }
 
-impl GcsSettings {
+/// Who gives access tokens of the scope `cloud-platform`, from the credentials of a lake.
+#[derive(Clone)]
+pub struct Tokens(GcpCredentialProvider);
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tokens")
+    }
+}
+
+impl Tokens {
+    pub(super) fn new(credentials: &GcpCredentialProvider) -> Self {
+        Self(credentials.clone())
+    }
+
+    /// A token, valid for some minutes at least: kept and renewed as needed.
+    pub async fn token(&self) -> Result<String, LakeError> {
+        let credential = self.0.get_credential().await;
+        Ok(credential.map_err(|source| LakeError::Token { source })?.bearer.clone())
+    }
+}
+
+impl GcsOptions {
     /// A store's builder with the credentials, and the file that they are in, which has to be
     /// there until the store is built.
     pub(super) fn with_credentials(
@@ -228,7 +255,7 @@ impl GcsSettings {
         };
         // Not of the environment, whose other credentials would stand beside these.
         let builder = GoogleCloudStorageBuilder::new();
-        let refused = |what| LakeError::Credentials { which: which.clone(), what };
+        let refused = |what| Self::unusable(which.clone(), what);
         match Usable::of(&text).map_err(refused)? {
             Usable::ServiceAccount(json) => Ok((builder.with_service_account_key(json), None)),
             Usable::AuthorizedUser(json) => {
@@ -240,10 +267,8 @@ impl GcsSettings {
     }
 
     /// Where the credentials come from, and their text; `None` for those of the machine.
-    pub fn credentials_in_force(&self) -> Result<Option<(String, String)>, LakeError> {
-        let refused = |which: &str, what: String| {
-            Err(LakeError::Credentials { which: which.to_owned(), what })
-        };
+    pub(super) fn credentials_in_force(&self) -> Result<Option<(String, String)>, LakeError> {
+        let refused = |which: &str, what| Err(Self::unusable(which.to_owned(), what));
         match &self.credentials {
             Some(GoogleCredentials::File(path)) => read(path).map(Some),
             Some(GoogleCredentials::Text(text)) => {
@@ -274,7 +299,7 @@ impl GcsSettings {
 }
 
 /// What is wrong with a text that is neither a key nor a path, without a word of it.
-pub fn why_none(text: &str) -> String {
+fn why_none(text: &str) -> String {
     let found = short_path(text).map(std::fs::metadata);
     let why = match found {
         Some(Err(error)) => format!(" ({error})"),
@@ -291,7 +316,7 @@ fn read(path: &Path) -> Result<(String, String), LakeError> {
     };
     match std::fs::read_to_string(path) {
         Ok(text) => Ok((which, text)),
-        Err(error) => Err(LakeError::Credentials { which, what: error.to_string() }),
+        Err(error) => Err(GcsOptions::unusable(which, error.to_string())),
     }
 }
 
