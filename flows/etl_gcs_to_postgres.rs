@@ -33,7 +33,7 @@ pub(crate) async fn month(
     file: TripFile,
 ) -> Result<MonthReport, TaskError> {
     run.task(TaskName::WritePostgres, file, async |progress: Progress| {
-        let force = tools.settings().force;
+        let force = tools.settings().run.force;
         // The footer and the ledger tell, without a look at the rows.
         if let Some(known) = tools.lake().published(file).await?
             && !force

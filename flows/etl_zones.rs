@@ -14,7 +14,7 @@ pub(crate) const NAME: &str = "etl-zones";
 pub(crate) async fn zones_if_missing(run: &Run, look: &Run, tools: &Tools) {
     let settings = tools.settings();
     // The sample months need no network, nor does a run of them.
-    if settings.source == Source::Sample && settings.zones == "web" {
+    if settings.source.source == Source::Sample && settings.source.zones == "web" {
         return;
     }
     let brought = match tools.lake().zones().await {

@@ -19,6 +19,7 @@ pub use ingest_data::ingest_data;
 
 use crate::flow_definition::{FlowDefinition, FlowError};
 use crate::inspect::Route;
+use crate::settings::Group::{self, Cleaning, Lake, Run, Source};
 use crate::settings::ParameterSet::{Months, MonthsAndWarehouses, Nothing};
 use crate::warehouse::WarehouseKind::{BigQuery, Postgres};
 
@@ -34,6 +35,7 @@ pub static FLOWS: [FlowDefinition; 6] = [
             "taxi run etl-web-to-gcs --source sample",
         ],
         parameters: Months,
+        reads: &[Source, Lake, Cleaning, Run],
         route: Route::ByLake,
         loads_into: &[],
         run: |run, tools, input| {
@@ -49,6 +51,7 @@ pub static FLOWS: [FlowDefinition; 6] = [
             "taxi run etl-gcs-to-bq --project my-project --dataset nyc_taxi --location EU",
         ],
         parameters: Months,
+        reads: &[Lake, Cleaning, Run, Group::BigQuery],
         route: Route::FromLake,
         loads_into: &[BigQuery],
         run: |run, tools, input| {
@@ -64,6 +67,7 @@ pub static FLOWS: [FlowDefinition; 6] = [
             "DATABASE_URL=postgres://me:secret@host/db taxi run etl-gcs-to-postgres",
         ],
         parameters: Months,
+        reads: &[Lake, Cleaning, Run, Group::Postgres],
         route: Route::FromLake,
         loads_into: &[Postgres],
         run: |run, tools, input| {
@@ -79,6 +83,7 @@ pub static FLOWS: [FlowDefinition; 6] = [
             "taxi run ingest-data --postgres local --schema staging",
         ],
         parameters: Months,
+        reads: &[Source, Lake, Cleaning, Run, Group::Postgres],
         route: Route::Straight,
         loads_into: &[Postgres],
         run: |run, tools, input| {
@@ -94,6 +99,7 @@ pub static FLOWS: [FlowDefinition; 6] = [
             "taxi run etl-parent-flow --year 2020 --jobs 8      months of green, to the lake alone",
         ],
         parameters: MonthsAndWarehouses,
+        reads: &Group::ALL,
         route: Route::ByLake,
         loads_into: &[],
         run: |run, tools, input| {
@@ -112,6 +118,7 @@ pub static FLOWS: [FlowDefinition; 6] = [
             "taxi run etl-zones --zones ./taxi_zone_lookup.csv",
         ],
         parameters: Nothing,
+        reads: &[Source, Lake, Run],
         route: Route::ByLake,
         loads_into: &[],
         run: |run, tools, _| Box::pin(async move { Ok(etl_zones(run, tools).await.into()) }),

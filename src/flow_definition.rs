@@ -9,8 +9,8 @@ use crate::flow::{Run, RunReport, ZonesReport};
 use crate::inspect::Route;
 use crate::lake::LakeError;
 use crate::settings::{
-    NamedParameterError, ParameterError, ParameterSet, Parameters, ParentParameters, Settings,
-    SourceConflict, TaskError, Tools,
+    Group, NamedParameterError, ParameterError, ParameterSet, Parameters, ParentParameters,
+    Settings, SourceConflict, TaskError, Tools,
 };
 use crate::trip::{Month, TripFile};
 use crate::warehouse::WarehouseKind;
@@ -26,6 +26,8 @@ pub struct FlowDefinition {
     pub examples: &'static [&'static str],
     /// What it is asked for.
     pub parameters: ParameterSet,
+    /// The settings that it reads, which its help shows.
+    pub(crate) reads: &'static [Group],
     /// The route that its months take.
     pub(crate) route: Route,
     /// The warehouses that it loads into, unless its parameters or the settings name them.

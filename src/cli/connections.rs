@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::lake::LakeAccess;
 use crate::prefect::ServerBlocks;
 use crate::redact::name_or_mask;
-use crate::settings::{Connection, ConnectionKind, Options, Settings};
+use crate::settings::{Connection, ConnectionKind, Group, Options, Settings};
 
 use super::examples;
 use super::exit::{Error, Exit};
@@ -18,6 +18,9 @@ use super::terminal::{print, table, warn};
 
 /// A server that says nothing for so long is not there.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The settings that they read.
+const READ: &[Group] = &[Group::Lake, Group::Postgres, Group::BigQuery];
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ConnectionsArgs {
@@ -30,6 +33,7 @@ pub(super) enum ConnectionsArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(mut_args = Group::only(READ))]
 pub(super) struct ListArgs {
     #[command(flatten)]
     output: OutputArgs,
@@ -38,6 +42,7 @@ pub(super) struct ListArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(mut_args = Group::only(READ))]
 pub(super) struct TestArgs {
     /// The connections of this name; all of them where none is named
     name: Option<String>,
@@ -59,7 +64,7 @@ impl ConnectionsArgs {
 /// The connections; a warning if the lake that was named is not there.
 async fn all(options: &Options) -> Result<Vec<Connection>, Error> {
     let settings = Settings::resolve_to_look(options, &ServerBlocks).await?;
-    if let Err(error) = settings.refuse_missing_lake() {
+    if let Err(error) = settings.lake.refuse_missing() {
         warn(&error.to_string());
     }
     Ok(Connection::all(options, &ServerBlocks).await?)
@@ -144,22 +149,26 @@ async fn test(args: &TestArgs) -> Result<Exit, Error> {
 async fn ask(connection: &Connection, options: &Options) -> Result<String, Error> {
     let settings = connection.settings(options, &ServerBlocks).await?;
     match connection.kind {
-        ConnectionKind::Lake => Ok(match settings.probe_lake().await? {
+        ConnectionKind::Lake => Ok(match settings.lake.open.probe().await? {
             LakeAccess::Write => "may be read and written".to_owned(),
             LakeAccess::Read => "may be read, not written".to_owned(),
             LakeAccess::Missing => "not there yet, the first run makes it".to_owned(),
         }),
-        ConnectionKind::BigQuery => Ok(match settings.bigquery()?.probe().await? {
-            Some((location, None)) => format!("dataset {} in {location}", settings.dataset),
+        ConnectionKind::BigQuery => Ok(match settings.bigquery.warehouse()?.probe().await? {
+            Some((location, None)) => {
+                format!("dataset {} in {location}", settings.bigquery.dataset)
+            }
             Some((location, Some(days))) => format!(
                 "dataset {} in {location}, whose tables forget months that began more than {days} \
                  days ago",
-                settings.dataset
+                settings.bigquery.dataset
             ),
-            None => format!("no dataset {} yet, the first load makes it", settings.dataset),
+            None => {
+                format!("no dataset {} yet, the first load makes it", settings.bigquery.dataset)
+            }
         }),
         ConnectionKind::Postgres => {
-            let warehouse = settings.postgres()?;
+            let warehouse = settings.postgres.warehouse()?;
             let probe = warehouse.probe().await?;
             let checked = warehouse.check_tables().await;
             // Who may only read needs no more for status and verify.
@@ -174,7 +183,7 @@ async fn ask(connection: &Connection, options: &Options) -> Result<String, Error
                             probe.version
                         ));
                     }
-                    format!("may make tables in {}", settings.schema)
+                    format!("may make tables in {}", settings.postgres.schema)
                 }
             };
             Ok(format!("PostgreSQL {}, {may}", probe.version))

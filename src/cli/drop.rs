@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::flow::{Listener, thousands};
 use crate::inspect::{Facts, Store, Stores, Survey, drop_month};
 use crate::prefect::ServerBlocks;
-use crate::settings::{Options, Settings, Tools};
+use crate::settings::{Group, Options, Settings, Tools};
 use crate::trip::{Colour, Month, TripFile};
 use crate::warehouse::WarehouseKind;
 
@@ -19,6 +19,7 @@ use super::session::{ended, start};
 use super::terminal::{print, style};
 
 #[derive(Debug, Args)]
+#[command(mut_args = Group::only(&[Group::Lake, Group::Run, Group::Postgres, Group::BigQuery]))]
 pub(super) struct DropArgs {
     /// The colour
     #[arg(long, alias = "color")]

@@ -10,7 +10,7 @@ use crate::clean::{RULES, RuleError};
 use crate::flow::thousands;
 use crate::lake::{LakeError, Quarantine, RefusedEdition};
 use crate::prefect::ServerBlocks;
-use crate::settings::{Options, Settings, Tools};
+use crate::settings::{Group, Options, Settings, Tools};
 use crate::trip::quarantine::QuarantinedRow;
 use crate::trip::{Colour, Month, TripFile};
 
@@ -18,6 +18,7 @@ use super::exit::{Error, Exit, Failed};
 use super::terminal::width;
 
 #[derive(Debug, Args)]
+#[command(mut_args = Group::only(&[Group::Lake, Group::Run]))]
 pub(super) struct QuarantineArgs {
     /// The colour
     #[arg(long, alias = "color", default_value = "green", env = "TAXI_COLOUR")]
@@ -59,7 +60,7 @@ pub(super) async fn quarantine(args: QuarantineArgs) -> Result<Exit, Error> {
     let file = TripFile::new(args.colour, args.month);
     file.colour.check(file.month, Month::current())?;
     let settings = Settings::resolve_to_look(&args.options, &ServerBlocks).await?;
-    settings.refuse_missing_lake()?;
+    settings.lake.refuse_missing()?;
     let tools = Tools::to_look(settings)?;
     let failed = |error: LakeError| Failed(error.to_string());
     let mut refused = tools.refused(file).await.map_err(failed)?;

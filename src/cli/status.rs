@@ -26,9 +26,9 @@ pub(super) struct StatusArgs {
 /// Shows what the stores have.
 pub(super) async fn status(args: StatusArgs) -> Result<Exit, Error> {
     let settings = Settings::resolve_to_look(&args.selection.options, &ServerBlocks).await?;
-    settings.refuse_missing_lake()?;
+    settings.lake.refuse_missing()?;
     // Nobody listens: what could not be asked is part of the picture.
-    let run = Run::new(Vec::new(), cancelled_by_signal(), settings.policy, settings.limits);
+    let run = Run::new(Vec::new(), cancelled_by_signal(), settings.run.policy, settings.run.limits);
     let tools = Tools::to_look(settings)?;
     let stores = Stores::open(&tools, args.selection.warehouses(tools.settings()));
     let interrupted = run.progress();

@@ -94,7 +94,7 @@ impl Plan {
         facts: &Facts,
         survey: &Survey,
     ) -> Self {
-        let force = tools.settings().force;
+        let force = tools.settings().run.force;
         let months = survey.files.iter().map(|&file| {
             let mut steps: Vec<Step> = Vec::new();
             for store in &survey.stores {

@@ -122,7 +122,7 @@ impl<'a> Stores<'a> {
     pub fn named(tools: &'a Tools) -> Self {
         let mut kinds = vec![WarehouseKind::Postgres];
         // Every machine of Google's has a project: it is asked for where the settings name one.
-        if tools.settings().project.is_some() {
+        if tools.settings().bigquery.project.is_some() {
             kinds.push(WarehouseKind::BigQuery);
         }
         Self::open_named(tools, &kinds)
@@ -133,13 +133,13 @@ impl<'a> Stores<'a> {
     /// its project.
     pub fn loaded_into(tools: &'a Tools) -> Self {
         let settings = tools.settings();
-        let mut kinds = settings.to_warehouse.clone();
+        let mut kinds = settings.warehouse.to_warehouse.clone();
         kinds.push(WarehouseKind::Postgres);
-        if settings.names_project() {
+        if settings.bigquery.project_in_force().is_some() {
             kinds.push(WarehouseKind::BigQuery);
         }
         let mut all = Self::open_named(tools, &kinds);
-        if settings.to_warehouse.contains(&WarehouseKind::Postgres)
+        if settings.warehouse.to_warehouse.contains(&WarehouseKind::Postgres)
             && !all.warehouses.iter().any(|(kind, _)| *kind == WarehouseKind::Postgres)
         {
             all = Self::open(tools, &kinds);

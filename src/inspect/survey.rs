@@ -241,7 +241,7 @@ impl Survey {
 }
 
 fn may_have(tools: &Tools, file: TripFile) -> bool {
-    tools.settings().source.may_have(file, Month::current())
+    tools.settings().source.source.may_have(file, Month::current())
 }
 
 fn cells<T>(

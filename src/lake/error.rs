@@ -25,17 +25,6 @@ pub enum LakeError {
         /// Why, as a sentence.
         why: String,
     },
-    /// The folder that is to be looked at is not there.
-    #[error(
-        "there is no lake connection or folder named '{name}' ({by}): taxi connections list shows \
-         the connections; the first run that publishes a month makes a folder"
-    )]
-    NotThere {
-        /// Its name.
-        name: String,
-        /// What names it.
-        by: String,
-    },
     /// The bucket, or the object, is not there.
     #[error("{address} is not there: does the bucket exist, and is its name right? ({source})")]
     NotFound {

@@ -1,16 +1,117 @@
-//! The BigQuery that the settings name, with its credentials or those of the lake.
+//! The BigQuery that months are loaded into.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
+use serde::Deserialize;
+use serde_json::json;
+use toml::de::Error;
 
-use crate::flow::{Failure, Progress, Run, Stop};
-use crate::lake::{self, LakeError, Published, Tokens};
-use crate::trip::TripFile;
-use crate::warehouse::Loaded;
-use crate::warehouse::bigquery::{Load, Object, Target, TokenError, TokenSource, Warehouse};
+use crate::flow::Failure;
+use crate::lake::{GcsOptions, Tokens};
+use crate::warehouse::bigquery::{Target, TokenError, TokenSource, Warehouse};
 
-use super::{Settings, TaskError, Tools};
+use super::connection::{Connected, ConnectionKind, DEFAULT, Found, dataset};
+use super::file::{File, FromTable, Part, Table};
+use super::group::SettingsGroup;
+use super::lake::{GOOGLE_HEADING, GoogleOptions};
+use super::layers::{Layer, Picker};
+use super::origin::Origin;
+use super::reference::ConnectionReference;
+use super::secret::Credentials;
+use super::{Options, SettingsError, TaskError, warehouse};
+
+const HEADING: &str = "BigQuery settings";
+
+/// The headings of its flags, and of those that it shares with the lake and other warehouses.
+pub(super) const HEADINGS: &[&str] = &[HEADING, GOOGLE_HEADING, warehouse::HEADING];
+
+/// The variable that Google's own tools take for the project.
+const PROJECT: &str = "GOOGLE_CLOUD_PROJECT";
+
+const EMULATOR: &str = "BIGQUERY_EMULATOR_HOST";
+
+/// What is said of BigQuery.
+#[derive(Debug, Clone, Default, Args, Deserialize)]
+#[serde(default)]
+#[command(next_help_heading = HEADING)]
+pub struct BigQueryOptions {
+    /// The BigQuery of taxi.toml to load into
+    #[arg(id = "bigquery", long = "bigquery", value_name = "NAME", env = "TAXI_BIGQUERY")]
+    #[serde(rename = "bigquery")]
+    pub connection: Option<ConnectionReference>,
+
+    /// The Google Cloud project of BigQuery [default: GOOGLE_CLOUD_PROJECT, or the project of the
+    /// credentials]
+    #[arg(long, value_name = "ID", env = "TAXI_PROJECT", value_parser = NonEmptyStringValueParser::new())]
+    pub project: Option<String>,
+
+    /// The dataset in it [default: nyc_taxi]
+    #[arg(long, value_name = "NAME", env = "TAXI_DATASET", value_parser = NonEmptyStringValueParser::new())]
+    pub dataset: Option<String>,
+
+    /// Where the dataset is made if it is missing: US, EU, europe-west1 [default: US]
+    #[arg(long, value_name = "PLACE", env = "TAXI_LOCATION", value_parser = NonEmptyStringValueParser::new())]
+    pub location: Option<String>,
+}
+
+/// `[bigquery.NAME]`
+#[derive(Debug, Clone, Default)]
+pub(super) struct BigQueryConnection {
+    pub(super) keys: BigQueryKeys,
+    google: GoogleOptions,
+}
+
+/// The keys of it that are BigQuery's own.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct BigQueryKeys {
+    pub(super) project: Option<String>,
+    pub(super) dataset: Option<String>,
+    location: Option<String>,
+    table: Option<String>,
+}
+
+impl FromTable for BigQueryConnection {
+    fn keys() -> Vec<&'static str> {
+        [BigQueryKeys::keys(), GoogleOptions::keys()].concat()
+    }
+
+    fn take(table: &mut Part<'_>) -> Result<Self, Error> {
+        Ok(Self { keys: BigQueryKeys::take(table)?, google: GoogleOptions::take(table)? })
+    }
+}
+
+impl BigQueryConnection {
+    /// The settings that come with it.
+    fn options(&self) -> Options {
+        let mut options = Options::default();
+        let BigQueryKeys { project, dataset, location, table } = self.keys.clone();
+        options.bigquery = BigQueryOptions { connection: None, project, dataset, location };
+        options.warehouse.table = table;
+        options.lake.stores.google = self.google.clone();
+        options
+    }
+}
+
+/// The BigQuery that months are loaded into.
+#[derive(Debug, Clone)]
+pub struct BigQuerySettings {
+    /// The Google Cloud project; `None` for the one of the environment or of the credentials.
+    pub project: Option<String>,
+    /// The dataset in it.
+    pub dataset: String,
+    /// Where the dataset is made if it is missing; `None` for Google's default.
+    pub location: Option<String>,
+    /// The table in it; `None` for one each colour.
+    pub table: Option<String>,
+    /// Whose credentials it is asked with.
+    pub google: GcsOptions,
+    /// The address of an emulator, spoken to without credentials (`BIGQUERY_EMULATOR_HOST`).
+    pub emulator: Option<String>,
+}
 
 /// The tokens of credentials as the lake's are.
 #[derive(Debug)]
@@ -24,130 +125,95 @@ impl TokenSource for OfLake {
     }
 }
 
-impl Settings {
-    /// The BigQuery that is loaded into; asks nobody yet.
-    pub fn bigquery(&self) -> Result<Warehouse, TaskError> {
-        let target = match &self.bigquery_emulator {
+impl BigQuerySettings {
+    /// The dataset as a warehouse; asks nobody yet.
+    pub fn warehouse(&self) -> Result<Warehouse, TaskError> {
+        let target = match &self.emulator {
             Some(host) => Target::Emulator(host.clone()),
             None => Target::Google(Arc::new(OfLake(self.google.tokens()?))),
         };
-        let project = project(self).ok_or(TaskError::NoProject)?;
-        let (location, table) = (self.location.clone(), self.bigquery_table.clone());
+        let project = self.project_in_force().ok_or(TaskError::NoProject)?;
+        let (location, table) = (self.location.clone(), self.table.clone());
         Ok(Warehouse::new(target, project, &self.dataset, location, table)?)
     }
-}
 
-impl Settings {
-    /// Whether a project for BigQuery is named: by the settings, the environment or the
-    /// credentials.
-    pub fn names_project(&self) -> bool {
-        project(self).is_some()
+    /// The project: named, or of the environment, or of the credentials.
+    pub fn project_in_force(&self) -> Option<String> {
+        let env = || std::env::var(PROJECT).ok().filter(|value| !value.is_empty());
+        self.project.clone().or_else(env).or_else(|| self.google.project())
+    }
+
+    /// Project and dataset, for people.
+    pub(super) fn place(&self) -> String {
+        dataset(self.project_in_force().as_deref(), &self.dataset)
     }
 }
 
-impl Tools {
-    /// The BigQuery that the settings name; asks nobody yet.
-    pub fn bigquery(&self) -> Result<Warehouse, TaskError> {
-        self.settings().bigquery()
-    }
-
-    /// Loads a month from the lake into BigQuery: what the lake has of it, and what came of it.
-    pub async fn load_bigquery(
-        &self,
-        run: &Run,
-        file: TripFile,
-        warehouse: &Warehouse,
-        progress: &Progress,
-    ) -> Result<(Published, lake::Object, Loaded), TaskError> {
-        let load = async {
-            self.check_location(run, file, warehouse).await?;
-            self.load_stored(file, warehouse, progress).await
+impl SettingsGroup for BigQuerySettings {
+    fn resolve(from: &mut Picker<'_>) -> Result<Self, SettingsError> {
+        connect(from)?;
+        let settings = Self {
+            project: project(from),
+            dataset: from.pick("dataset", |o| &o.bigquery.dataset, "nyc_taxi".to_owned()),
+            location: from.optional("location", |o| &o.bigquery.location),
+            table: from.named("bigquery.table", "table", |o| &o.warehouse.table),
+            google: GoogleOptions::resolve_for_bigquery(from)?,
+            emulator: from.variable("bigquery_emulator", EMULATOR),
         };
-        tokio::select! {
-            loaded = load => loaded,
-            () = progress.cancelled() => Err(Stop::Interrupted.into()),
-        }
+        from.connection = None;
+        Ok(settings)
     }
 
-    /// Refuses a bucket that BigQuery cannot load from into the dataset, as far as that can be
-    /// learned: asked once in a run.
-    async fn check_location(
-        &self,
-        run: &Run,
-        file: TripFile,
-        warehouse: &Warehouse,
-    ) -> Result<(), TaskError> {
-        let found = self.bucket.get_or_init(|| async {
-            self.lake().location().await.unwrap_or_else(|error| {
-                run.warn(file, &format!("{error}. Where it is beside the dataset, all is well"));
-                None
-            })
-        });
-        if let Some(found) = found.await {
-            warehouse.refuse_elsewhere(&found.bucket, &found.location, &found.pair).await?;
-        }
-        Ok(())
+    fn secrets(&self) -> Vec<String> {
+        self.google.secret().into_iter().collect()
     }
+}
 
-    async fn load_stored(
-        &self,
-        file: TripFile,
-        warehouse: &Warehouse,
-        progress: &Progress,
-    ) -> Result<(Published, lake::Object, Loaded), TaskError> {
-        let (month, object) = self
-            .lake()
-            .stored(file)
-            .await?
-            .ok_or_else(|| TaskError::NotInLake { file, lake: self.settings().lake.to_string() })?;
-        let load = Load {
-            file,
-            month: &month.provenance,
-            object: as_read(&object),
-            force: self.settings().force,
-            guard: self.settings().guard(file).of_lake(),
-        };
-        // BigQuery reads whatever has the object's name when it comes to it.
-        let proof = async {
-            if self.lake().is_still(&file.lake_key(), &object).await? {
-                return Ok::<_, TaskError>(());
+/// If a connection is named, what it says goes before the rest of the file.
+fn connect(from: &mut Picker<'_>) -> Result<(), SettingsError> {
+    let named = from.find("bigquery", |o| &o.bigquery.connection);
+    let default = || (ConnectionReference::Name(DEFAULT.to_owned()), Origin::Default);
+    let named = named.or_else(|| from.file.bigquery.contains_key(DEFAULT).then(default));
+    let Some((reference, by)) = named else {
+        from.note("bigquery", json!(null), Origin::Default);
+        return Ok(());
+    };
+    let kind = ConnectionKind::BigQuery;
+    let Connected { options, origin, .. } =
+        match from.file.find(kind, &from.file.bigquery, &reference, &by)? {
+            Found::Table(name, Table { value, line, .. }) => Connected {
+                to: (),
+                options: value.options(),
+                origin: from.file.says(kind, name, &by, *line),
+            },
+            Found::Block(block) => {
+                // A block has the credentials, and those name their project.
+                let mut options = Options::default();
+                options.lake.stores.google.credentials = Some(Credentials::Block(block.clone()));
+                Connected { to: (), options, origin: Origin::block(block, &by) }
             }
-            Err(LakeError::Replaced { address: object.address.clone() }.into())
         };
-        let loaded = warehouse.load(load, proof, progress).await?;
-        Ok((month, object, loaded))
-    }
-
-    /// Loads the taxi zones into BigQuery, where the lake has them; false where a table of that
-    /// name is not ours.
-    pub async fn load_zones_bigquery(
-        &self,
-        warehouse: &Warehouse,
-        progress: &Progress,
-    ) -> Result<bool, TaskError> {
-        match self.lake().stored_zones().await? {
-            Some((facts, object)) => {
-                Ok(warehouse.load_zones(&facts, as_read(&object), progress).await?)
-            }
-            None => Ok(true),
-        }
-    }
+    from.note("bigquery", json!(reference.to_string()), origin.clone());
+    from.connection = Some(Layer::connection(options, origin));
+    Ok(())
 }
 
-fn as_read(object: &lake::Object) -> Object<'_> {
-    Object {
-        address: &object.address,
-        version: &object.version,
-        bytes: object.bytes,
-        local: object.local.as_deref(),
+fn project(from: &mut Picker<'_>) -> Option<String> {
+    let found = from.find("project", |o| &o.bigquery.project);
+    let shown = found.clone().or_else(|| {
+        let project = std::env::var(PROJECT).ok().filter(|project| !project.is_empty())?;
+        Some((project, Origin::Environment { name: PROJECT.to_owned() }))
+    });
+    match shown {
+        Some((project, origin)) => from.note("project", json!(project), origin),
+        None => from.note("project", json!(null), Origin::Default),
     }
+    found.map(|(project, _)| project)
 }
 
-/// The project: named, or of the environment, or of the credentials.
-pub(super) fn project(settings: &Settings) -> Option<String> {
-    let env = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
-    settings.project.clone().or_else(|| env(PROJECT)).or_else(|| settings.google.project())
+/// Refuses the name of a connection that is not there.
+pub(super) fn check(file: &File, layer: &Layer) -> Result<(), SettingsError> {
+    let Some(reference) = &layer.options.bigquery.connection else { return Ok(()) };
+    let by = layer.origin("bigquery");
+    file.find(ConnectionKind::BigQuery, &file.bigquery, reference, &by).map(drop)
 }
-
-/// The variable that Google's own tools take for the project.
-pub(super) const PROJECT: &str = "GOOGLE_CLOUD_PROJECT";

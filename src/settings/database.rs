@@ -1,21 +1,22 @@
 use crate::warehouse::postgres::{ConnectError, Target};
 
 use super::SettingsError;
-use super::blocks::{BlockName, ReadBlocks};
-use super::connection::PostgresConnection;
+use super::postgres::PostgresConnection;
+use super::prefect::ReadBlocks;
+use super::reference::DatabaseReference;
 use super::secret::{Reference, Secret, SecretError};
 
 /// A Postgres database, its secrets not yet looked up.
 #[derive(Debug, Clone)]
 pub struct Database {
-    url: Option<Reference>,
+    url: Option<DatabaseReference>,
     parts: Vec<(&'static str, Reference)>,
     /// Why it is not known.
     trouble: Option<String>,
 }
 
-impl From<Reference> for Database {
-    fn from(url: Reference) -> Self {
+impl From<DatabaseReference> for Database {
+    fn from(url: DatabaseReference) -> Self {
         Self { url: Some(url), parts: Vec::new(), trouble: None }
     }
 }
@@ -38,18 +39,20 @@ impl From<&PostgresConnection> for Database {
 }
 
 impl Database {
-    /// One that cannot be asked, for this reason.
-    pub(super) const fn unknown(why: String) -> Self {
-        Self { url: None, parts: Vec::new(), trouble: Some(why) }
-    }
-
     /// The database, its secrets looked up; asks nobody yet.
     pub fn target(&self) -> Result<Target, ConnectError> {
         let secret = |error: SecretError| ConnectError::Secret(error.to_string());
         if let Some(why) = &self.trouble {
             return Err(secret(SecretError::Elsewhere(why.clone())));
         }
-        let text = self.url.as_ref().map(Reference::resolve).transpose().map_err(secret)?;
+        let text = match &self.url {
+            Some(DatabaseReference::Url(url)) => Some(url.resolve().map_err(secret)?),
+            Some(DatabaseReference::Block(block)) => {
+                let unread = SettingsError::Block(block.clone()).to_string();
+                return Err(secret(SecretError::Elsewhere(unread)));
+            }
+            None => None,
+        };
         let mut parts = Vec::new();
         for (name, part) in &self.parts {
             parts.push((*name, part.resolve().map_err(secret)?));
@@ -61,31 +64,36 @@ impl Database {
     /// What must not be shown of it: its URL, and its passwords as they are and as they are
     /// written.
     pub(super) fn secrets(&self) -> Vec<String> {
-        let url = self.url.iter().filter_map(|url| Some(url.resolve().ok()?.reveal().to_owned()));
-        let passwords = self.target().map(|target| target.secrets().to_vec());
-        url.chain(passwords.unwrap_or_default()).collect()
-    }
-
-    /// The block that its URL refers to, if it does.
-    fn block(&self) -> Option<BlockName> {
-        match &self.url {
-            Some(Reference::Text(url)) => BlockName::of(url.reveal()),
+        let url = match &self.url {
+            Some(DatabaseReference::Url(url)) => url.resolve().ok(),
             _ => None,
-        }
+        };
+        let url = url.map(|url| url.reveal().to_owned());
+        let passwords = self.target().map(|target| target.secrets().to_vec());
+        url.into_iter().chain(passwords.unwrap_or_default()).collect()
     }
 
-    /// The same with its URL from the block that it refers to, if it does.
+    /// The same with its URL from the block that it refers to, if it does. One whose block could
+    /// not be read says so when it is asked.
     pub(super) fn with_block(self, blocks: &ReadBlocks) -> Result<Self, SettingsError> {
-        let Some(block) = self.block() else { return Ok(self) };
-        match &block.among(blocks)?.database_url {
-            Some(url) => Ok(Self { url: Some(url.clone()), ..self }),
-            None => Err(SettingsError::BlockSays { block, what: "database_url" }),
+        let Some(DatabaseReference::Block(block)) = &self.url else { return Ok(self) };
+        match block.among(blocks) {
+            Ok(contents) => match contents.database_url.clone() {
+                Some(url) => Ok(Self { url: Some(DatabaseReference::Url(url)), ..self }),
+                None => {
+                    Err(SettingsError::BlockSays { block: block.clone(), what: "database_url" })
+                }
+            },
+            Err(error @ SettingsError::UnreadBlock { .. }) => {
+                Ok(Self { url: None, parts: Vec::new(), trouble: Some(error.to_string()) })
+            }
+            Err(error) => Err(error),
         }
     }
 
     /// Host, port and database, else why they are not known.
     pub fn place(&self) -> String {
-        if let Some(block) = self.block() {
+        if let Some(DatabaseReference::Block(block)) = &self.url {
             return block.to_string();
         }
         match self.target() {

@@ -9,9 +9,9 @@ use crate::trip::TripFile;
 use crate::warehouse::bigquery::BigQueryError;
 use crate::warehouse::postgres::PostgresError;
 
-use super::blocks::{BlockError, BlockName};
 use super::connection::ConnectionKind;
 use super::origin::Origin;
+use super::prefect::{BlockError, BlockName};
 use super::secret::SecretError;
 
 /// Why a task of a flow failed: the error of the room it worked in.
@@ -177,6 +177,17 @@ pub enum SettingsError {
         /// What it would lead to.
         kind: ConnectionKind,
         /// What says it.
+        by: Box<Origin>,
+    },
+    /// The folder that is to be looked at as a lake is not there.
+    #[error(
+        "there is no lake connection or folder named '{name}' ({by}): taxi connections list shows \
+         the connections; the first run that publishes a month makes a folder"
+    )]
+    NoLake {
+        /// Its name.
+        name: String,
+        /// What names it.
         by: Box<Origin>,
     },
     /// A secret is not to be had.

@@ -10,9 +10,11 @@ use toml::de::{DeTable, DeValue};
 
 use crate::clean::{Changeable, Level, RuleError};
 
-use super::connection::{BigQueryConnection, LakeConnection, PostgresConnection};
+use super::bigquery::BigQueryConnection;
 use super::keys::{keys, suggestion};
+use super::lake::LakeConnection;
 use super::notify::NotifySettings;
+use super::postgres::PostgresConnection;
 use super::toml_error::sentence;
 use super::{Options, SettingsError};
 
@@ -68,12 +70,36 @@ impl File {
     }
 }
 
+/// What is read from a table: all of it, or side by side with others.
+pub(super) trait FromTable: Sized {
+    /// The keys that it has.
+    fn keys() -> Vec<&'static str>;
+
+    /// Takes its keys out of a table.
+    fn take(table: &mut Part<'_>) -> Result<Self, toml::de::Error>;
+}
+
+impl<T: DeserializeOwned> FromTable for T {
+    fn keys() -> Vec<&'static str> {
+        keys::<T>().to_vec()
+    }
+
+    fn take(table: &mut Part<'_>) -> Result<Self, toml::de::Error> {
+        let mut own = DeTable::new();
+        for key in keys::<T>() {
+            own.extend(table.get_mut().remove_entry(*key));
+        }
+        T::deserialize(toml::Deserializer::from(Spanned::new(table.span(), own)))
+    }
+}
+
 struct Reader<'a> {
     path: &'a Path,
     text: &'a str,
 }
 
-type Part<'a> = Spanned<DeTable<'a>>;
+/// A table, and where it stands.
+pub(super) type Part<'a> = Spanned<DeTable<'a>>;
 
 impl Reader<'_> {
     fn file(&self) -> Result<File, SettingsError> {
@@ -161,13 +187,13 @@ impl Reader<'_> {
     }
 
     /// Reads a table into its type, all keys of which are known: those of the type, and `more`.
-    fn table<T: DeserializeOwned>(
+    fn table<T: FromTable>(
         &self,
-        part: Part<'_>,
+        mut part: Part<'_>,
         line: usize,
         more: &[&'static str],
     ) -> Result<Table<T>, SettingsError> {
-        let known = keys::<T>();
+        let known = T::keys();
         let (mut lines, mut places) = (BTreeMap::new(), Vec::new());
         for (key, value) in part.get_ref() {
             let name = key.get_ref().as_ref();
@@ -183,8 +209,7 @@ impl Reader<'_> {
             lines.insert(name.to_owned(), self.line(&key.span()));
             places.push((name.to_owned(), value.span()));
         }
-        let value = T::deserialize(toml::Deserializer::from(part));
-        let value = value.map_err(|error| {
+        let value = T::take(&mut part).map_err(|error| {
             let Some(at) = error.span() else {
                 return self.at(line, sentence(None, error.message()));
             };

@@ -13,10 +13,13 @@ use crate::guard::Share;
 use crate::lake::LakeAddress;
 use crate::warehouse::WarehouseKind;
 
-use super::file::Defaults;
+use super::file::{Defaults, File};
+use super::keys::suggestion;
 use super::origin::{Effective, Origin, Place};
+use super::prefect::ReadBlocks;
+use super::reference::ConnectionReference;
 use super::secret::Credentials;
-use super::{MissingColumn, NewColumn, NotifyOn, Options};
+use super::{MissingColumn, NewColumn, NotifyOn, Options, SettingsError};
 
 /// The settings that one side says.
 pub(super) struct Layer {
@@ -27,7 +30,7 @@ pub(super) struct Layer {
 
 impl Layer {
     /// What flags and the environment say.
-    pub(super) fn asked(options: &Options) -> Self {
+    fn asked(options: &Options) -> Self {
         let flagged = options.flagged.0.clone();
         let origin = move |key: &str| {
             let (flag, variable) = Options::names(key);
@@ -36,19 +39,28 @@ impl Layer {
             }
             Origin::Environment { name: variable }
         };
-        let levels = [
-            ("reject", &options.reject, Level::Reject),
-            ("flag", &options.flag, Level::Flag),
-            ("off", &options.off, Level::Off),
-        ];
-        let rules = levels.into_iter().flat_map(|(key, rules, level)| {
-            rules.iter().map(move |rule| (rule.clone(), level, key))
-        });
-        let rules = rules.map(|(rule, level, key)| (rule, level, origin(key))).collect();
+        let levels = options.cleaning.levels();
+        let rules = levels.map(|(rule, level, key)| (rule.clone(), level, origin(key))).collect();
         let mut options = options.clone();
         // As DATABASE_URL="" has it: that is not said.
-        options.database_url = options.database_url.filter(|url| !url.is_empty());
+        options.postgres.database_url.take_if(|url| url.is_empty());
         Self { options, rules, origin: Box::new(origin) }
+    }
+
+    /// The layers of the settings but for connections: what is asked, the profile, the top of the
+    /// file.
+    pub(super) fn all(options: &Options, file: &File) -> Result<Vec<Self>, SettingsError> {
+        let mut layers = vec![Self::asked(options)];
+        if let Some(name) = &options.file.profile {
+            let profile = file.profiles.get(name).ok_or_else(|| SettingsError::NoProfile {
+                name: name.clone(),
+                path: file.path.clone(),
+                meant: suggestion(name, file.profiles.keys().map(String::as_str)),
+            })?;
+            layers.push(Self::file(&file.path, Some(name), profile));
+        }
+        layers.push(Self::file(&file.path, None, &file.top));
+        Ok(layers)
     }
 
     /// Where a setting of this layer comes from.
@@ -80,19 +92,21 @@ impl Layer {
 }
 
 /// Picks each setting from the first layer that says it, and notes which that was.
-pub(super) struct Picker {
+pub(super) struct Picker<'a> {
     /// What is asked on the command line, and what the file says: the first goes first.
     layers: Vec<Layer>,
     /// The connection whose settings are being picked: it goes after what is asked.
     pub(super) connection: Option<Layer>,
     pub(super) picked: Vec<Effective>,
-    /// Why the lake cannot even be named.
-    pub(super) closed: Option<String>,
+    /// The file, for its connections.
+    pub(super) file: &'a File,
+    /// The blocks that were read.
+    pub(super) blocks: &'a ReadBlocks,
 }
 
-impl Picker {
-    pub(super) const fn new(layers: Vec<Layer>) -> Self {
-        Self { layers, connection: None, picked: Vec::new(), closed: None }
+impl<'a> Picker<'a> {
+    pub(super) const fn new(layers: Vec<Layer>, file: &'a File, blocks: &'a ReadBlocks) -> Self {
+        Self { layers, connection: None, picked: Vec::new(), file, blocks }
     }
 
     /// What the first layer that says a setting says of it.
@@ -138,6 +152,13 @@ impl Picker {
         let (value, origin) = found.map_or((None, Origin::Default), |(v, o)| (Some(v), o));
         self.note(name, value.as_ref().map_or(Value::Null, Show::show), origin);
         value
+    }
+
+    /// A setting that only a variable of the environment says.
+    pub(super) fn variable(&mut self, key: &str, variable: &str) -> Option<String> {
+        let value = std::env::var(variable).ok().filter(|value| !value.is_empty())?;
+        self.note(key, json!(value), Origin::Environment { name: variable.to_owned() });
+        Some(value)
     }
 
     /// The rules with their levels.
@@ -204,6 +225,12 @@ impl Show for PathBuf {
     }
 }
 
+impl Show for ConnectionReference {
+    fn show(&self) -> Value {
+        json!(self.to_string())
+    }
+}
+
 impl Show for LakeAddress {
     fn show(&self) -> Value {
         json!(self.to_string())
@@ -212,7 +239,7 @@ impl Show for LakeAddress {
 
 impl Show for Credentials {
     fn show(&self) -> Value {
-        json!(self.0.to_string())
+        json!(self.to_string())
     }
 }
 

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::prefect::BlockName;
+
 /// Where the value of a setting comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase", tag = "kind")]
@@ -65,8 +67,8 @@ impl Place {
 
 impl Origin {
     /// A block that something names.
-    pub(super) fn block(name: &str, by: &Self) -> Self {
-        Self::Connection { name: name.to_owned(), by: Box::new(by.clone()), place: None }
+    pub(super) fn block(block: &BlockName, by: &Self) -> Self {
+        Self::Connection { name: block.to_string(), by: Box::new(by.clone()), place: None }
     }
 
     /// The place in the file, for the end of a sentence; nothing where it is not there.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer};
 use crate::lake::GoogleCredentials;
 use crate::redact::name_or_mask;
 
-use super::blocks::BlockName;
+use super::prefect::BlockName;
 
 pub use crate::redact::MASK;
 
@@ -51,6 +51,14 @@ impl Reference {
     /// Whether it is a text of nothing.
     pub(super) fn is_empty(&self) -> bool {
         matches!(self, Self::Text(text) if text.0.trim().is_empty())
+    }
+
+    /// The block that it names, if it does.
+    pub(super) fn block(&self) -> Option<BlockName> {
+        match self {
+            Self::Text(text) => BlockName::of(&text.0),
+            Self::Env(_) | Self::File(_) => None,
+        }
     }
 
     /// The secret. A file's last line break is not part of it.
@@ -119,46 +127,61 @@ impl From<&str> for Reference {
 
 /// The credentials of Google: a key in any spelling, or where it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Credentials(pub Reference);
+pub enum Credentials {
+    /// The key, or where it is looked up.
+    Key(Reference),
+    /// A block of a Prefect server.
+    Block(BlockName),
+}
 
 impl Credentials {
-    /// A text is the JSON of a key in any spelling, or the path of a file that is there, or the
-    /// name of a block. Whatever else it is, it is kept as a secret: a key that was cut off, say.
-    pub(super) fn of(reference: Reference) -> Self {
-        match reference {
-            Reference::Text(text) if BlockName::of(&text.0).is_some() => {
-                Self(Reference::File(text.0.into()))
-            }
-            Reference::Text(text) => match GoogleCredentials::of(&text.0) {
-                Some(GoogleCredentials::File(path)) => Self(Reference::File(path)),
-                Some(GoogleCredentials::Text(json)) => Self(Reference::Text(Secret(json))),
-                Some(GoogleCredentials::Missing(_)) | None => Self(Reference::Text(text)),
-            },
-            kept => Self(kept),
+    /// What may be said again on a command line: the path of their file, or the name of a block.
+    pub fn public_name(&self) -> Option<String> {
+        match self {
+            Self::Key(Reference::File(path)) => Some(path.to_string_lossy().into_owned()),
+            Self::Key(Reference::Text(_) | Reference::Env(_)) => None,
+            Self::Block(block) => Some(block.to_string()),
         }
     }
+}
 
-    /// The path of the file they are in, if that is how they are given.
-    pub fn path(&self) -> Option<&Path> {
-        match &self.0 {
-            Reference::File(path) => Some(path),
-            Reference::Text(_) | Reference::Env(_) => None,
+/// A text is the JSON of a key in any spelling, or the path of a file that is there, or the name
+/// of a block. Whatever else it is, it is kept as a secret: a key that was cut off, say.
+impl From<Reference> for Credentials {
+    fn from(given: Reference) -> Self {
+        if let Some(block) = given.block() {
+            return Self::Block(block);
         }
+        let Reference::Text(text) = given else { return Self::Key(given) };
+        Self::Key(match GoogleCredentials::of(&text.0) {
+            Some(GoogleCredentials::File(path)) => Reference::File(path),
+            Some(GoogleCredentials::Text(json)) => Reference::Text(Secret(json)),
+            Some(GoogleCredentials::Missing(_)) | None => Reference::Text(text),
+        })
     }
 }
 
 impl From<OsString> for Credentials {
     fn from(given: OsString) -> Self {
         match given.into_string() {
-            Ok(text) => Self::of(Reference::from(text)),
-            Err(path) => Self(Reference::File(path.into())),
+            Ok(text) => Reference::from(text).into(),
+            Err(path) => Self::Key(Reference::File(path.into())),
         }
     }
 }
 
 impl<'de> Deserialize<'de> for Credentials {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Reference::deserialize(deserializer).map(Self::of)
+        Reference::deserialize(deserializer).map(Self::from)
+    }
+}
+
+impl fmt::Display for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key(key) => key.fmt(f),
+            Self::Block(block) => block.fmt(f),
+        }
     }
 }
 

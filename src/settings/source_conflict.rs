@@ -42,21 +42,21 @@ impl Settings {
     /// Checks that the source can be read for these months, asking nobody: it tells colours
     /// apart, and is not the lake that a flow would write.
     pub fn check_source(&self, files: &[TripFile], into_lake: bool) -> Result<(), SourceConflict> {
-        let address = || without_secrets(&self.source.to_string());
+        let address = || without_secrets(&self.source.source.to_string());
         let mut colours: Vec<Colour> = files.iter().map(|file| file.colour).collect();
         colours.sort_unstable();
         colours.dedup();
-        if colours.len() > 1 && !self.source.tells_colours() {
+        if colours.len() > 1 && !self.source.source.tells_colours() {
             let colours: Vec<_> = colours.iter().map(|colour| colour.as_str()).collect();
             return Err(SourceConflict::OneForAll {
                 address: address(),
                 colours: colours.join(" and "),
             });
         }
-        let Some(lake) = self.lake.as_folder() else {
+        let Some(lake) = self.lake.address().as_folder() else {
             return Ok(());
         };
-        if into_lake && reads_lake(&self.source, files, lake)? {
+        if into_lake && reads_lake(&self.source.source, files, lake)? {
             let lake = lake.display().to_string();
             return Err(SourceConflict::OwnLake { address: address(), lake });
         }

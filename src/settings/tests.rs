@@ -4,7 +4,6 @@ use async_trait::async_trait;
 
 use super::*;
 use crate::lake::GoogleCredentials;
-use crate::settings::{BlockError, BlockName, Credentials, Reference};
 
 struct Asked {
     folder: tempfile::TempDir,
@@ -16,7 +15,9 @@ impl Asked {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("taxi.toml");
         std::fs::write(&path, toml).unwrap();
-        Self { folder, options: Options { config: Some(path), ..Options::default() } }
+        let mut options = Options::default();
+        options.file.config = Some(path);
+        Self { folder, options }
     }
 
     fn flag(mut self, key: &str, set: impl FnOnce(&mut Options)) -> Self {
@@ -77,7 +78,7 @@ unknown_code = 'reject'
 ";
 
 fn cloud(options: &mut Options) {
-    options.profile = Some("cloud".to_owned());
+    options.file.profile = Some("cloud".to_owned());
 }
 
 #[test]
@@ -101,10 +102,12 @@ fn flags_go_before_the_environment_a_connection_a_profile_the_file_and_the_defau
         "#);
     let asked = Asked::of(TOML)
         .env(cloud)
-        .env(|o| o.jobs = Some(5))
-        .env(|o| o.database_url = Some("postgres://other/db".into()))
-        .flag("postgres", |o| o.postgres = Some("local".to_owned()))
-        .flag("credentials", |o| o.credentials = Some(OsString::from("flag.json").into()));
+        .env(|o| o.run.jobs = Some(5))
+        .env(|o| o.postgres.database_url = Some("postgres://other/db".into()))
+        .flag("postgres", |o| o.postgres.connection = Some("local".parse().unwrap()))
+        .flag("credentials", |o| {
+            o.lake.stores.google.credentials = Some(OsString::from("flag.json").into());
+        });
     insta::assert_snapshot!(asked.says(&keys), @r#"
         lake "gs://bucket/trips" <- taxi.toml, line 12 (lakes.prod, named by taxi.toml, line 21 (profile cloud))
         credentials "********" <- --credentials
@@ -114,9 +117,9 @@ fn flags_go_before_the_environment_a_connection_a_profile_the_file_and_the_defau
         schema "connection" <- taxi.toml, line 16 (postgres.local, named by --postgres)
         "#);
     let asked = Asked::of(TOML)
-        .env(|o| o.postgres = Some("local".to_owned()))
-        .env(|o| o.schema = Some("asked".to_owned()))
-        .flag("database_url", |o| o.database_url = Some("postgres://other/db".into()));
+        .env(|o| o.postgres.connection = Some("local".parse().unwrap()))
+        .env(|o| o.postgres.schema = Some("asked".to_owned()))
+        .flag("database_url", |o| o.postgres.database_url = Some("postgres://other/db".into()));
     insta::assert_snapshot!(asked.says(&["schema", "database_url"]), @r#"
         database_url "other:5432/db" <- --database-url
         schema "asked" <- TAXI_SCHEMA
@@ -126,8 +129,9 @@ fn flags_go_before_the_environment_a_connection_a_profile_the_file_and_the_defau
 #[test]
 fn the_level_of_a_rule_is_that_of_the_first_who_says_one() {
     let keys = ["rules.negative_fare", "rules.unknown_code", "rules.duration_over_24h"];
-    let asked =
-        Asked::of(TOML).env(cloud).flag("off", |o| o.off = vec!["negative_fare".parse().unwrap()]);
+    let asked = Asked::of(TOML)
+        .env(cloud)
+        .flag("off", |o| o.cleaning.off = vec!["negative_fare".parse().unwrap()]);
     insta::assert_snapshot!(asked.says(&keys), @r#"
         rules.negative_fare "off" <- --off
         rules.duration_over_24h "flag" <- default
@@ -143,7 +147,7 @@ fn a_connection_named_default_is_in_force_where_none_is_named() {
         lake "gs://b/p" <- taxi.toml, line 1 (lakes.default)
         database_url "h:5433/d" <- taxi.toml, line 3 (postgres.default)
         "#);
-    let database = asked.resolve().unwrap().database.unwrap();
+    let database = asked.resolve().unwrap().postgres.database.unwrap();
     let target = database.target().unwrap();
     assert_eq!(
         (target.place().as_str(), target.secrets()),
@@ -156,23 +160,23 @@ fn a_secret_is_looked_up_where_it_is_kept_and_only_when_it_is_needed() {
     let asked = Asked::of(
         "[postgres.p]\nurl = { env = 'TAXI_TEST_UNSET' }\n[lakes.l]\naddress = 'gs://b'\ncredentials = { env = 'TAXI_TEST_UNSET' }",
     );
-    let asked = asked.flag("postgres", |o| o.postgres = Some("p".to_owned()));
-    let database = asked.resolve().unwrap().database.unwrap();
+    let asked = asked.flag("postgres", |o| o.postgres.connection = Some("p".parse().unwrap()));
+    let database = asked.resolve().unwrap().postgres.database.unwrap();
     insta::assert_snapshot!(database.target().unwrap_err(), @"the database cannot be named: the variable TAXI_TEST_UNSET of the environment is not set");
-    let asked = asked.flag("lake", |o| o.lake = Some("l".parse().unwrap()));
+    let asked = asked.flag("lake", |o| o.lake.address = Some("l".parse().unwrap()));
     let settings = asked.resolve().unwrap();
-    let error = settings.lake.open(&settings.stores).unwrap_err().to_string();
+    let error = settings.lake.open.open().unwrap_err().to_string();
     insta::assert_snapshot!(asked.shown(&error), @"the credentials of the settings cannot be used: the variable TAXI_TEST_UNSET of the environment is not set (taxi.toml, line 3 (lakes.l, named by --lake)). Name the JSON key of a service account with --credentials or GOOGLE_APPLICATION_CREDENTIALS");
 
     let asked = Asked::of("[postgres.p]\nhost = 'h'\npassword = { file = 'PATH' }");
     let secret = asked.folder.path().join("secret");
     std::fs::write(&secret, "hush\n").unwrap();
-    let config = asked.options.config.clone().unwrap();
+    let config = asked.options.file.config.clone().unwrap();
     let toml = std::fs::read_to_string(&config).unwrap();
     std::fs::write(config, toml.replace("PATH", secret.to_str().unwrap())).unwrap();
-    let asked = asked.flag("postgres", |o| o.postgres = Some("p".to_owned()));
+    let asked = asked.flag("postgres", |o| o.postgres.connection = Some("p".parse().unwrap()));
     let settings = asked.resolve().unwrap();
-    let target = settings.database.as_ref().unwrap().target().unwrap();
+    let target = settings.postgres.database.as_ref().unwrap().target().unwrap();
     assert_eq!(target.secrets(), ["hush"]);
     let shown = format!("{settings:?}");
     assert!(!shown.contains("hush"), "{shown}");
@@ -182,10 +186,13 @@ fn a_secret_is_looked_up_where_it_is_kept_and_only_when_it_is_needed() {
 fn a_key_may_be_given_where_its_file_is_named_and_is_not_shown() {
     let key = r#"{"private_key": "hush"}"#;
     let asked = Asked::of("lake = 'gs://bucket'");
-    let asked = asked.env(|o| o.credentials = Some(OsString::from(key).into()));
+    let asked = asked.env(|o| o.lake.stores.google.credentials = Some(OsString::from(key).into()));
     insta::assert_snapshot!(asked.says(&["credentials"]), @r#"credentials "********" <- TAXI_CREDENTIALS"#);
     let settings = asked.resolve().unwrap();
-    assert_eq!(settings.stores.gcs.credentials, Some(GoogleCredentials::Text(key.to_owned())));
+    assert_eq!(
+        settings.lake.open.stores.gcs.credentials,
+        Some(GoogleCredentials::Text(key.to_owned()))
+    );
     assert!(!format!("{settings:?}").contains("hush"));
 }
 
@@ -269,9 +276,10 @@ fn what_the_file_should_not_say_is_named_with_its_line_and_what_was_meant() {
         taxi.toml, line 1: this is an address, and the name of one of [postgres] in taxi.toml is wanted. An address goes to DATABASE_URL, or to the setting database_url
         taxi.toml, line 2 (profile a): there is no [postgres.locl] in taxi.toml: did you mean 'local'?
         "#);
-    let asked = Asked::of(TOML).flag("profile", |o| o.profile = Some("clod".to_owned()));
+    let asked = Asked::of(TOML).flag("profile", |o| o.file.profile = Some("clod".to_owned()));
     insta::assert_snapshot!(asked.resolve().unwrap_err(), @"there is no profile 'clod' in taxi.toml: did you mean 'cloud'?");
-    let asked = Asked::of(TOML).flag("postgres", |o| o.postgres = Some("locla".to_owned()));
+    let asked = Asked::of(TOML)
+        .flag("postgres", |o| o.postgres.connection = Some("locla".parse().unwrap()));
     insta::assert_snapshot!(asked.resolve().unwrap_err(), @"--postgres: there is no [postgres.locla] in taxi.toml: did you mean 'local'?");
 }
 
@@ -279,18 +287,16 @@ struct Server;
 
 #[async_trait]
 impl Blocks for Server {
-    async fn read(&self, block: &BlockName) -> Result<Options, BlockError> {
+    async fn read(&self, block: &BlockName) -> Result<BlockContents, BlockError> {
         match (block.kind.as_str(), block.name.as_str()) {
-            ("gcs-bucket", "zoom-gcs") => Ok(Options {
+            ("gcs-bucket", "zoom-gcs") => Ok(BlockContents {
                 lake: Some("gs://bucket/zoom".parse()?),
-                credentials: Some(Credentials(Reference::Text(crate::settings::Secret::from(
-                    "{}".to_owned(),
-                )))),
-                ..Options::default()
+                credentials: Some("{}".into()),
+                ..BlockContents::default()
             }),
-            ("sqlalchemy-connector", _) => Ok(Options {
+            ("sqlalchemy-connector", _) => Ok(BlockContents {
                 database_url: Some("postgres://me:hush@blocks/db".into()),
-                ..Options::default()
+                ..BlockContents::default()
             }),
             _ => Err("there is no such block".into()),
         }
@@ -300,16 +306,20 @@ impl Blocks for Server {
 #[tokio::test]
 async fn a_connection_may_be_a_block_of_a_server() {
     let toml = "lake = 'prefect:gcs-bucket/zoom-gcs'\n[postgres.p]\nurl = 'prefect:sqlalchemy-connector/c'\nschema = 's'";
-    let asked = Asked::of(toml).flag("postgres", |o| o.postgres = Some("p".to_owned()));
+    let asked =
+        Asked::of(toml).flag("postgres", |o| o.postgres.connection = Some("p".parse().unwrap()));
     insta::assert_snapshot!(asked.resolve().unwrap_err(), @"prefect:gcs-bucket/zoom-gcs is a block of a Prefect server, and no server is named");
     let settings = Settings::resolve_with(&asked.options, &Server).await.unwrap();
-    assert_eq!(settings.lake.to_string(), "gs://bucket/zoom");
-    assert_eq!(settings.stores.gcs.credentials, Some(GoogleCredentials::Text("{}".to_owned())));
-    assert_eq!(settings.database.as_ref().unwrap().place(), "blocks:5432/db");
-    assert_eq!(settings.schema, "s");
+    assert_eq!(settings.lake.address().to_string(), "gs://bucket/zoom");
+    assert_eq!(
+        settings.lake.open.stores.gcs.credentials,
+        Some(GoogleCredentials::Text("{}".to_owned()))
+    );
+    assert_eq!(settings.postgres.database.as_ref().unwrap().place(), "blocks:5432/db");
+    assert_eq!(settings.postgres.schema, "s");
     let asked = Asked::of("database_url = 'prefect:sqlalchemy-connector/c'");
     let settings = Settings::resolve_with(&asked.options, &Server).await.unwrap();
-    assert_eq!(settings.database.as_ref().unwrap().place(), "blocks:5432/db");
+    assert_eq!(settings.postgres.database.as_ref().unwrap().place(), "blocks:5432/db");
     let asked = Asked::of("lake = 'prefect:s3-bucket/b'");
     let error = Settings::resolve_with(&asked.options, &Server).await.unwrap_err();
     insta::assert_snapshot!(error, @"prefect:s3-bucket/b cannot be read: there is no such block");

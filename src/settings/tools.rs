@@ -51,20 +51,20 @@ const BATCHES_AHEAD: usize = 1;
 impl Tools {
     /// Makes the tools; asks nobody yet.
     pub fn new(settings: Settings) -> Result<Self, TaskError> {
-        let lake = settings.lake.open(&settings.stores)?;
+        let lake = settings.lake.open.open()?;
         Self::with(settings, lake)
     }
 
     /// The same for who only looks: nothing is made, and a lake that cannot be opened says so
     /// when it is asked.
     pub fn to_look(settings: Settings) -> Result<Self, TaskError> {
-        let lake = settings.lake_to_look_at();
+        let lake = settings.lake.open.open_to_look();
         Self::with(settings, lake)
     }
 
     fn with(settings: Settings, lake: Lake) -> Result<Self, TaskError> {
-        let fetcher = Fetcher::new(&settings.http)?;
-        let spool = Spool::new(&settings.spool);
+        let fetcher = Fetcher::new(&settings.source.http)?;
+        let spool = Spool::new(&settings.run.spool);
         Ok(Self { settings, fetcher, lake, spool, bucket: OnceCell::new() })
     }
 
@@ -81,7 +81,7 @@ impl Tools {
     /// Takes hold of a place in the spool; waits where another run has it.
     pub async fn hold(&self, run: &Run, item: impl Into<Item>) -> Result<Held, TaskError> {
         let item = item.into();
-        let lake = self.settings.lake.canonical();
+        let lake = self.settings.lake.address().canonical();
         match self.spool.hold(item, &lake, &run.progress()).await {
             Ok(Some(held)) if !run.is_cancelled() => Ok(held),
             Ok(_) => Err(Stop::Interrupted.into()),
@@ -94,7 +94,7 @@ impl Tools {
 
     /// The Postgres that the settings name; asks nobody yet.
     pub fn postgres(&self) -> Result<Warehouse, PostgresError> {
-        self.settings.postgres()
+        self.settings.postgres.warehouse()
     }
 
     /// The trips of a month, as the lake has them.
@@ -104,13 +104,16 @@ impl Tools {
             trips = self.lake.trips(file, &local) => trips?,
             () = progress.cancelled() => return Err(Stop::Interrupted.into()),
         };
-        trips.ok_or_else(|| TaskError::NotInLake { file, lake: self.settings.lake.to_string() })
+        trips.ok_or_else(|| TaskError::NotInLake {
+            file,
+            lake: self.settings.lake.address().to_string(),
+        })
     }
 
     /// Loads the taxi zones, where the lake has them; false where a table of that name is not
     /// ours.
     pub async fn load_zones(&self, warehouse: &Warehouse) -> Result<bool, TaskError> {
-        let local = self.settings.spool.join("zones.parquet");
+        let local = self.settings.run.spool.join("zones.parquet");
         match self.lake.zone_rows(&local).await? {
             Some((facts, rows)) => Ok(warehouse.load_zones(&facts, Box::new(rows)).await?),
             None => Ok(true),
@@ -119,11 +122,11 @@ impl Tools {
 
     /// Whether a month as published was made by this schema and these rules.
     pub fn is_current(&self, provenance: &Provenance) -> bool {
-        let keep = self.settings.on_new_column == NewColumn::Keep;
+        let keep = self.settings.cleaning.on_new_column == NewColumn::Keep;
         let left_out = !provenance.unknown_columns.is_empty() && provenance.kept_columns.is_none();
         !(keep && left_out)
             && provenance.schema_digest == schema::digest(provenance.colour)
-            && provenance.rules_digest == self.settings.rules.digest()
+            && provenance.rules_digest == self.settings.cleaning.rules.digest()
     }
 
     /// Fetches a month's file, unless it is what is known from before. For the lake it is wanted
@@ -136,8 +139,8 @@ impl Tools {
         held: &Held,
         progress: &Progress,
     ) -> Result<Outcome, FetchError> {
-        let source = &self.settings.source;
-        let anew = self.settings.force || into_lake && self.lacks_raw(file).await?;
+        let source = &self.settings.source.source;
+        let anew = self.settings.run.force || into_lake && self.lacks_raw(file).await?;
         let known =
             before.filter(|month| !anew && self.is_current(month)).map(|month| &month.source);
         let seen = match known {
@@ -181,7 +184,7 @@ impl Tools {
         known: Option<&SourceFacts>,
         progress: &Progress,
     ) -> Result<Answer, TaskError> {
-        let source = &self.settings.source;
+        let source = &self.settings.source.source;
         let address = source.locate(file).map_err(FetchError::from)?;
         let expected = source.should_have(file, Month::current());
         let seen = match known {
@@ -201,12 +204,12 @@ impl Tools {
     /// A place in the spool for a month of the lake that is only read.
     pub fn reading_place(&self, file: TripFile) -> PathBuf {
         let name = format!("{}.{}.parquet", file.stem(), std::process::id());
-        self.settings.spool.join(name)
+        self.settings.run.spool.join(name)
     }
 
     /// Whether the bytes as fetched are to be kept and are not.
     async fn lacks_raw(&self, file: TripFile) -> Result<bool, FetchError> {
-        if !self.settings.keep_raw || self.settings.source == Source::Raw {
+        if !self.settings.source.keep_raw || self.settings.source.source == Source::Raw {
             return Ok(false);
         }
         let kept = self.lake.has_raw(file).await;
@@ -247,7 +250,7 @@ impl Tools {
         progress: &Progress,
     ) -> Result<Ingested, TaskError> {
         let mut job = self.job(file, &arrival.path, arrival.format, held);
-        if self.settings.on_new_column == NewColumn::Keep {
+        if self.settings.cleaning.on_new_column == NewColumn::Keep {
             job.keep = Some(new_columns_arriving(&job, arrival, progress).await?);
         }
         let kept = job.keep.clone().unwrap_or_default();
@@ -314,9 +317,9 @@ impl Tools {
     ) -> Result<Outcome, FetchError> {
         let wanted = Wanted {
             item: Item::Zones,
-            address: Source::locate_zones(&self.settings.zones)?,
+            address: Source::locate_zones(&self.settings.source.zones)?,
             expected: true,
-            known: before.filter(|_| !self.settings.force),
+            known: before.filter(|_| !self.settings.run.force),
             seen: None,
         };
         let raw = RawInLake { lake: &self.lake, file: None };
@@ -331,7 +334,8 @@ impl Tools {
         held: &Held,
     ) -> Result<(PathBuf, u64), TaskError> {
         let local = held.path("zones-before.parquet");
-        let before = if self.settings.force { None } else { self.lake.count_zones(&local).await? };
+        let before =
+            if self.settings.run.force { None } else { self.lake.count_zones(&local).await? };
         let target = held.path("zones.parquet");
         let rows = clean_zones(&fetched.path, fetched.format, &fetched.facts, before, &target)?;
         Ok((target, rows))
@@ -342,7 +346,7 @@ impl Tools {
         &self,
         file: TripFile,
     ) -> Result<Option<(RefusedEdition, Quarantine)>, LakeError> {
-        let local = self.settings.spool.join("refused.parquet");
+        let local = self.settings.run.spool.join("refused.parquet");
         let in_lake = self.lake.refused(file, &local).await?;
         let in_spool = match self.refusals()? {
             Some(refusals) => refusals.refused(file, &local).await?,
@@ -363,14 +367,14 @@ impl Tools {
     /// Where editions that Postgres was to get straight from the web are kept if they are refused;
     /// `None` if there are none.
     fn refusals(&self) -> Result<Option<Lake>, LakeError> {
-        if !self.settings.spool.join("refused").is_dir() {
+        if !self.settings.run.spool.join("refused").is_dir() {
             return Ok(None);
         }
         self.spool_as_lake().map(Some)
     }
 
     fn spool_as_lake(&self) -> Result<Lake, LakeError> {
-        LakeAddress::folder(&self.settings.spool).open(&StoreOptions::default())
+        LakeAddress::folder(&self.settings.run.spool).open(&StoreOptions::default())
     }
 
     /// If this error refuses an edition, keeps its rows set aside, so that people can look at them,
@@ -405,7 +409,7 @@ impl Tools {
 
     /// The rows of a month that were set aside, as the lake has them.
     pub async fn quarantine(&self, file: TripFile) -> Result<Option<Quarantine>, LakeError> {
-        let local = self.settings.spool.join("quarantine.parquet");
+        let local = self.settings.run.spool.join("quarantine.parquet");
         self.lake.quarantine(file, &local).await
     }
 
@@ -414,11 +418,11 @@ impl Tools {
             file,
             input: input.to_owned(),
             format,
-            rules: self.settings.rules.clone(),
-            refuse_new_columns: self.settings.on_new_column == NewColumn::Fail,
+            rules: self.settings.cleaning.rules.clone(),
+            refuse_new_columns: self.settings.cleaning.on_new_column == NewColumn::Fail,
             keep: None,
-            refuse_missing_columns: self.settings.on_missing_column == MissingColumn::Fail,
-            workers: self.settings.threads,
+            refuse_missing_columns: self.settings.cleaning.on_missing_column == MissingColumn::Fail,
+            workers: self.settings.cleaning.threads,
             folder: held.folder().to_owned(),
         }
     }
@@ -434,7 +438,7 @@ impl Tools {
         let job = self.job(file, &fetched.path, fetched.format, held);
         let (source, progress) = (fetched.facts.clone(), progress.clone());
         progress.begin(source.size);
-        let keep = self.settings.on_new_column == NewColumn::Keep;
+        let keep = self.settings.cleaning.on_new_column == NewColumn::Keep;
         let cleaning = tokio::task::spawn_blocking(move || {
             let keep = keep.then(|| new_columns(&job, &progress)).transpose()?;
             clean(&Job { keep, ..job }, &source, &progress)
@@ -455,7 +459,7 @@ impl Tools {
         progress: &Progress,
     ) -> Result<Written, TaskError> {
         let raw: Option<(&Path, Format)> =
-            self.settings.keep_raw.then_some((fetched.path.as_path(), fetched.format));
+            self.settings.source.keep_raw.then_some((fetched.path.as_path(), fetched.format));
         let month = Publication {
             file,
             provenance: &cleaned.provenance,

@@ -29,6 +29,13 @@ pub struct StoreOptions {
     pub gcs: GcsOptions,
 }
 
+impl StoreOptions {
+    /// What must not be shown of them.
+    pub fn secrets(&self) -> Vec<String> {
+        self.gcs.secret().into_iter().collect()
+    }
+}
+
 /// A row of the table: a store whose lakes are buckets with a prefix.
 #[derive(Debug)]
 pub(super) struct BucketKind {

@@ -6,9 +6,9 @@ use super::store::closed::Closed;
 use super::store::{OpenBucket, StoreOptions};
 use super::{Lake, LakeAccess, LakeAddress, LakeError};
 
-/// A lake that can be opened.
+/// How a lake is opened.
 #[derive(Debug, Clone)]
-pub struct LakeOptions {
+pub struct OpenOptions {
     /// Where it is.
     pub address: LakeAddress,
     /// How its store is spoken to.
@@ -17,7 +17,7 @@ pub struct LakeOptions {
     pub closed: Option<String>,
 }
 
-impl LakeOptions {
+impl OpenOptions {
     /// Opens the lake.
     pub fn open(&self) -> Result<Lake, LakeError> {
         match &self.closed {
