@@ -231,12 +231,12 @@ mod tests {
             assert_eq!(refused(line), None, "{line}");
         }
         let said = [
-            "taxi quarantine --month 2020-01 --schema s",
+            "taxi quarantine --month 2020-01 --jobs 2",
             "taxi connections list --jobs 2",
             "taxi drop --colour green --month 2020-01 --source tlc",
         ];
         insta::assert_snapshot!(said.map(|line| refused(line).unwrap_or_default()).join("\n"), @"
-        error: unexpected argument '--schema' found: 'quarantine' does not read it
+        error: unexpected argument '--jobs' found: 'quarantine' does not read it
         error: unexpected argument '--jobs' found: 'list' does not read it
         error: unexpected argument '--source' found: 'drop' does not read it
         ");

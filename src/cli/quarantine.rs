@@ -18,7 +18,7 @@ use super::exit::{Error, Exit, Failed};
 use super::terminal::width;
 
 #[derive(Debug, Args)]
-#[command(mut_args = Group::only(&[Group::Lake, Group::Run]))]
+#[command(mut_args = Group::only(&[Group::Lake, Group::Spool]))]
 pub(super) struct QuarantineArgs {
     /// The colour
     #[arg(long, alias = "color", default_value = "green", env = "TAXI_COLOUR")]

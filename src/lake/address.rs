@@ -47,9 +47,12 @@ impl LakeAddress {
         }
     }
 
-    /// Whether the lake is a local folder.
-    pub fn is_folder(&self) -> bool {
-        self.as_folder().is_some()
+    /// The scheme of its store: `gs`, or `file` for a local folder.
+    pub const fn scheme(&self) -> &'static str {
+        match self.bucket() {
+            Some(bucket) => bucket.kind.scheme,
+            None => "file",
+        }
     }
 
     pub(super) const fn bucket(&self) -> Option<&Bucket> {

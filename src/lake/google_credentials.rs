@@ -13,7 +13,8 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use object_store::gcp::{GcpCredentialProvider, GoogleCloudStorageBuilder};
 use serde_json::{Map, Value};
 
-use super::{GcsOptions, LakeError};
+use super::LakeError;
+use super::store::GcsOptions;
 
 /// The credentials of Google, as they are given.
 #[derive(Clone, PartialEq, Eq)]

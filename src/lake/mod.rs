@@ -17,7 +17,7 @@ mod quarantine;
 mod read;
 mod refused;
 mod seen;
-mod store;
+pub mod store;
 mod sums;
 mod upload;
 
@@ -39,7 +39,6 @@ pub use publish::{Publication, Written};
 pub use quarantine::Quarantine;
 pub use read::{Object, Published, Trips};
 pub use refused::RefusedEdition;
-pub use store::gcs::GcsOptions;
 pub use store::{BucketLocation, StoreOptions};
 pub use sums::Counted;
 
@@ -121,6 +120,7 @@ impl Lake {
 
 #[cfg(test)]
 mod tests {
+    use super::store::GcsOptions;
     use super::*;
 
     #[test]

@@ -10,7 +10,8 @@ use serde_json::json;
 use toml::de::Error;
 
 use crate::flow::Failure;
-use crate::lake::{GcsOptions, Tokens};
+use crate::lake::Tokens;
+use crate::lake::store::GcsOptions;
 use crate::warehouse::bigquery::{Target, TokenError, TokenSource, Warehouse};
 
 use super::connection::{Connected, ConnectionKind, DEFAULT, Found, dataset};

@@ -28,6 +28,8 @@ pub enum Group {
     Cleaning,
     /// How runs go, and where they leave what they make.
     Run,
+    /// The folder for what is on its way, of the same group as runs.
+    Spool,
     /// A Postgres database.
     Postgres,
     /// A dataset of BigQuery.
@@ -36,15 +38,23 @@ pub enum Group {
 
 impl Group {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Source, Self::Lake, Self::Cleaning, Self::Run, Self::Postgres, Self::BigQuery];
+    pub const ALL: [Self; 7] = [
+        Self::Source,
+        Self::Lake,
+        Self::Cleaning,
+        Self::Run,
+        Self::Spool,
+        Self::Postgres,
+        Self::BigQuery,
+    ];
 
     const fn headings(self) -> &'static [&'static str] {
         match self {
             Self::Source => &[source::HEADING],
             Self::Lake => lake::HEADINGS,
             Self::Cleaning => &[cleaning::HEADING],
-            Self::Run => &[run::HEADING],
+            Self::Run => run::HEADINGS,
+            Self::Spool => &[run::SPOOL],
             Self::Postgres => postgres::HEADINGS,
             Self::BigQuery => bigquery::HEADINGS,
         }
@@ -58,15 +68,10 @@ impl Group {
     /// environment says of the others is heeded all the same: it is there for every command.
     pub fn only(read: &'static [Self]) -> impl FnMut(Arg) -> Arg {
         |arg| {
-            let is_read = read.iter().any(|group| group.has(&arg));
-            let unread = !is_read && Self::is_flag_of_any(&arg);
+            let has = |group: &Self| group.has(&arg);
+            let unread = Self::ALL.iter().any(has) && !read.iter().any(has);
             if unread { arg.hide(true) } else { arg }
         }
-    }
-
-    /// Whether a flag belongs to a group.
-    pub fn is_flag_of_any(arg: &Arg) -> bool {
-        Self::ALL.iter().any(|group| group.has(arg))
     }
 }
 

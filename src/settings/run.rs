@@ -14,8 +14,13 @@ use super::group::SettingsGroup;
 use super::layers::Picker;
 use super::values::{at_least_one, count, duration, some_duration, some_time, time};
 
-/// The heading of its flags.
-pub(super) const HEADING: &str = "Run settings";
+const HEADING: &str = "Run settings";
+
+/// The heading of the spool, which commands use that run nothing.
+pub(super) const SPOOL: &str = "Spool settings";
+
+/// The headings of its flags.
+pub(super) const HEADINGS: &[&str] = &[HEADING, SPOOL];
 
 /// The concurrency limits of tasks. Cleaning takes all cores and most of the memory that a run
 /// may have, so one month is cleaned while others are fetched and loaded.
@@ -50,10 +55,6 @@ pub struct RunOptions {
     #[serde(deserialize_with = "some_duration")]
     pub task_timeout: Option<Duration>,
 
-    /// The folder for what is on its way [default: data/spool]
-    #[arg(long, value_name = "FOLDER", env = "TAXI_SPOOL")]
-    pub spool: Option<PathBuf>,
-
     /// The folder for the journal, which taxi runs shows [default: data/runs]
     #[arg(long, value_name = "FOLDER", env = "TAXI_RUNS")]
     pub runs: Option<PathBuf>,
@@ -61,6 +62,10 @@ pub struct RunOptions {
     /// How many runs the journal keeps; 0 for none [default: 100]
     #[arg(long, value_name = "N", env = "TAXI_KEEP_RUNS")]
     pub keep_runs: Option<usize>,
+
+    /// The folder for what is on its way [default: data/spool]
+    #[arg(long, help_heading = SPOOL, value_name = "FOLDER", env = "TAXI_SPOOL")]
+    pub spool: Option<PathBuf>,
 }
 
 /// How runs go.

@@ -6,7 +6,7 @@
 
 pub(super) mod closed;
 pub(super) mod folder;
-pub(super) mod gcs;
+mod gcs;
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,7 +17,8 @@ use object_store::multipart::MultipartStore;
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 
 use super::LakeError;
-use gcs::GcsOptions;
+
+pub use gcs::GcsOptions;
 
 /// The stores by the scheme of their addresses.
 pub(super) static BUCKETS: [&BucketKind; 1] = [&gcs::GCS];

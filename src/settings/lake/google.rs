@@ -3,7 +3,8 @@
 use clap::Args;
 use serde::Deserialize;
 
-use crate::lake::{GcsOptions, GoogleCredentials};
+use crate::lake::GoogleCredentials;
+use crate::lake::store::GcsOptions;
 use crate::settings::SettingsError;
 use crate::settings::group::SecretNames;
 use crate::settings::layers::Picker;

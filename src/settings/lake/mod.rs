@@ -58,9 +58,10 @@ pub struct LakeStores {
 }
 
 impl LakeStores {
-    /// How the stores are spoken to. A folder needs no credentials: they are not asked for.
+    /// How the stores are spoken to. The credentials of those that the lake is not in are not
+    /// asked for.
     fn resolve(from: &mut Picker<'_>, lake: &LakeAddress) -> Result<StoreOptions, SettingsError> {
-        Ok(StoreOptions { gcs: GoogleOptions::resolve(from, !lake.is_folder())? })
+        Ok(StoreOptions { gcs: GoogleOptions::resolve(from, lake.scheme() == "gs")? })
     }
 }
 
