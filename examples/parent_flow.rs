@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use nyc_taxi_etl::flow::{CancellationToken, Run, RunReport, Terminal};
 use nyc_taxi_etl::flows::etl_parent_flow;
-use nyc_taxi_etl::settings::{Options, Parameters, Settings, Tools};
+use nyc_taxi_etl::pipeline::Pipeline;
+use nyc_taxi_etl::settings::{Options, Parameters, Settings};
 use nyc_taxi_etl::trip::Month;
 
 #[tokio::main]
@@ -36,10 +37,10 @@ pub async fn bring_months(folder: &Path) -> Result<RunReport, Box<dyn Error>> {
     let cancelled = CancellationToken::new();
     let listener = Arc::new(Terminal::default());
     let run = Run::new(vec![listener], cancelled, settings.run.policy, settings.run.limits);
-    let tools = Tools::new(settings)?;
+    let pipeline = Pipeline::new(settings)?;
 
     // A failed month does not stop the others: the report says what became of each. Add
     // WarehouseKind::Postgres or WarehouseKind::BigQuery to load the months too.
     let to_warehouse = [];
-    Ok(etl_parent_flow(&run, &tools, &files, &to_warehouse).await?)
+    Ok(etl_parent_flow(&run, &pipeline, &files, &to_warehouse).await?)
 }

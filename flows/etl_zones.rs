@@ -2,7 +2,7 @@
 
 use crate::flow::{Failure, Progress, Run, State, TaskName, ZonesReport};
 use crate::lake::Lake;
-use crate::settings::{TaskError, Tools};
+use crate::pipeline::{Pipeline, TaskError};
 use crate::source::{Outcome, Source};
 use crate::trip::Item;
 
@@ -11,23 +11,23 @@ pub(crate) const NAME: &str = "etl-zones";
 
 /// Brings the zones to the lake where it has none. They serve the months and hold nothing up: the
 /// source is asked once, by `look`, and where they cannot be had, a warning says so.
-pub(crate) async fn zones_if_missing(run: &Run, look: &Run, tools: &Tools) {
-    let settings = tools.settings();
+pub(crate) async fn zones_if_missing(run: &Run, look: &Run, pipeline: &Pipeline) {
+    let settings = pipeline.settings();
     // The sample months need no network, nor does a run of them.
     if settings.source.source == Source::Sample && settings.source.zones == "web" {
         return;
     }
-    let brought = match tools.lake().zones().await {
+    let brought = match pipeline.lake().zones().await {
         // A run that was killed after it had brought them may have left its place.
         Ok(Some(_)) => {
-            if let Ok(held) = tools.hold(look, Item::Zones).await
-                && tools.lake().clear_uploads(held.folder()).await.is_ok()
+            if let Ok(held) = pipeline.hold(look, Item::Zones).await
+                && pipeline.lake().clear_uploads(held.folder()).await.is_ok()
             {
                 held.clear();
             }
             return;
         }
-        Ok(None) => zones(run, look, tools, true).await.map(drop),
+        Ok(None) => zones(run, look, pipeline, true).await.map(drop),
         Err(error) => Err(error.into()),
     };
     let why = match brought {
@@ -44,32 +44,33 @@ pub(crate) async fn zones_if_missing(run: &Run, look: &Run, tools: &Tools) {
 }
 
 /// Brings the zones to the lake.
-pub async fn etl_zones(run: &Run, tools: &Tools) -> ZonesReport {
-    let brought = run.flow_without_months(NAME, zones(run, run, tools, false), Result::is_ok).await;
+pub async fn etl_zones(run: &Run, pipeline: &Pipeline) -> ZonesReport {
+    let brought =
+        run.flow_without_months(NAME, zones(run, run, pipeline, false), Result::is_ok).await;
     let (state, rows, error) = match brought {
         Ok((state, rows)) => (state, rows, None),
         Err(error) => (State::Failed, None, Some(error.to_string())),
     };
-    let lake = tools.lake().url(Lake::ZONES);
+    let lake = pipeline.lake().url(Lake::ZONES);
     ZonesReport { flow: NAME, ok: error.is_none(), state, rows, lake, error }
 }
 
 async fn zones(
     run: &Run,
     look: &Run,
-    tools: &Tools,
+    pipeline: &Pipeline,
     if_missing: bool,
 ) -> Result<(State, Option<u64>), TaskError> {
-    let held = tools.hold(look, Item::Zones).await?;
+    let held = pipeline.hold(look, Item::Zones).await?;
 
     let fetched = look.task(TaskName::Fetch, Item::Zones, async |progress: Progress| {
-        tools.lake().clear_uploads(held.folder()).await?;
-        let before = tools.lake().zones().await?;
+        pipeline.lake().clear_uploads(held.folder()).await?;
+        let before = pipeline.lake().zones().await?;
         // Another run may have brought them while this one waited for its turn.
         if if_missing && before.is_some() {
             return Ok(Outcome::Unchanged(None));
         }
-        Ok::<_, TaskError>(tools.fetch_zones(before.as_ref(), &held, &progress).await?)
+        Ok::<_, TaskError>(pipeline.fetch_zones(before.as_ref(), &held, &progress).await?)
     });
     let fetched = match fetched.await {
         Ok(Outcome::Fetched(fetched)) => fetched,
@@ -83,13 +84,13 @@ async fn zones(
             return Err(error);
         }
     };
-    let cleaned =
-        run.task(TaskName::Clean, Item::Zones, async |_| tools.clean_zones(&fetched, &held).await);
+    let cleaned = run
+        .task(TaskName::Clean, Item::Zones, async |_| pipeline.clean_zones(&fetched, &held).await);
     // A bad file is of no use to the next run.
     let cleaned = cleaned.await;
     let ((path, rows), held) = held.unless_damaged(cleaned, |_| true)?;
     let written = run.task(TaskName::WriteGcs, Item::Zones, async |progress: Progress| {
-        Ok::<_, TaskError>(tools.lake().publish_zones(&path, held.folder(), &progress).await?)
+        Ok::<_, TaskError>(pipeline.lake().publish_zones(&path, held.folder(), &progress).await?)
     });
     written.await?;
     held.clear();

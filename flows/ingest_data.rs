@@ -2,10 +2,11 @@
 //! copied while it is fetched, and replaces what was there once all of it is proven.
 
 use crate::flow::{MonthReport, Progress, Run, RunReport, State, Stop, TaskName};
-use crate::settings::{Ingested, TaskError, Tools};
+use crate::pipeline::{Ingested, Pipeline, TaskError};
 use crate::source::Outcome;
 use crate::trip::{Provenance, TripFile};
-use crate::warehouse::postgres::{PostgresError, Warehouse};
+use crate::warehouse::Warehouse;
+use crate::warehouse::postgres::{Postgres, PostgresError};
 
 /// The name of the flow.
 pub(crate) const NAME: &str = "ingest-data";
@@ -13,28 +14,28 @@ pub(crate) const NAME: &str = "ingest-data";
 /// Brings months from the web to Postgres: one is fetched while another is cleaned and loaded.
 pub async fn ingest_data(
     run: &Run,
-    tools: &Tools,
+    pipeline: &Pipeline,
     files: &[TripFile],
 ) -> Result<RunReport, PostgresError> {
-    let warehouse = tools.postgres()?;
-    let months = run.months(files, async |file| month(run, tools, &warehouse, file).await);
+    let postgres = pipeline.settings().postgres.open()?;
+    let months = run.months(files, async |file| month(run, pipeline, &postgres, file).await);
     Ok(run.flow(NAME, files, months).await)
 }
 
 async fn month(
     run: &Run,
-    tools: &Tools,
-    warehouse: &Warehouse,
+    pipeline: &Pipeline,
+    postgres: &Postgres,
     file: TripFile,
 ) -> Result<MonthReport, TaskError> {
-    let held = tools.hold(run, file).await?;
+    let held = pipeline.hold(run, file).await?;
 
     let fetch = async |run: &Run| {
         let fetched = run.task(TaskName::Fetch, file, async |progress: Progress| {
-            let known = warehouse.known(file).await?;
-            let outcome = tools.fetch(file, known.as_ref(), false, &held, &progress).await?;
+            let known = postgres.known(file).await?;
+            let outcome = pipeline.fetch(file, known.as_ref(), false, &held, &progress).await?;
             if let (Outcome::Unchanged(Some(facts)), Some(known)) = (&outcome, &known) {
-                warehouse.remember(file, known, facts).await;
+                postgres.remember(file, known, facts).await;
             }
             Ok::<_, TaskError>((outcome, known))
         });
@@ -45,7 +46,7 @@ async fn month(
             return Ok(None);
         }
         let ingested = run.task(TaskName::Ingest, file, async |progress: Progress| {
-            tools.ingest(file, &held, warehouse, &progress).await
+            pipeline.ingest(file, &held, postgres, &progress).await
         });
         ingested.await
     };
@@ -59,14 +60,14 @@ async fn month(
             if let Some(refusal) = &forced {
                 refusal.warn(run);
             }
-            let report = reported(warehouse, file, State::Loaded, &month);
+            let report = reported(postgres, file, State::Loaded, &month);
             Ok(report.replacing(before, month.counts.rows_kept))
         }
         ((Outcome::Fetched(_), _), None) => Err(Stop::Interrupted.into()),
         ((Outcome::Unchanged(_), Some(known)), _) => {
-            tools.clear_refused(file).await;
+            pipeline.clear_refused(file).await;
             held.clear();
-            Ok(reported(warehouse, file, State::Unchanged, &known))
+            Ok(reported(postgres, file, State::Unchanged, &known))
         }
         ((Outcome::NotPublished | Outcome::Unchanged(_), _), _) => {
             held.clear();
@@ -75,15 +76,9 @@ async fn month(
     }
 }
 
-fn reported(
-    warehouse: &Warehouse,
-    file: TripFile,
-    state: State,
-    month: &Provenance,
-) -> MonthReport {
-    let mut report = MonthReport::new(file, state).counted(&month.counts);
-    report.source = Some(month.source.address.clone());
-    report.warehouse = Some(warehouse.place(file));
+fn reported(postgres: &Postgres, file: TripFile, state: State, month: &Provenance) -> MonthReport {
+    let mut report = MonthReport::new(file, state).of_month(month);
+    report.warehouse = Some(postgres.place(file));
     report.rows_loaded = Some(month.counts.rows_kept);
     report
 }

@@ -8,6 +8,7 @@ mod etl_gcs_to_postgres;
 mod etl_parent_flow;
 mod etl_web_to_gcs;
 mod etl_zones;
+mod gcs_to_warehouse;
 mod ingest_data;
 
 pub use etl_gcs_to_bq::etl_gcs_to_bq;
@@ -19,7 +20,7 @@ pub use ingest_data::ingest_data;
 
 use crate::flow_definition::{FlowDefinition, FlowError};
 use crate::inspect::Route;
-use crate::settings::Group::{self, Cleaning, Lake, Run, Source};
+use crate::settings::Group::{self, Cleaning, Lake, Run, Source, Warehouse};
 use crate::settings::ParameterSet::{Months, MonthsAndWarehouses, Nothing};
 use crate::warehouse::WarehouseKind::{BigQuery, Postgres};
 
@@ -38,8 +39,8 @@ pub static FLOWS: [FlowDefinition; 6] = [
         reads: &[Source, Lake, Cleaning, Run],
         route: Route::ByLake,
         loads_into: &[],
-        run: |run, tools, input| {
-            Box::pin(async move { Ok(etl_web_to_gcs(run, tools, &input.files).await.into()) })
+        run: |run, pipeline, input| {
+            Box::pin(async move { Ok(etl_web_to_gcs(run, pipeline, &input.files).await.into()) })
         },
     },
     FlowDefinition {
@@ -51,11 +52,11 @@ pub static FLOWS: [FlowDefinition; 6] = [
             "taxi run etl-gcs-to-bq --project my-project --dataset nyc_taxi --location EU",
         ],
         parameters: Months,
-        reads: &[Lake, Cleaning, Run, Group::BigQuery],
+        reads: &[Lake, Cleaning, Run, Warehouse(BigQuery)],
         route: Route::FromLake,
         loads_into: &[BigQuery],
-        run: |run, tools, input| {
-            Box::pin(async move { Ok(etl_gcs_to_bq(run, tools, &input.files).await?.into()) })
+        run: |run, pipeline, input| {
+            Box::pin(async move { Ok(etl_gcs_to_bq(run, pipeline, &input.files).await?.into()) })
         },
     },
     FlowDefinition {
@@ -67,11 +68,13 @@ pub static FLOWS: [FlowDefinition; 6] = [
             "DATABASE_URL=postgres://me:secret@host/db taxi run etl-gcs-to-postgres",
         ],
         parameters: Months,
-        reads: &[Lake, Cleaning, Run, Group::Postgres],
+        reads: &[Lake, Cleaning, Run, Warehouse(Postgres)],
         route: Route::FromLake,
         loads_into: &[Postgres],
-        run: |run, tools, input| {
-            Box::pin(async move { Ok(etl_gcs_to_postgres(run, tools, &input.files).await?.into()) })
+        run: |run, pipeline, input| {
+            Box::pin(
+                async move { Ok(etl_gcs_to_postgres(run, pipeline, &input.files).await?.into()) },
+            )
         },
     },
     FlowDefinition {
@@ -83,11 +86,11 @@ pub static FLOWS: [FlowDefinition; 6] = [
             "taxi run ingest-data --postgres local --schema staging",
         ],
         parameters: Months,
-        reads: &[Source, Lake, Cleaning, Run, Group::Postgres],
+        reads: &[Source, Lake, Cleaning, Run, Warehouse(Postgres)],
         route: Route::Straight,
         loads_into: &[Postgres],
-        run: |run, tools, input| {
-            Box::pin(async move { Ok(ingest_data(run, tools, &input.files).await?.into()) })
+        run: |run, pipeline, input| {
+            Box::pin(async move { Ok(ingest_data(run, pipeline, &input.files).await?.into()) })
         },
     },
     FlowDefinition {
@@ -102,10 +105,10 @@ pub static FLOWS: [FlowDefinition; 6] = [
         reads: &Group::ALL,
         route: Route::ByLake,
         loads_into: &[],
-        run: |run, tools, input| {
+        run: |run, pipeline, input| {
             Box::pin(async move {
                 let to = &input.warehouses;
-                Ok(etl_parent_flow(run, tools, &input.files, to).await?.into())
+                Ok(etl_parent_flow(run, pipeline, &input.files, to).await?.into())
             })
         },
     },
@@ -121,7 +124,7 @@ pub static FLOWS: [FlowDefinition; 6] = [
         reads: &[Source, Lake, Run],
         route: Route::ByLake,
         loads_into: &[],
-        run: |run, tools, _| Box::pin(async move { Ok(etl_zones(run, tools).await.into()) }),
+        run: |run, pipeline, _| Box::pin(async move { Ok(etl_zones(run, pipeline).await.into()) }),
     },
 ];
 

@@ -8,9 +8,10 @@ use serde_json::Value;
 use crate::flow::{Run, RunReport, ZonesReport};
 use crate::inspect::Route;
 use crate::lake::LakeError;
+use crate::pipeline::{Pipeline, TaskError};
 use crate::settings::{
     Group, NamedParameterError, ParameterError, ParameterSet, Parameters, ParentParameters,
-    Settings, SourceConflict, TaskError, Tools,
+    Settings, SourceConflict,
 };
 use crate::trip::{Month, TripFile};
 use crate::warehouse::WarehouseKind;
@@ -33,7 +34,7 @@ pub struct FlowDefinition {
     /// The warehouses that it loads into, unless its parameters or the settings name them.
     pub(crate) loads_into: &'static [WarehouseKind],
     /// Its recipe.
-    pub(crate) run: for<'a> fn(&'a Run, &'a Tools, &'a FlowInput) -> Running<'a>,
+    pub(crate) run: for<'a> fn(&'a Run, &'a Pipeline, &'a FlowInput) -> Running<'a>,
 }
 
 /// A flow that runs.
@@ -152,12 +153,12 @@ impl FlowCall {
     }
 
     /// Runs it.
-    pub async fn run(&self, run: &Run, tools: &Tools) -> Result<FlowReport, FlowError> {
-        let input = self.input(tools.settings())?;
+    pub async fn run(&self, run: &Run, pipeline: &Pipeline) -> Result<FlowReport, FlowError> {
+        let input = self.input(pipeline.settings())?;
         if self.flow.route == Route::ByLake {
-            tools.lake().prepare()?;
+            pipeline.lake().prepare()?;
         }
-        Ok((self.flow.run)(run, tools, &input).await?)
+        Ok((self.flow.run)(run, pipeline, &input).await?)
     }
 }
 

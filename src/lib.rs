@@ -11,7 +11,8 @@
 //!
 //! - [`flows`]: the recipes, and the table of them
 //! - [`flow_definition`]: a flow as a row of that table, and what it is asked for
-//! - [`settings`]: parameters, settings, and the tools made from them
+//! - [`settings`]: parameters and settings
+//! - [`pipeline`]: the steps that recipes are made of
 //! - [`flow`]: what a run is: tasks, retries, cancellation, events and who hears them, reports
 //! - [`trip`]: the names of a month, everywhere, and what a published month says of itself
 //!
@@ -33,6 +34,7 @@ pub mod inspect;
 pub mod lake;
 #[doc(hidden)]
 pub mod notify;
+pub mod pipeline;
 #[doc(hidden)]
 pub mod prefect;
 #[doc(hidden)]
@@ -42,6 +44,7 @@ pub mod schema;
 pub mod settings;
 #[doc(hidden)]
 pub mod source;
+pub mod support;
 pub mod trip;
 #[doc(hidden)]
 pub mod warehouse;

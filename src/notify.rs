@@ -9,7 +9,9 @@ use serde_json::json;
 use url::Url;
 
 use crate::flow::{MonthReport, RunReport, State, thousands};
-use crate::redact::{MASK, redacted};
+use crate::redact::{Secrets, redacted};
+use crate::support::error_chain::innermost;
+use crate::support::text::shortened;
 
 /// How long an answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -73,7 +75,8 @@ impl Webhook {
         took: Duration,
         secrets: &[String],
     ) -> Result<(), NotifyError> {
-        let message = message(report, took, &host(), secrets);
+        let secrets = secrets.iter().cloned().collect::<Secrets>().without_short();
+        let message = message(report, took, &host(), &secrets);
         match self.post(&message).await {
             Err(NotifyError::Refused { status, .. })
                 if status.is_server_error() || status.as_u16() == 429 => {}
@@ -103,13 +106,6 @@ impl Webhook {
     }
 }
 
-fn innermost(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        Some(source) => innermost(source),
-        None => error.to_string(),
-    }
-}
-
 /// The name of this machine: as Linux has it, else as the command of other systems says it.
 fn host() -> String {
     let known = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
@@ -125,7 +121,7 @@ fn host() -> String {
 }
 
 /// The message: the same words as one text and in blocks, for those that show these better.
-fn message(report: &RunReport, took: Duration, host: &str, secrets: &[String]) -> String {
+fn message(report: &RunReport, took: Duration, host: &str, secrets: &Secrets) -> String {
     let failed: Vec<&MonthReport> =
         report.months.iter().filter(|month| month.state == State::Failed).collect();
     let clean = |text: &str| escaped(&masked(text, secrets));
@@ -198,17 +194,8 @@ fn fitting(lines: impl ExactSizeIterator<Item = String>, most: usize) -> String 
     text
 }
 
-fn shortened(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text.to_owned(),
-    }
-}
-
-fn masked(text: &str, secrets: &[String]) -> String {
-    let secrets = secrets.iter().filter(|secret| secret.len() > 3);
-    let text = secrets.fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), MASK));
-    redacted(&text).into_owned()
+fn masked(text: &str, secrets: &Secrets) -> String {
+    redacted(&secrets.masked(text)).into_owned()
 }
 
 /// As Slack wants what is no markup
@@ -244,7 +231,8 @@ mod tests {
     }
 
     fn said(report: &RunReport, secrets: &[String]) -> Value {
-        let message = message(report, Duration::from_secs(75), "here", secrets);
+        let secrets = secrets.iter().cloned().collect();
+        let message = message(report, Duration::from_secs(75), "here", &secrets);
         serde_json::from_str(&message).unwrap()
     }
 

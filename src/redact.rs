@@ -5,11 +5,15 @@
 //! that others write, such as a server that repeats what it was sent, or a library's trace log.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::io::{self, Write};
 use std::sync::{PoisonError, RwLock};
 
 use serde_json::Value;
+use url::Url;
 use url::form_urlencoded::byte_serialize;
+
+use crate::support::http::percent_encoded;
 
 /// What is shown of a secret.
 pub const MASK: &str = "********";
@@ -41,8 +45,70 @@ const PUBLIC: [&str; 14] = [
     "audience",
 ];
 
-/// Longest first, so that a whole goes before its parts.
-static SECRETS: RwLock<Vec<String>> = RwLock::new(Vec::new());
+static SECRETS: RwLock<Secrets> = RwLock::new(Secrets(Vec::new()));
+
+/// Texts to be taken out of other texts, longest first: a whole goes before its parts.
+#[derive(Clone, Default)]
+pub struct Secrets(Vec<String>);
+
+impl Secrets {
+    /// So short a text is also a part of common words.
+    const SHORTEST: usize = 4;
+
+    /// Those that are not so short that masking them would garble what is shown.
+    #[must_use]
+    pub fn without_short(mut self) -> Self {
+        self.0.retain(|secret| secret.len() >= Self::SHORTEST);
+        self
+    }
+
+    /// Whether a text has one of them in it.
+    pub fn are_in(&self, text: &str) -> bool {
+        self.0.iter().any(|secret| text.contains(secret.as_str()))
+    }
+
+    /// A text with a mask in the place of each.
+    pub fn masked<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let mut shown = Cow::Borrowed(text);
+        for secret in &self.0 {
+            if shown.contains(secret.as_str()) {
+                shown = Cow::Owned(shown.replace(secret.as_str(), MASK));
+            }
+        }
+        shown
+    }
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Secrets").finish_non_exhaustive()
+    }
+}
+
+impl Extend<String> for Secrets {
+    fn extend<I: IntoIterator<Item = String>>(&mut self, texts: I) {
+        self.0.extend(texts.into_iter().filter(|text| !text.is_empty()));
+        self.0.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        self.0.dedup();
+    }
+}
+
+impl IntoIterator for Secrets {
+    type Item = String;
+    type IntoIter = std::vec::IntoIter<String>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl FromIterator<String> for Secrets {
+    fn from_iter<I: IntoIterator<Item = String>>(texts: I) -> Self {
+        let mut secrets = Self::default();
+        secrets.extend(texts);
+        secrets
+    }
+}
 
 /// Takes a secret out of all that is shown from now on, in the forms that texts give it: as it
 /// is, as JSON and as a part of a URL, and each long line of it. A secret that is a short or a
@@ -53,18 +119,20 @@ pub fn remember(secret: &str) {
     let whole = std::iter::once(secret).filter(|text| is_telling(text));
     let mut forms = Vec::new();
     for text in whole.chain(lines) {
-        let encoded: String = byte_serialize(text.as_bytes()).collect();
+        let form: String = byte_serialize(text.as_bytes()).collect();
         let json = Value::from(text).to_string();
         let json = json.trim_matches('"');
         // A JSON text within a JSON text, and how Rust shows one.
         let nested = Value::from(json).to_string();
         forms.extend([
             text.to_owned(),
-            encoded.replace('+', "%20"),
-            encoded,
+            form.replace('+', "%20"),
+            form,
+            percent_encoded(text),
             json.to_owned(),
             nested.trim_matches('"').to_owned(),
         ]);
+        forms.extend(as_password(text));
     }
     if let Ok(Value::Object(fields)) = serde_json::from_str(secret) {
         for (name, value) in fields {
@@ -75,10 +143,14 @@ pub fn remember(secret: &str) {
             }
         }
     }
-    let mut secrets = SECRETS.write().unwrap_or_else(PoisonError::into_inner);
-    secrets.extend(forms);
-    secrets.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
-    secrets.dedup();
+    SECRETS.write().unwrap_or_else(PoisonError::into_inner).extend(forms);
+}
+
+/// A text as a URL has it for a password, where more stands for itself than elsewhere.
+fn as_password(text: &str) -> Option<String> {
+    let mut url = Url::parse("http://host").ok()?;
+    url.set_password(Some(text)).ok()?;
+    url.password().map(str::to_owned)
 }
 
 fn is_telling(text: &str) -> bool {
@@ -87,14 +159,7 @@ fn is_telling(text: &str) -> bool {
 
 /// A text without the secrets that are known.
 pub fn redacted(text: &str) -> Cow<'_, str> {
-    let secrets = SECRETS.read().unwrap_or_else(PoisonError::into_inner);
-    let mut shown = Cow::Borrowed(text);
-    for secret in secrets.iter() {
-        if shown.contains(secret.as_str()) {
-            shown = Cow::Owned(shown.replace(secret.as_str(), MASK));
-        }
-    }
-    shown
+    SECRETS.read().unwrap_or_else(PoisonError::into_inner).masked(text)
 }
 
 /// A word for a message that names it: a mask instead, if it looks like something else than a
@@ -151,6 +216,60 @@ pub fn url_secrets(address: &str) -> Vec<String> {
     found
 }
 
+/// What is given as an address, without its user, password, query and fragment.
+pub fn without_secrets(text: &str) -> String {
+    let open = text.split(['?', '#']).next().unwrap_or_default();
+    match open.split_once("://") {
+        Some((scheme, rest)) => {
+            // A password may have an '@' in it, and even a slash, with which it is no address.
+            let host = rest.split('/').next().unwrap_or_default();
+            let end = match host.rfind('@') {
+                None if Url::parse(open).is_err() => rest.rfind('@'),
+                end => end,
+            };
+            let place = end.map_or(rest, |end| &rest[end + 1..]);
+            format!("{scheme}://{place}")
+        }
+        None => open.to_owned(),
+    }
+}
+
+/// An address without its user, password, query and fragment.
+pub fn url_without_secrets(url: &Url) -> String {
+    let mut url = url.clone();
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.set_query(None);
+    url.set_fragment(None);
+    url.to_string()
+}
+
+/// A text with a mask in the place of the password of each `scheme://user:password@host`.
+pub fn without_passwords(text: &str) -> Cow<'_, str> {
+    if !text.contains("://") {
+        return text.into();
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (before, after) = rest.split_at(at + 3);
+        out.push_str(before);
+        let ends = |c: char| c.is_whitespace() || matches!(c, '/' | '?' | '#' | '"' | '\'');
+        let authority = &after[..after.find(ends).unwrap_or(after.len())];
+        rest = after;
+        if let Some((user, _)) = authority.rsplit_once('@')
+            && let Some((name, _)) = user.split_once(':')
+        {
+            out.push_str(name);
+            out.push(':');
+            out.push_str(MASK);
+            rest = &after[user.len()..];
+        }
+    }
+    out.push_str(rest);
+    out.into()
+}
+
 /// Writes on, without the secrets that are known. A secret that is written in two pieces is not
 /// found: it is for those who write a line at once.
 #[derive(Debug)]
@@ -198,6 +317,50 @@ mod tests {
         let mut written = Vec::new();
         Redacting(&mut written).write_all(b"a s3cret p&ss:MARK\n").unwrap();
         assert_eq!(written, b"a ********\n");
+    }
+
+    #[test]
+    fn a_secret_in_an_address_is_taken_out_however_it_is_written_there() {
+        let secret = "MARK~p*s(s) w!rd/1";
+        remember(secret);
+        let mut url = Url::parse("https://host/").unwrap();
+        url.set_password(Some(secret)).unwrap();
+        url.query_pairs_mut().append_pair("key", secret);
+        url.path_segments_mut().unwrap().push(secret);
+        for text in [url.to_string(), format!("https://host/{}/x", percent_encoded(secret))] {
+            let shown = redacted(&text);
+            assert!(!shown.contains("MARK"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn of_two_secrets_the_one_that_holds_the_other_is_masked_whole() {
+        let secrets = ["hunter2", "admin:hunter2", "abc", ""].map(str::to_owned);
+        let secrets = Secrets::from_iter(secrets);
+        assert_eq!(secrets.masked("admin:hunter2, hunter2, abc"), "********, ********, ********");
+        let secrets = secrets.without_short();
+        assert_eq!(secrets.masked("abc of hunter2"), "abc of ********");
+        assert!(secrets.are_in("hunter2!") && !secrets.are_in("abc"));
+        assert!(!format!("{secrets:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn the_passwords_of_addresses_in_a_text_are_masked() {
+        assert_eq!(
+            without_passwords("cannot reach ftp://me:other@host/x and http://host/a:b@c"),
+            "cannot reach ftp://me:********@host/x and http://host/a:b@c"
+        );
+    }
+
+    #[test]
+    fn a_shown_address_keeps_no_secret() {
+        for text in ["https://me:p@w@h/x", "https://me:p/w@h/x", "ftp://me:p@w/x@h/x?s=a"] {
+            let shown = without_secrets(text);
+            assert!(!shown.contains("me:") && shown.ends_with("/x"), "{shown}");
+        }
+        assert_eq!(without_secrets("https://h/@a/{year}"), "https://h/@a/{year}");
+        let url = Url::parse("https://me:pw@h/p/f.csv?X-Goog-Signature=abc#x").unwrap();
+        assert_eq!(url_without_secrets(&url), "https://h/p/f.csv");
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod records;
 mod rows;
 mod rules;
 mod stored_zones;
+mod streamed;
 mod text;
 mod times;
 mod typed;
@@ -30,8 +31,9 @@ mod zones;
 
 pub use error::CleanError;
 pub use input::Text;
-pub use pipeline::{Cleaned, Job, Streamed, clean, new_columns, stream};
+pub use pipeline::{Cleaned, Job, clean, new_columns, stream};
 pub use rules::{Changeable, Level, RULES, Rule, RuleError, Rules};
+pub use streamed::Streamed;
 pub use zones::clean_zones;
 
 use batch::{Batch, Rejects};

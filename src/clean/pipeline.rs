@@ -10,7 +10,7 @@ use super::input::{Input, Rest, Text};
 use super::judge::Judge;
 use super::line::{Encode, Line};
 use super::output::{Batching, QuarantineWriter, TripsWriter};
-use super::{CleanError, Rules};
+use super::{CleanError, Rules, Streamed};
 use crate::flow::Progress;
 use crate::schema::{self, HeaderError, Mapping};
 use crate::trip::{Counts, Format, KeptColumn, Provenance, SourceFacts, TripFile};
@@ -87,15 +87,6 @@ pub struct Cleaned {
     pub provenance: Provenance,
     /// The file of its trips.
     pub trips: PathBuf,
-    /// The file of the rows set aside; none where there are none.
-    pub quarantine: Option<PathBuf>,
-}
-
-/// A month whose trips were handed on as they were cleaned.
-#[derive(Debug, Clone)]
-pub struct Streamed {
-    /// What the month says of itself.
-    pub provenance: Provenance,
     /// The file of the rows set aside; none where there are none.
     pub quarantine: Option<PathBuf>,
 }

@@ -20,7 +20,7 @@ use super::terminal::{print, table, warn};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The settings that they read.
-const READ: &[Group] = &[Group::Lake, Group::Postgres, Group::BigQuery];
+const READ: &[Group] = &[Group::Lake, Group::Warehouses];
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ConnectionsArgs {
@@ -154,39 +154,6 @@ async fn ask(connection: &Connection, options: &Options) -> Result<String, Error
             LakeAccess::Read => "may be read, not written".to_owned(),
             LakeAccess::Missing => "not there yet, the first run makes it".to_owned(),
         }),
-        ConnectionKind::BigQuery => Ok(match settings.bigquery.warehouse()?.probe().await? {
-            Some((location, None)) => {
-                format!("dataset {} in {location}", settings.bigquery.dataset)
-            }
-            Some((location, Some(days))) => format!(
-                "dataset {} in {location}, whose tables forget months that began more than {days} \
-                 days ago",
-                settings.bigquery.dataset
-            ),
-            None => {
-                format!("no dataset {} yet, the first load makes it", settings.bigquery.dataset)
-            }
-        }),
-        ConnectionKind::Postgres => {
-            let warehouse = settings.postgres.warehouse()?;
-            let probe = warehouse.probe().await?;
-            let checked = warehouse.check_tables().await;
-            // Who may only read needs no more for status and verify.
-            let may = match checked {
-                Err(error) if !probe.may_write => format!("may not make tables: {error}"),
-                checked => {
-                    checked?;
-                    if !probe.may_write {
-                        return Ok(format!(
-                            "PostgreSQL {}, may not make tables: its sessions are read-only (a standby, or \
-                             default_transaction_read_only)",
-                            probe.version
-                        ));
-                    }
-                    format!("may make tables in {}", settings.postgres.schema)
-                }
-            };
-            Ok(format!("PostgreSQL {}, {may}", probe.version))
-        }
+        ConnectionKind::Warehouse(kind) => Ok(settings.warehouse(kind)?.probe().await?),
     }
 }

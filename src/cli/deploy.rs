@@ -19,6 +19,7 @@ use super::exit::{Error, Exit, Failed};
 use super::output::{Output, OutputArgs};
 use super::selection::quoted;
 use super::terminal::print;
+use crate::support::text::shortened;
 
 #[derive(Debug, Args)]
 pub(super) struct DeployArgs {
@@ -150,8 +151,5 @@ fn table(steps: &[Step], dry_run: bool) -> String {
 fn short(value: &Value) -> String {
     const LONGEST: usize = 60;
     let text = if value.is_null() { "nothing".to_owned() } else { value.to_string() };
-    match text.char_indices().nth(LONGEST) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text,
-    }
+    shortened(&text, LONGEST).into_owned()
 }

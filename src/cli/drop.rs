@@ -3,13 +3,14 @@
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::Arc;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::json;
 
 use crate::flow::{Listener, thousands};
 use crate::inspect::{Facts, Store, Stores, Survey, drop_month};
+use crate::pipeline::Pipeline;
 use crate::prefect::ServerBlocks;
-use crate::settings::{Group, Options, Settings, Tools};
+use crate::settings::{Group, Options, Settings};
 use crate::trip::{Colour, Month, TripFile};
 use crate::warehouse::WarehouseKind;
 
@@ -19,7 +20,7 @@ use super::session::{ended, start};
 use super::terminal::{print, style};
 
 #[derive(Debug, Args)]
-#[command(mut_args = Group::only(&[Group::Lake, Group::Run, Group::Postgres, Group::BigQuery]))]
+#[command(mut_args = Group::only(&[Group::Lake, Group::Run, Group::Warehouses]))]
 pub(super) struct DropArgs {
     /// The colour
     #[arg(long, alias = "color")]
@@ -27,10 +28,9 @@ pub(super) struct DropArgs {
     /// The month: 2020-01
     #[arg(long, value_name = "YYYY-MM")]
     month: Month,
-    /// The stores to take it out of: lake, postgres, bigquery [default: the lake, and every
-    /// warehouse that a run would load into]
-    #[arg(long, value_name = "STORES", value_delimiter = ',')]
-    from_stores: Vec<FromStore>,
+    /// The stores to take it out of.
+    #[arg(long, help = from_stores(), value_name = "STORES", value_delimiter = ',')]
+    from_stores: Vec<Store>,
     /// Do not ask
     #[arg(long)]
     yes: bool,
@@ -40,15 +40,12 @@ pub(super) struct DropArgs {
     options: Options,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum FromStore {
-    /// The lake
-    Lake,
-    /// Postgres
-    Postgres,
-    /// BigQuery
-    #[value(name = "bigquery")]
-    BigQuery,
+fn from_stores() -> String {
+    let warehouses = WarehouseKind::names(", ");
+    format!(
+        "The stores to take it out of: lake, {warehouses} [default: the lake, and every warehouse \
+         that a run would load into]"
+    )
 }
 
 /// Nobody is there to be asked.
@@ -57,20 +54,19 @@ enum FromStore {
 struct NobodyToAsk(TripFile);
 
 impl DropArgs {
-    fn stores<'a>(&self, tools: &'a Tools) -> Stores<'a> {
+    fn stores<'a>(&self, pipeline: &'a Pipeline) -> Stores<'a> {
         if self.from_stores.is_empty() {
-            return Stores::loaded_into(tools);
+            return Stores::loaded_into(pipeline);
         }
         let kinds = self.from_stores.iter().filter_map(|store| match store {
-            FromStore::Lake => None,
-            FromStore::Postgres => Some(WarehouseKind::Postgres),
-            FromStore::BigQuery => Some(WarehouseKind::BigQuery),
+            Store::Lake => None,
+            Store::Warehouse(kind) => Some(*kind),
         });
-        Stores::open(tools, &kinds.collect::<Vec<_>>())
+        Stores::open(pipeline, &kinds.collect::<Vec<_>>())
     }
 
     fn with_lake(&self) -> bool {
-        self.from_stores.is_empty() || self.from_stores.contains(&FromStore::Lake)
+        self.from_stores.is_empty() || self.from_stores.contains(&Store::Lake)
     }
 }
 
@@ -83,8 +79,8 @@ pub(super) async fn drop(args: DropArgs, listener: Arc<dyn Listener>) -> Result<
         print(&format!("{file} stays as it is"))?;
         return Ok(Exit::Done);
     }
-    let (run, tools) = start(&args.options, listener).await?;
-    let stores = args.stores(&tools);
+    let (run, pipeline) = start(&args.options, listener).await?;
+    let stores = args.stores(&pipeline);
     let dropped = drop_month(&run, &stores, args.with_lake(), file).await;
     let ok = dropped.iter().all(|store| store.error.is_none());
     match args.output.output {
@@ -115,8 +111,8 @@ async fn ask(args: &DropArgs, file: TripFile) -> Result<bool, Error> {
     if !io::stdin().is_terminal() {
         return Err(NobodyToAsk(file).into());
     }
-    let tools = Tools::new(Settings::resolve_with(&args.options, &ServerBlocks).await?)?;
-    let stores = args.stores(&tools);
+    let pipeline = Pipeline::new(Settings::resolve_with(&args.options, &ServerBlocks).await?)?;
+    let stores = args.stores(&pipeline);
     let facts = Facts::gather(&stores, &[file.colour]).await;
     let survey = Survey::judge(&stores, &facts, vec![file], None);
     let mut stderr = io::stderr().lock();

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::flow::Run;
 use crate::flow_definition::{FlowCall, FlowDefinition, FlowInput};
 use crate::inspect::{Facts, Plan, Stores, Survey};
-use crate::settings::Tools;
+use crate::pipeline::Pipeline;
 
 use super::exit::{Error, Exit};
 use super::output::Output;
@@ -15,12 +15,12 @@ use super::terminal::{print, width};
 pub(super) async fn dry_run(
     call: &FlowCall,
     run: &Run,
-    tools: &Tools,
+    pipeline: &Pipeline,
     output: Output,
 ) -> Result<Exit, Error> {
-    let FlowInput { files, warehouses } = call.input(tools.settings())?;
+    let FlowInput { files, warehouses } = call.input(pipeline.settings())?;
     let FlowDefinition { name, route, .. } = *call.flow();
-    let stores = Stores::open(tools, &warehouses);
+    let stores = Stores::open(pipeline, &warehouses);
     let mut colours: Vec<_> = files.iter().map(|file| file.colour).collect();
     colours.dedup();
     let interrupted = run.progress();
@@ -29,7 +29,7 @@ pub(super) async fn dry_run(
         () = interrupted.cancelled() => return Ok(Exit::Interrupted),
     };
     let survey = Survey::judge(&stores, &facts, files, None);
-    let mut plan = Plan::of(name, route, tools, &facts, &survey);
+    let mut plan = Plan::of(name, route, pipeline, &facts, &survey);
     let fits = tokio::select! {
         fits = plan.check(&stores, route) => fits,
         () = interrupted.cancelled() => return Ok(Exit::Interrupted),

@@ -132,9 +132,13 @@ impl Cli {
     /// Reads the command line; ends the program if it makes no sense.
     pub fn read() -> Self {
         secrets::remember_environment();
-        let matches = Self::command().try_get_matches().unwrap_or_else(|it| refusal::exit(&it));
-        refuse_unread(&mut Self::command(), &matches).unwrap_or_else(|it| refusal::exit(&it));
-        let mut cli = Self::from_arg_matches(&matches).unwrap_or_else(|it| refusal::exit(&it));
+        let read = || {
+            let matches = Self::command().try_get_matches()?;
+            refuse_unread(&mut Self::command(), &matches)?;
+            Ok((Self::from_arg_matches(&matches)?, matches))
+        };
+        let (mut cli, matches) =
+            read().unwrap_or_else(|error| refusal::exit(&error, &Self::command()));
         let Some((_, matches)) = matches.subcommand() else {
             return cli;
         };
@@ -176,7 +180,7 @@ impl Cli {
                 Command::Schema(args) => schema::schema(&args),
                 Command::Config(args) => config::config(args).await,
                 Command::Connections { what } => what.execute().await,
-                Command::Completions { shell } => completions::completions(shell),
+                Command::Completions { shell } => completions::completions(shell, Self::command()),
                 Command::Deploy(args) => deploy::deploy_file(args).await,
                 Command::FlowRun { what } => what.execute(listener).await,
             }

@@ -9,8 +9,10 @@ use comfy_table::{ContentArrangement, Table};
 use crate::clean::{RULES, RuleError};
 use crate::flow::thousands;
 use crate::lake::{LakeError, Quarantine, RefusedEdition};
+use crate::pipeline::Pipeline;
 use crate::prefect::ServerBlocks;
-use crate::settings::{Group, Options, Settings, Tools};
+use crate::settings::{Group, Options, Settings};
+use crate::support::text::{printable, shortened};
 use crate::trip::quarantine::QuarantinedRow;
 use crate::trip::{Colour, Month, TripFile};
 
@@ -61,9 +63,9 @@ pub(super) async fn quarantine(args: QuarantineArgs) -> Result<Exit, Error> {
     file.colour.check(file.month, Month::current())?;
     let settings = Settings::resolve_to_look(&args.options, &ServerBlocks).await?;
     settings.lake.refuse_missing()?;
-    let tools = Tools::to_look(settings)?;
+    let pipeline = Pipeline::to_look(settings)?;
     let failed = |error: LakeError| Failed(error.to_string());
-    let mut refused = tools.refused(file).await.map_err(failed)?;
+    let mut refused = pipeline.refused(file).await.map_err(failed)?;
     let mut shown = None;
     let (mut found, note) = if args.refused {
         let (edition, rows) = refused.take().ok_or_else(|| {
@@ -76,9 +78,9 @@ pub(super) async fn quarantine(args: QuarantineArgs) -> Result<Exit, Error> {
         let note = refused.as_ref().map(|(edition, _)| {
             format!("an edition was refused at {}: see it with --refused", edition.at)
         });
-        let found = tools.quarantine(file).await.map_err(failed)?;
+        let found = pipeline.quarantine(file).await.map_err(failed)?;
         let found = found.ok_or_else(|| {
-            let (lake, note) = (tools.lake().address(), note.clone());
+            let (lake, note) = (pipeline.lake().address(), note.clone());
             let bring = || "bring it with taxi run etl-web-to-gcs".to_owned();
             Failed(format!("{file} is not in the lake {lake}: {}", note.unwrap_or_else(bring)))
         })?;
@@ -195,10 +197,7 @@ fn print_table(out: &mut impl Write, table: &Table) -> Result<(), Error> {
 /// A field as it fits a table: the whole is in the other forms.
 fn shorten(field: &str) -> String {
     const LONGEST: usize = 60;
-    // What a file holds must not steer the terminal.
-    let shown = |c: char| if c.is_control() { '\u{fffd}' } else { c };
-    let text: String = field.chars().take(LONGEST).map(shown).collect();
-    if field.chars().nth(LONGEST).is_some() { format!("{text}…") } else { text }
+    printable(&shortened(field, LONGEST))
 }
 
 /// One object, its rows one after the other: they may be more than memory holds.

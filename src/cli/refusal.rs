@@ -3,17 +3,13 @@
 use std::ffi::OsString;
 use std::io::Write;
 
-use clap::CommandFactory;
-
 use crate::lake::unwrapped;
-use crate::redact::{MASK, is_plain, redacted};
+use crate::redact::{Secrets, is_plain, redacted};
 use crate::settings::SecretNames;
 
-use super::Cli;
-
 /// Ends the program with what is wrong with the command line, without a word of it that may be a
-/// secret.
-pub(super) fn exit(error: &clap::Error) -> ! {
+/// secret: `taxi` is what it should have been.
+pub(super) fn exit(error: &clap::Error, taxi: &clap::Command) -> ! {
     let mut words: Vec<String> = Vec::new();
     let secret_flags: Vec<&str> =
         SecretNames::all().flat_map(|names| names.flags.iter().copied()).collect();
@@ -29,22 +25,19 @@ pub(super) fn exit(error: &clap::Error) -> ! {
         }
         follows_secret = secret_flags.contains(&word.as_str());
     }
-    for variable in Cli::command().get_subcommands().flat_map(variables) {
+    for variable in taxi.get_subcommands().flat_map(variables) {
         let value = std::env::var(variable).unwrap_or_default();
         if !is_plain(&value) {
             words.push(value);
         }
     }
-    // A whole before its parts.
-    words.retain(|word| word.len() > 3);
-    words.sort_by_key(|word| std::cmp::Reverse(word.len()));
+    let words = words.into_iter().collect::<Secrets>().without_short();
     let said = error.render().to_string();
-    if !error.use_stderr() || !words.iter().any(|word| said.contains(word.as_str())) {
+    if !error.use_stderr() || !words.are_in(&said) {
         error.exit();
     }
-    let said = words.iter().fold(said, |said, word| said.replace(word.as_str(), MASK));
     // Nobody hears it if stderr is gone.
-    let _ = write!(std::io::stderr(), "{}", redacted(&said));
+    let _ = write!(std::io::stderr(), "{}", redacted(&words.masked(&said)));
     std::process::exit(error.exit_code());
 }
 

@@ -121,12 +121,12 @@ impl RunArgs {
         let Self { call, dry_run: dry, common } = self;
         let output = common.output.output;
         if dry {
-            let (run, tools) = start_to_look(&common.options, listener).await?;
-            return dry_run(&call, &run, &tools, output).await;
+            let (run, pipeline) = start_to_look(&common.options, listener).await?;
+            return dry_run(&call, &run, &pipeline, output).await;
         }
-        let (run, tools) = start(&common.options, listener).await?;
+        let (run, pipeline) = start(&common.options, listener).await?;
         let started = Instant::now();
-        let report = call.run(&run, &tools).await?;
+        let report = call.run(&run, &pipeline).await?;
         match (output, &report) {
             (Output::Json, report) => print(&serde_json::to_string_pretty(report)?)?,
             (Output::Table, FlowReport::Months(report)) => {
@@ -140,7 +140,7 @@ impl RunArgs {
         if let FlowReport::Months(report) = &report
             // Who stops a run knows how it ended.
             && !run.is_cancelled()
-            && let Err(error) = tools.settings().tell(report, started.elapsed()).await
+            && let Err(error) = pipeline.settings().tell(report, started.elapsed()).await
         {
             warn(&error.to_string());
         }

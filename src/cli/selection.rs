@@ -28,31 +28,18 @@ pub(super) struct MonthSelection {
 
 /// These flags are part of what is asked. The credentials among them are only those that are in a
 /// file: no other of these may hold a secret.
-const SETTINGS: [&str; 15] = [
-    "config",
-    "profile",
-    "lake",
-    "credentials",
-    "spool",
-    "postgres",
-    "schema",
-    "bigquery",
-    "project",
-    "dataset",
-    "location",
-    "table",
-    "reject",
-    "flag",
-    "off",
-];
+fn settings() -> impl Iterator<Item = &'static str> {
+    let before = ["config", "profile", "lake", "credentials", "spool"];
+    let after = ["table", "reject", "flag", "off"];
+    before.into_iter().chain(Settings::warehouse_keys()).chain(after)
+}
 
 impl MonthSelection {
     /// Heeds what comes from the command line before what comes from the environment.
     pub(super) fn prefer_flags(&mut self, matches: &ArgMatches) {
         self.parameters.months.prefer_flags(matches);
-        let flagged = SETTINGS
-            .into_iter()
-            .filter(|name| matches.value_source(name) == Some(ValueSource::CommandLine));
+        let flagged =
+            settings().filter(|name| matches.value_source(name) == Some(ValueSource::CommandLine));
         for name in flagged {
             let values = matches.get_raw(name).into_iter().flatten();
             let mut values: Vec<_> = values.map(|value| value.to_string_lossy()).collect();

@@ -1,30 +1,31 @@
-//! What a command works with: a run that a signal stops, and its tools, as the settings say.
+//! What a command works with: a run that a signal stops, and its pipeline, as the settings say.
 
 use std::sync::Arc;
 
 use crate::flow::{Journal, Listener, Run};
+use crate::pipeline::Pipeline;
 use crate::prefect::ServerBlocks;
-use crate::settings::{Options, Settings, Tools};
+use crate::settings::{Options, Settings};
 
 use super::exit::{Error, Exit};
 use super::terminal::cancelled_by_signal;
 
-/// A run and its tools, as the settings say.
+/// A run and its pipeline, as the settings say.
 pub(super) async fn start(
     options: &Options,
     listener: Arc<dyn Listener>,
-) -> Result<(Run, Tools), Error> {
+) -> Result<(Run, Pipeline), Error> {
     let settings = Settings::resolve_with(options, &ServerBlocks).await?;
-    Ok((run_of(&settings, listener), Tools::new(settings)?))
+    Ok((run_of(&settings, listener), Pipeline::new(settings)?))
 }
 
 /// The same for a command that only looks: a store that cannot be opened says so when it is asked.
 pub(super) async fn start_to_look(
     options: &Options,
     listener: Arc<dyn Listener>,
-) -> Result<(Run, Tools), Error> {
+) -> Result<(Run, Pipeline), Error> {
     let settings = Settings::resolve_to_look(options, &ServerBlocks).await?;
-    Ok((run_of(&settings, listener), Tools::to_look(settings)?))
+    Ok((run_of(&settings, listener), Pipeline::to_look(settings)?))
 }
 
 fn run_of(settings: &Settings, listener: Arc<dyn Listener>) -> Run {

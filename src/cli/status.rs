@@ -5,8 +5,9 @@ use serde_json::json;
 
 use crate::flow::Run;
 use crate::inspect::{Stores, Survey, ask_source};
+use crate::pipeline::Pipeline;
 use crate::prefect::ServerBlocks;
-use crate::settings::{Settings, Tools};
+use crate::settings::Settings;
 
 use super::exit::{Error, Exit};
 use super::output::Output;
@@ -29,8 +30,8 @@ pub(super) async fn status(args: StatusArgs) -> Result<Exit, Error> {
     settings.lake.refuse_missing()?;
     // Nobody listens: what could not be asked is part of the picture.
     let run = Run::new(Vec::new(), cancelled_by_signal(), settings.run.policy, settings.run.limits);
-    let tools = Tools::to_look(settings)?;
-    let stores = Stores::open(&tools, args.selection.warehouses(tools.settings()));
+    let pipeline = Pipeline::to_look(settings)?;
+    let stores = Stores::open(&pipeline, args.selection.warehouses(pipeline.settings()));
     let interrupted = run.progress();
     let survey = async {
         let (facts, files) = args.selection.gather(&stores).await?;

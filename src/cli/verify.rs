@@ -22,9 +22,9 @@ pub(super) struct VerifyArgs {
 
 /// Counts months afresh in all stores and compares.
 pub(super) async fn verify(args: VerifyArgs, listener: Arc<dyn Listener>) -> Result<Exit, Error> {
-    let (run, tools) = start_to_look(&args.selection.options, listener).await?;
-    tools.settings().lake.refuse_missing()?;
-    let stores = Stores::open(&tools, args.selection.warehouses(tools.settings()));
+    let (run, pipeline) = start_to_look(&args.selection.options, listener).await?;
+    pipeline.settings().lake.refuse_missing()?;
+    let stores = Stores::open(&pipeline, args.selection.warehouses(pipeline.settings()));
     let interrupted = run.progress();
     let (facts, files) = tokio::select! {
         gathered = args.selection.gather(&stores) => gathered?,

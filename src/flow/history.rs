@@ -227,7 +227,7 @@ impl Reading {
         self.heard = at;
         match told {
             JournalEvent::MonthStarted { item } => {
-                self.begun.extend(file(&item).map(|file| (file, None)))
+                self.begun.extend(file(&item).map(|file| (file, None)));
             }
             JournalEvent::TaskStarted { item, task } => {
                 let item = file(&item);

@@ -39,7 +39,7 @@ pub use zones_report::ZonesReport;
 
 pub use tokio_util::sync::CancellationToken;
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 /// Whether trying again can help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,14 +61,6 @@ pub trait Failure: std::error::Error {
     fn is_interruption(&self) -> bool;
 }
 
-/// How long another side asks to wait by `Retry-After`: seconds or a date (RFC 9110, 10.2.3).
-pub(crate) fn retry_after(text: &str, now: SystemTime) -> Option<Duration> {
-    if let Ok(seconds) = text.trim().parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    httpdate::parse_http_date(text.trim()).ok()?.duration_since(now).ok()
-}
-
 /// The advice to give, where a file cannot be written for want of room: the option that names
 /// another place.
 pub(crate) fn out_of_room(error: &std::io::Error, option: &str) -> String {
@@ -78,20 +70,5 @@ pub(crate) fn out_of_room(error: &std::io::Error, option: &str) -> String {
             format!(". Free some space there, or name another place with {option}")
         }
         _ => String::new(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn another_side_may_ask_for_seconds_or_a_date() {
-        let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
-        let asked = |text| retry_after(text, now);
-        assert_eq!(asked("120"), Some(Duration::from_secs(120)));
-        assert_eq!(asked("Sun, 06 Nov 1994 08:50:07 GMT"), Some(Duration::from_secs(30)));
-        assert_eq!(asked("Sun, 06 Nov 1994 08:00:00 GMT"), None);
-        assert_eq!(asked("soon"), None);
     }
 }

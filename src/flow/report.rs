@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::trip::{Colour, Counts, Month, TripFile};
+use crate::trip::{Colour, Counts, Month, Provenance, TripFile};
 
 use super::Failure;
 
@@ -168,6 +168,13 @@ impl MonthReport {
         self.unreadable.clone_from(&counts.unreadable);
         self.flags.clone_from(&counts.flags);
         self
+    }
+
+    /// The same with what the month says of itself: its rows counted, and where it came from.
+    #[must_use]
+    pub fn of_month(self, month: &Provenance) -> Self {
+        let source = Some(month.source.address.clone());
+        Self { source, ..self.counted(&month.counts) }
     }
 
     /// The same with the trips of the edition that it replaced, and its own.

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, ContentArrangement, Table, TableComponent};
+use indicatif::HumanCount;
 
 use super::{MonthReport, PastRun, State};
 
@@ -228,15 +229,7 @@ fn by_rule(rows: &BTreeMap<String, u64>) -> String {
 
 /// A number with its thousands set apart: `35,644`.
 pub fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    HumanCount(number).to_string()
 }
 
 /// A size for people: `1.5 MB`.

@@ -94,7 +94,7 @@ impl Shown {
         })
     }
 
-    fn progress(&mut self, task: &Task, done: u64, total: u64) {
+    fn progress(&mut self, task: Task, done: u64, total: u64) {
         let Some(line) = self.lines.get(&task.item) else {
             return;
         };
@@ -109,7 +109,7 @@ impl Shown {
     }
 
     /// A task is over; with it the line of what has no month.
-    fn end_task(&mut self, bars: &MultiProgress, task: &Task) {
+    fn end_task(&mut self, bars: &MultiProgress, task: Task) {
         if let Some(line) = self.lines.get_mut(&task.item) {
             line.tasks.retain(|running| *running != task.name);
             line.show();
@@ -193,16 +193,16 @@ impl Listener for Terminal {
                 }
             }),
             Event::TaskProgress { task, done, total } => {
-                self.change(|shown| shown.progress(task, *done, *total));
+                self.change(|shown| shown.progress(*task, *done, *total));
             }
             Event::TaskRetrying { task, error, wait } => {
                 self.say(&format!("{task}: {error}; trying again in {:.1} s", wait.as_secs_f64()));
             }
             Event::TaskDone { task, .. } | Event::TaskStopped(task) | Event::TaskGivenUp(task) => {
-                self.change(|shown| shown.end_task(bars, task));
+                self.change(|shown| shown.end_task(bars, *task));
             }
             Event::TaskFailed { task, error } => {
-                self.change(|shown| shown.end_task(bars, task));
+                self.change(|shown| shown.end_task(bars, *task));
                 self.say(&format!("{task}: {error}"));
             }
             Event::Warning { item, text } => self.say(&format!("{item}: {text}")),

@@ -1,11 +1,12 @@
 use serde::Serialize;
 
 use crate::flow::{Progress, Run, TaskName};
-use crate::settings::{TaskError, Tools};
+use crate::pipeline::{Pipeline, TaskError};
 use crate::source::Held;
 use crate::trip::TripFile;
+use crate::warehouse::Warehouse;
 
-use super::{Store, Stores, Warehouse};
+use super::{Store, Stores};
 
 /// What taking a month out of a store came to.
 #[derive(Debug, Serialize)]
@@ -29,20 +30,20 @@ pub async fn drop_month(
     with_lake: bool,
     file: TripFile,
 ) -> Vec<Dropped> {
-    let tools = stores.tools;
-    let lake = Some(tools.lake().address().to_string());
-    let held = match tools.hold(run, file).await {
+    let pipeline = stores.pipeline;
+    let lake = Some(pipeline.lake().address().to_string());
+    let held = match pipeline.hold(run, file).await {
         Ok(held) => held,
         Err(error) => return vec![of(Store::Lake, lake, Err(error.to_string()))],
     };
-    tools.clear_refused(file).await;
+    pipeline.clear_refused(file).await;
     let mut dropped = Vec::new();
     for (kind, warehouse) in &stores.warehouses {
         let store = Store::Warehouse(*kind);
         dropped.push(match warehouse {
             Err(error) => of(store, None, Err(error.to_string())),
             Ok(warehouse) => {
-                let removed = from_warehouse(run, warehouse, file).await;
+                let removed = from_warehouse(run, warehouse.as_ref(), file).await;
                 of(store, Some(warehouse.address()), removed)
             }
         });
@@ -55,8 +56,8 @@ pub async fn drop_month(
                 failed.store
             )),
             None => {
-                let dropping =
-                    run.task(TaskName::Drop, file, async |_| from_lake(tools, file, &held).await);
+                let dropping = run
+                    .task(TaskName::Drop, file, async |_| from_lake(pipeline, file, &held).await);
                 dropping.await.map_err(|error| error.to_string())
             }
         };
@@ -71,11 +72,11 @@ pub async fn drop_month(
 
 async fn from_warehouse(
     run: &Run,
-    warehouse: &Warehouse,
+    warehouse: &dyn Warehouse,
     file: TripFile,
 ) -> Result<Vec<String>, String> {
     let dropping = run.task(TaskName::Drop, file, async |progress: Progress| {
-        warehouse.drop(file, &progress).await
+        Ok::<_, TaskError>(warehouse.drop_month(file, &progress).await?)
     });
     dropping.await.map_err(|error| error.to_string())
 }
@@ -85,7 +86,7 @@ async fn from_warehouse(
 async fn again(run: &Run, stores: &Stores<'_>, file: TripFile, dropped: &mut [Dropped]) {
     for ((_, warehouse), dropped) in stores.warehouses.iter().zip(dropped) {
         let Ok(warehouse) = warehouse else { continue };
-        match from_warehouse(run, warehouse, file).await {
+        match from_warehouse(run, warehouse.as_ref(), file).await {
             Ok(removed) => {
                 for what in removed {
                     if !dropped.removed.contains(&what) {
@@ -107,7 +108,11 @@ fn of(store: Store, place: Option<String>, removed: Result<Vec<String>, String>)
 }
 
 /// What a killed run left of it goes too.
-async fn from_lake(tools: &Tools, file: TripFile, held: &Held) -> Result<Vec<String>, TaskError> {
-    tools.lake().clear_leftovers(file, held.folder()).await?;
-    Ok(tools.lake().drop(file).await?)
+async fn from_lake(
+    pipeline: &Pipeline,
+    file: TripFile,
+    held: &Held,
+) -> Result<Vec<String>, TaskError> {
+    pipeline.lake().clear_leftovers(file, held.folder()).await?;
+    Ok(pipeline.lake().drop(file).await?)
 }

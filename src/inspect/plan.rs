@@ -2,13 +2,13 @@ use serde::Serialize;
 
 use crate::flow::plain;
 use crate::guard::Before;
-use crate::settings::Tools;
+use crate::pipeline::Pipeline;
 use crate::trip::{Colour, Month, TripFile};
 use crate::warehouse::WarehouseKind;
 
 use super::judge::{self, LakeSide};
 use super::survey::{StoreSurvey, ledger_of};
-use super::{Cell, Facts, State, Store, Stores, Survey, Warehouse};
+use super::{Cell, Facts, State, Store, Stores, Survey};
 
 /// The route that a flow's months take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,15 +86,15 @@ impl Act {
 }
 
 impl Plan {
-    /// What a flow with this route would do to the months of a survey.
+    /// What a flow that takes this route would do to the months of a survey.
     pub fn of(
         flow: &'static str,
         route: Route,
-        tools: &Tools,
+        pipeline: &Pipeline,
         facts: &Facts,
         survey: &Survey,
     ) -> Self {
-        let force = tools.settings().run.force;
+        let force = pipeline.settings().run.force;
         let months = survey.files.iter().map(|&file| {
             let mut steps: Vec<Step> = Vec::new();
             for store in &survey.stores {
@@ -104,7 +104,7 @@ impl Plan {
                     (Store::Warehouse(kind), Route::Straight) => {
                         let said = facts.warehouses.iter().find(|(other, _)| *other == kind);
                         let found = said.and_then(|(_, said)| said.months.get(&file));
-                        let current = |month: &_| tools.is_current(month);
+                        let current = |month: &_| pipeline.is_current(month);
                         let judged = judge::warehouse(LakeSide::Unknown, found, current);
                         cell(store, file, |_| bring(&judged, force))
                     }
@@ -112,7 +112,7 @@ impl Plan {
                         let lake = steps.first().filter(|step| step.store == Store::Lake);
                         let lake = lake.map(|step| step.act);
                         let planned = cell(store, file, |cell| load(cell, lake, force));
-                        match refusal(tools, facts, kind, file) {
+                        match refusal(pipeline, facts, kind, file) {
                             Some(why) if planned.0 == Act::Load && lake != Some(Act::Fetch) => {
                                 (Act::Fail, why)
                             }
@@ -127,12 +127,12 @@ impl Plan {
         Self { flow, months: months.collect() }
     }
 
-    /// Asks Postgres what would keep the months out that are to be loaded: that is what becomes
-    /// of their steps. Whether nothing would.
+    /// Asks the warehouses what would keep the months out that are to be loaded: that is what
+    /// becomes of their steps. Whether nothing would.
     pub async fn check(&mut self, stores: &Stores<'_>, route: Route) -> bool {
         let mut good = true;
         for (kind, warehouse) in &stores.warehouses {
-            let Ok(Warehouse::Postgres(postgres)) = warehouse else { continue };
+            let Ok(warehouse) = warehouse else { continue };
             let of = |step: &Step| {
                 step.store == Store::Warehouse(*kind) && matches!(step.act, Act::Load | Act::Fetch)
             };
@@ -143,10 +143,8 @@ impl Plan {
             }
             let files: Vec<TripFile> =
                 months.iter().map(|month| TripFile::new(month.colour, month.month)).collect();
-            let found = match postgres.check(&files, route == Route::Straight).await {
-                Ok(found) => found.iter().map(|it| it.as_ref().map(ToString::to_string)).collect(),
-                Err(error) => vec![Some(error.to_string()); files.len()],
-            };
+            let found = warehouse.check(&files, route == Route::Straight).await;
+            let found = found.unwrap_or_else(|error| vec![Some(error.to_string()); files.len()]);
             for (month, why) in months.iter_mut().zip(found) {
                 let Some(why) = why else { continue };
                 good = false;
@@ -191,10 +189,15 @@ impl Plan {
 }
 
 /// Why the lake's edition of a month must not take the place of a warehouse's.
-fn refusal(tools: &Tools, facts: &Facts, kind: WarehouseKind, file: TripFile) -> Option<String> {
+fn refusal(
+    pipeline: &Pipeline,
+    facts: &Facts,
+    kind: WarehouseKind,
+    file: TripFile,
+) -> Option<String> {
     let (_, said) = facts.warehouses.iter().find(|(other, _)| *other == kind)?;
     let before = Before::from(ledger_of(said, file)?);
-    let guard = tools.settings().guard(file).of_lake();
+    let guard = pipeline.settings().guard(file).of_lake();
     guard.judge(facts.in_lake(file)?, Some(&before)).err().map(|refusal| refusal.to_string())
 }
 

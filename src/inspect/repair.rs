@@ -36,8 +36,10 @@ impl Repair {
                 let kinds: Vec<_> = kinds.iter().map(|kind| kind.as_str()).collect();
                 ("etl-parent-flow", Some(kinds.join(",")))
             }
-            RepairTarget::Warehouse(WarehouseKind::Postgres) => ("etl-gcs-to-postgres", None),
-            RepairTarget::Warehouse(WarehouseKind::BigQuery) => ("etl-gcs-to-bq", None),
+            RepairTarget::Warehouse(kind) => match kind.about().load_flow {
+                Some(flow) => (flow, None),
+                None => ("etl-parent-flow", Some(kind.as_str().to_owned())),
+            },
         };
         let mut command =
             format!("taxi run {flow} --colour {} --from {first} --to {last}", self.colour);

@@ -5,13 +5,13 @@ use futures_util::future::join_all;
 use serde::{Serialize, Serializer};
 
 use crate::lake::Listed;
-use crate::settings::Tools;
+use crate::pipeline::Pipeline;
 use crate::source::Answer;
 use crate::trip::{Colour, Month, Months, Provenance, SourceFacts, TripFile};
 use crate::warehouse::{Holding, WarehouseKind};
 
 use super::judge::{self, Cell, LakeSide};
-use super::source::SourceCell;
+use super::source_cell::SourceCell;
 use super::{Repairs, Store, Stores};
 
 /// What a store said.
@@ -58,7 +58,7 @@ impl Facts {
     /// Asks all stores at once about some colours.
     pub async fn gather(stores: &Stores<'_>, colours: &[Colour]) -> Self {
         let lake =
-            Said::ask(colours, |colour| stores.tools.lake().list(colour), |month| month.file);
+            Said::ask(colours, |colour| stores.pipeline.lake().list(colour), |month| month.file);
         let warehouses = stores.warehouses.iter().map(async |(kind, warehouse)| {
             let ask = async |colour| match warehouse {
                 Ok(warehouse) => {
@@ -162,7 +162,7 @@ impl Survey {
         files: Vec<TripFile>,
         source: Option<Vec<SourceCell>>,
     ) -> Self {
-        let tools = stores.tools;
+        let pipeline = stores.pipeline;
         // That a table of one colour holds no other is no trouble where no other is asked for.
         let unasked = |unasked: &BTreeMap<Colour, String>| -> BTreeMap<Colour, String> {
             let of = |colour| files.is_empty() || files.iter().any(|file| file.colour == colour);
@@ -171,12 +171,12 @@ impl Survey {
         };
         let may_come = |file| {
             let asked = source.iter().flatten().find(|cell| cell.file() == file);
-            asked.and_then(SourceCell::is_there).unwrap_or_else(|| may_have(tools, file))
+            asked.and_then(SourceCell::is_there).unwrap_or_else(|| may_have(pipeline, file))
         };
-        let current = |month: &Provenance| tools.is_current(month);
+        let current = |month: &Provenance| pipeline.is_current(month);
         let lake = StoreSurvey {
             store: Store::Lake,
-            place: Some(tools.lake().address().to_string()),
+            place: Some(pipeline.lake().address().to_string()),
             months: cells(&files, &facts.lake, |file, found| {
                 let said = found.map(|listed| &listed.said);
                 judge::lake(said, may_come(file), current)
@@ -193,7 +193,7 @@ impl Survey {
         let warehouses = stores.warehouses.iter().zip(&facts.warehouses);
         let warehouses = warehouses.map(|((kind, warehouse), (_, said))| StoreSurvey {
             store: Store::Warehouse(*kind),
-            place: warehouse.as_ref().ok().map(super::Warehouse::address),
+            place: warehouse.as_ref().ok().map(|warehouse| warehouse.address()),
             months: cells(&files, said, |file, found| judge::warehouse(side(file), found, current)),
             error: None,
             unasked: unasked(&said.unasked),
@@ -240,8 +240,8 @@ impl Survey {
     }
 }
 
-fn may_have(tools: &Tools, file: TripFile) -> bool {
-    tools.settings().source.source.may_have(file, Month::current())
+fn may_have(pipeline: &Pipeline, file: TripFile) -> bool {
+    pipeline.settings().source.source.may_have(file, Month::current())
 }
 
 fn cells<T>(

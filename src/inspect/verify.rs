@@ -3,10 +3,9 @@ use serde::Serialize;
 
 use crate::flow::{Failure, Progress, Run, Stop, TaskName};
 use crate::lake::{Counted, LakeError};
+use crate::pipeline::TaskError;
 use crate::schema::Sums;
-use crate::settings::TaskError;
 use crate::trip::{Colour, Month, Provenance, TripFile};
-use crate::warehouse::WarehouseKind;
 
 use super::judge::{Cell, State, alike};
 use super::survey::{Facts, Survey, ledger_of};
@@ -60,7 +59,7 @@ pub async fn verify(
     facts: &Facts,
     survey: &Survey,
 ) -> Vec<Verified> {
-    let jobs = stores.tools.settings().run.limits.jobs;
+    let jobs = stores.pipeline.settings().run.limits.jobs;
     let months = futures_util::stream::iter(&survey.files)
         .map(async |&file| month(run, stores, facts, survey, file).await);
     months.buffered(jobs).collect().await
@@ -133,7 +132,7 @@ async fn month(
         let store = Store::Warehouse(*kind);
         let there = said.months.get(&file).is_some_and(|holding| holding.there);
         let counting = run.task(count_task(store), file, async |progress: Progress| {
-            warehouse.sums(file, &progress).await
+            Ok::<_, TaskError>(warehouse.sums(file, &progress).await?)
         });
         let counted = if there {
             counting.await.unwrap_or_else(|error| {
@@ -155,8 +154,7 @@ async fn month(
 const fn count_task(store: Store) -> TaskName {
     match store {
         Store::Lake => TaskName::CountLake,
-        Store::Warehouse(WarehouseKind::Postgres) => TaskName::CountPostgres,
-        Store::Warehouse(WarehouseKind::BigQuery) => TaskName::CountBigQuery,
+        Store::Warehouse(kind) => kind.about().count_task,
     }
 }
 
@@ -169,11 +167,11 @@ async fn lake(
     findings: &mut Findings,
 ) -> Option<Counted> {
     let promised = facts.in_lake(file)?.counts.rows_kept;
-    let tools = stores.tools;
+    let pipeline = stores.pipeline;
     let counting = run.task(count_task(Store::Lake), file, async |progress: Progress| {
-        let place = tools.reading_place(file);
+        let place = pipeline.reading_place(file);
         tokio::select! {
-            sums = tools.lake().sums(file, &place, &progress) => Ok::<_, TaskError>(sums?),
+            sums = pipeline.lake().sums(file, &place, &progress) => Ok::<_, TaskError>(sums?),
             () = progress.cancelled() => Err(Stop::Interrupted.into()),
         }
     });

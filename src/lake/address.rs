@@ -8,10 +8,10 @@ use std::str::FromStr;
 
 use object_store::path::Path as Key;
 
-use crate::redact::{MASK, is_plain, name_or_mask};
+use crate::redact::{MASK, is_plain, name_or_mask, without_secrets};
 
 use super::LakeError;
-use super::store::{BUCKETS, BucketKind};
+use super::store::{BUCKETS, BucketKind, BucketRow, folder};
 use super::unwrapped;
 
 /// Where a lake is: a local folder, or a bucket of an object store with a prefix.
@@ -27,7 +27,7 @@ enum Place {
 /// A bucket, and a prefix within it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Bucket {
-    pub(super) kind: &'static BucketKind,
+    pub(super) row: &'static BucketRow,
     pub(super) name: String,
     /// Without slashes at its ends; it may be empty.
     pub(super) prefix: String,
@@ -50,7 +50,7 @@ impl LakeAddress {
     /// The scheme of its store: `gs`, or `file` for a local folder.
     pub const fn scheme(&self) -> &'static str {
         match self.bucket() {
-            Some(bucket) => bucket.kind.scheme,
+            Some(bucket) => bucket.row.kind.scheme,
             None => "file",
         }
     }
@@ -75,6 +75,14 @@ impl LakeAddress {
         match &self.0 {
             Place::Folder(root) => without_links(root).display().to_string(),
             Place::Bucket(_) => self.to_string(),
+        }
+    }
+
+    /// What to do if its store refuses access.
+    pub(super) const fn if_denied(&self) -> &'static str {
+        match self.bucket() {
+            Some(bucket) => bucket.row.kind.if_denied,
+            None => folder::IF_DENIED,
         }
     }
 
@@ -115,6 +123,10 @@ const SCHEMES: [&str; 13] = [
     "https",
 ];
 
+fn kinds() -> impl Iterator<Item = &'static BucketKind> {
+    BUCKETS.iter().map(|row| row.kind)
+}
+
 /// What is wrong with an address that is none.
 fn complaint(text: &str) -> Option<String> {
     let (scheme, rest) = match text.split_once([':', '/']) {
@@ -131,16 +143,16 @@ fn complaint(text: &str) -> Option<String> {
     if !(of_letters && (colon || slashes && known)) {
         return None;
     }
-    let meant = |kind: &&&BucketKind| kind.scheme == lower || kind.misspelt.contains(&&*lower);
-    let start = match BUCKETS.iter().find(meant) {
+    let meant = |kind: &&BucketKind| kind.scheme == lower || kind.misspelt.contains(&&*lower);
+    let start = match kinds().find(meant) {
         Some(kind) => format!("{}://", kind.scheme),
         None if lower == "file" => "file:///".to_owned(),
         None => {
-            let buckets = BUCKETS
+            let buckets = kinds()
                 .map(|kind| format!(", or a bucket of {} as {}", kind.title, kind.example()));
+            let buckets: String = buckets.collect();
             return Some(format!(
-                ": name a folder{}. A folder of such a name is given as ./NAME",
-                buckets.concat()
+                ": name a folder{buckets}. A folder of such a name is given as ./NAME"
             ));
         }
     };
@@ -148,11 +160,11 @@ fn complaint(text: &str) -> Option<String> {
 }
 
 /// The bucket and the prefix of an address after its scheme, or what is wrong with them.
-fn bucket(kind: &'static BucketKind, rest: &str) -> Result<Bucket, String> {
+fn bucket(row: &'static BucketRow, rest: &str) -> Result<Bucket, String> {
     let (name, prefix) = rest.split_once('/').unwrap_or((rest, ""));
     let prefix = prefix.trim_matches('/');
-    if let Some(complaint) = (kind.complaint)(name) {
-        let example = kind.example();
+    if let Some(complaint) = (row.kind.complaint)(name) {
+        let example = row.kind.example();
         return Err(format!(": {complaint}, and a prefix follows a slash: {example}"));
     }
     if prefix.len() > LONGEST_PREFIX {
@@ -164,7 +176,7 @@ fn bucket(kind: &'static BucketKind, rest: &str) -> Result<Bucket, String> {
             ": a prefix has no '//', no '.' or '..' between slashes, and no line breaks".to_owned()
         );
     }
-    Ok(Bucket { kind, name: name.to_owned(), prefix: prefix.to_owned() })
+    Ok(Bucket { row, name: name.to_owned(), prefix: prefix.to_owned() })
 }
 
 impl FromStr for LakeAddress {
@@ -180,10 +192,10 @@ impl FromStr for LakeAddress {
             };
             LakeError::UnknownAddress { given, what: what.to_owned() }
         };
-        for kind in BUCKETS {
-            let rest = text.strip_prefix(kind.scheme).and_then(|rest| rest.strip_prefix("://"));
+        for row in &BUCKETS {
+            let rest = text.strip_prefix(row.kind.scheme).and_then(|rest| rest.strip_prefix("://"));
             if let Some(rest) = rest {
-                let bucket = bucket(kind, rest).map_err(|what| unknown(&what))?;
+                let bucket = bucket(row, rest).map_err(|what| unknown(&what))?;
                 return Ok(Self(Place::Bucket(bucket)));
             }
         }
@@ -206,20 +218,10 @@ impl FromStr for LakeAddress {
             || too_long
             || text.contains(['\n', '\r', '\0'])
         {
-            let buckets = BUCKETS.map(|kind| format!(", or a bucket as {}", kind.example()));
-            return Err(unknown(&format!(": name a folder{}", buckets.concat())));
+            let buckets = kinds().map(|kind| format!(", or a bucket as {}", kind.example()));
+            return Err(unknown(&format!(": name a folder{}", buckets.collect::<String>())));
         }
         Ok(Self::folder(text))
-    }
-}
-
-/// An address without its user and its query.
-fn without_secrets(text: &str) -> String {
-    let open = text.split(['?', '#']).next().unwrap_or_default();
-    match (open.split_once("://"), open.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, place))) => format!("{scheme}://{place}"),
-        (None, Some((_, place))) => place.to_owned(),
-        _ => open.to_owned(),
     }
 }
 
@@ -227,8 +229,8 @@ impl fmt::Display for LakeAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Place::Folder(root) => write!(f, "{}", root.display()),
-            Place::Bucket(Bucket { kind, name, prefix }) => {
-                write!(f, "{}://{name}", kind.scheme)?;
+            Place::Bucket(Bucket { row, name, prefix }) => {
+                write!(f, "{}://{name}", row.kind.scheme)?;
                 if prefix.is_empty() { Ok(()) } else { write!(f, "/{prefix}") }
             }
         }

@@ -3,10 +3,9 @@ use std::path::{Path, PathBuf};
 
 use crate::flow::{Failure, Retry, out_of_room};
 use crate::guard::Refusal;
+use crate::support::error_chain::cause;
 
-use super::LakeAddress;
 use super::store::closed::Closed;
-use super::store::folder;
 
 /// Why the lake could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -151,8 +150,12 @@ impl LakeError {
         Self::Io { doing, path: path.to_owned(), source, option: "--spool" }
     }
 
-    /// What a store said when it was asked for an address in a lake.
-    pub(super) fn store(lake: &LakeAddress, address: String, source: object_store::Error) -> Self {
+    /// What a store said when it was asked for an address; what to do if it refuses access.
+    pub(super) fn store(
+        if_denied: &'static str,
+        address: String,
+        source: object_store::Error,
+    ) -> Self {
         use object_store::Error::{Generic, NotFound, PermissionDenied, Unauthenticated};
         if let Some(why) = Closed::reason(&source) {
             return Self::Closed { why };
@@ -164,8 +167,7 @@ impl LakeError {
                 Self::NotFound { address, source }
             }
             PermissionDenied { .. } | Unauthenticated { .. } => {
-                let remedy = lake.bucket().map_or(folder::IF_DENIED, |it| it.kind.if_denied);
-                Self::Denied { address, source, remedy }
+                Self::Denied { address, source, remedy: if_denied }
             }
             _ => Self::Store { address, source },
         }
@@ -175,16 +177,88 @@ impl LakeError {
 impl Failure for LakeError {
     fn retry(&self) -> Retry {
         match self {
-            // What object_store has no name for is a status of 5xx or 429 or a broken connection.
-            Self::Store { source: object_store::Error::Generic { .. }, .. }
-            | Self::Token { source: object_store::Error::Generic { .. } }
-            | Self::Replaced { .. }
-            | Self::Cut { .. } => Retry::Backoff,
+            // What object_store has no name for is a status of 5xx or 429, a broken connection, or
+            // what the system says of a local file.
+            Self::Store { source: source @ object_store::Error::Generic { .. }, .. }
+            | Self::Token { source: source @ object_store::Error::Generic { .. } }
+                if cause::<io::Error>(source).is_none_or(|error| passes(error.kind())) =>
+            {
+                Retry::Backoff
+            }
+            Self::Replaced { .. } | Self::Cut { .. } => Retry::Backoff,
             _ => Retry::Never,
         }
     }
 
     fn is_interruption(&self) -> bool {
         matches!(self, Self::Interrupted)
+    }
+}
+
+/// Whether what the system says may be otherwise soon. Rights, room and what stands in the way of a
+/// file change only when somebody changes them.
+const fn passes(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{
+        FileTooLarge, InvalidInput, IsADirectory, NotADirectory, PermissionDenied, QuotaExceeded,
+        ReadOnlyFilesystem, StorageFull, Unsupported,
+    };
+    !matches!(
+        kind,
+        PermissionDenied
+            | ReadOnlyFilesystem
+            | StorageFull
+            | QuotaExceeded
+            | FileTooLarge
+            | NotADirectory
+            | IsADirectory
+            | InvalidInput
+            | Unsupported
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::lake::{LakeAddress, StoreOptions};
+    use crate::trip::{Colour, TripFile};
+
+    use super::*;
+
+    /// As the store of a folder gives it: the system's error within one of its own.
+    #[derive(Debug, thiserror::Error)]
+    #[error("Unable to open file")]
+    struct Local(#[source] io::Error);
+
+    fn retry(kind: io::ErrorKind) -> Retry {
+        let source = Box::new(Local(kind.into()));
+        let source = object_store::Error::Generic { store: "LocalFileSystem", source };
+        LakeError::store("", "data/x".to_owned(), source).retry()
+    }
+
+    #[test]
+    fn what_only_people_can_change_is_not_tried_again() {
+        use io::ErrorKind::{
+            ConnectionReset, NotADirectory, Other, PermissionDenied, ReadOnlyFilesystem,
+            StorageFull, TimedOut,
+        };
+        for kind in [PermissionDenied, ReadOnlyFilesystem, NotADirectory, StorageFull] {
+            assert_eq!(retry(kind), Retry::Never, "{kind}");
+        }
+        for kind in [TimedOut, ConnectionReset, Other] {
+            assert_eq!(retry(kind), Retry::Backoff, "{kind}");
+        }
+        let broken = object_store::Error::Generic { store: "GCS", source: "503".into() };
+        assert_eq!(LakeError::store("", "gs://b".to_owned(), broken).retry(), Retry::Backoff);
+    }
+
+    #[tokio::test]
+    async fn a_file_in_the_place_of_a_folder_of_the_lake_is_not_tried_again() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("green"), "").unwrap();
+        let lake = LakeAddress::folder(folder.path());
+        let lake = lake.open(&StoreOptions::default()).unwrap();
+        let file = TripFile::new(Colour::Green, "2020-01".parse().unwrap());
+        let error = lake.published(file).await.unwrap_err();
+        assert!(error.to_string().contains("Not a directory"), "{error}");
+        assert_eq!(error.retry(), Retry::Never);
     }
 }

@@ -10,11 +10,12 @@ use std::path::{Path, PathBuf};
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use object_store::gcp::{GcpCredentialProvider, GoogleCloudStorageBuilder};
+use object_store::gcp::GoogleCloudStorageBuilder;
 use serde_json::{Map, Value};
 
+use crate::redact::MASK;
+
 use super::LakeError;
-use super::store::GcsOptions;
 
 /// The credentials of Google, as they are given.
 #[derive(Clone, PartialEq, Eq)]
@@ -31,7 +32,7 @@ impl fmt::Debug for GoogleCredentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => path.fmt(f),
-            Self::Text(_) => f.write_str("********"),
+            Self::Text(_) => f.write_str(MASK),
             Self::Missing(why) => f.write_str(why),
         }
     }
@@ -223,80 +224,65 @@ fn is_name(text: &str) -> bool {
     text.len() <= 40 && text.bytes().all(|c| c.is_ascii_lowercase() || c == b'_')
 }
 
-/// Who gives access tokens of the scope `cloud-platform`, from the credentials of a lake.
-#[derive(Clone)]
-pub struct Tokens(GcpCredentialProvider);
-
-impl fmt::Debug for Tokens {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Tokens")
+/// A store's builder with the credentials, and the file that they are in, which has to be
+/// there until the store is built.
+pub(super) fn builder(
+    credentials: Option<&GoogleCredentials>,
+) -> Result<(GoogleCloudStorageBuilder, Option<File>), LakeError> {
+    let Some((which, text)) = in_force(credentials)? else {
+        return Ok((GoogleCloudStorageBuilder::from_env(), None));
+    };
+    // Not of the environment, whose other credentials would stand beside these.
+    let builder = GoogleCloudStorageBuilder::new();
+    let refused = |what| unusable(which.clone(), what);
+    match Usable::of(&text).map_err(refused)? {
+        Usable::ServiceAccount(json) => Ok((builder.with_service_account_key(json), None)),
+        Usable::AuthorizedUser(json) => {
+            let (path, file) = nameless(&json)
+                .map_err(|error| refused(format!("they cannot be handed on: {error}")))?;
+            Ok((builder.with_application_credentials(path), Some(file)))
+        }
     }
 }
 
-impl Tokens {
-    pub(super) fn new(credentials: &GcpCredentialProvider) -> Self {
-        Self(credentials.clone())
-    }
-
-    /// A token, valid for some minutes at least: kept and renewed as needed.
-    pub async fn token(&self) -> Result<String, LakeError> {
-        let credential = self.0.get_credential().await;
-        Ok(credential.map_err(|source| LakeError::Token { source })?.bearer.clone())
+/// Where the credentials come from, and their text; `None` for those of the machine.
+pub(super) fn in_force(
+    credentials: Option<&GoogleCredentials>,
+) -> Result<Option<(String, String)>, LakeError> {
+    let refused = |which: &str, what| Err(unusable(which.to_owned(), what));
+    match credentials {
+        Some(GoogleCredentials::File(path)) => read(path).map(Some),
+        Some(GoogleCredentials::Text(text)) => Ok(Some(("given as text".to_owned(), text.clone()))),
+        Some(GoogleCredentials::Missing(why)) => refused("of the settings", why.clone()),
+        None => {
+            let given = std::env::var(VARIABLE).unwrap_or_default();
+            if !given.trim().is_empty() {
+                return match GoogleCredentials::of(&given) {
+                    Some(GoogleCredentials::Text(text)) => {
+                        Ok(Some((format!("in {VARIABLE}"), text)))
+                    }
+                    Some(GoogleCredentials::File(path)) => read(&path).map(Some),
+                    _ => refused(&format!("in {VARIABLE}"), why_none(&given)),
+                };
+            }
+            let set = |name| std::env::var_os(name).is_some_and(|it| !it.is_empty());
+            if OTHER_VARIABLES.into_iter().any(set) {
+                return Ok(None);
+            }
+            let home = std::env::var_os("HOME").map(PathBuf::from);
+            let left = home.map(|home| home.join(LEFT_BY_GCLOUD));
+            left.filter(|path| path.is_file()).map(|path| read(&path)).transpose()
+        }
     }
 }
 
-impl GcsOptions {
-    /// A store's builder with the credentials, and the file that they are in, which has to be
-    /// there until the store is built.
-    pub(super) fn with_credentials(
-        &self,
-    ) -> Result<(GoogleCloudStorageBuilder, Option<File>), LakeError> {
-        let Some((which, text)) = self.credentials_in_force()? else {
-            return Ok((GoogleCloudStorageBuilder::from_env(), None));
-        };
-        // Not of the environment, whose other credentials would stand beside these.
-        let builder = GoogleCloudStorageBuilder::new();
-        let refused = |what| Self::unusable(which.clone(), what);
-        match Usable::of(&text).map_err(refused)? {
-            Usable::ServiceAccount(json) => Ok((builder.with_service_account_key(json), None)),
-            Usable::AuthorizedUser(json) => {
-                let (path, file) = nameless(&json)
-                    .map_err(|error| refused(format!("they cannot be handed on: {error}")))?;
-                Ok((builder.with_application_credentials(path), Some(file)))
-            }
-        }
-    }
+/// What to do if credentials cannot be used.
+const NAME_A_KEY: &str = "Name the JSON key of a service account with --credentials or \
+                          GOOGLE_APPLICATION_CREDENTIALS";
 
-    /// Where the credentials come from, and their text; `None` for those of the machine.
-    pub(super) fn credentials_in_force(&self) -> Result<Option<(String, String)>, LakeError> {
-        let refused = |which: &str, what| Err(Self::unusable(which.to_owned(), what));
-        match &self.credentials {
-            Some(GoogleCredentials::File(path)) => read(path).map(Some),
-            Some(GoogleCredentials::Text(text)) => {
-                Ok(Some(("given as text".to_owned(), text.clone())))
-            }
-            Some(GoogleCredentials::Missing(why)) => refused("of the settings", why.clone()),
-            None => {
-                let given = std::env::var(VARIABLE).unwrap_or_default();
-                if !given.trim().is_empty() {
-                    return match GoogleCredentials::of(&given) {
-                        Some(GoogleCredentials::Text(text)) => {
-                            Ok(Some((format!("in {VARIABLE}"), text)))
-                        }
-                        Some(GoogleCredentials::File(path)) => read(&path).map(Some),
-                        _ => refused(&format!("in {VARIABLE}"), why_none(&given)),
-                    };
-                }
-                let set = |name| std::env::var_os(name).is_some_and(|it| !it.is_empty());
-                if OTHER_VARIABLES.into_iter().any(set) {
-                    return Ok(None);
-                }
-                let home = std::env::var_os("HOME").map(PathBuf::from);
-                let left = home.map(|home| home.join(LEFT_BY_GCLOUD));
-                left.filter(|path| path.is_file()).map(|path| read(&path)).transpose()
-            }
-        }
-    }
+/// What is wrong with credentials of this name.
+pub(super) const fn unusable(which: String, what: String) -> LakeError {
+    LakeError::Credentials { which, what, remedy: NAME_A_KEY }
 }
 
 /// What is wrong with a text that is neither a key nor a path, without a word of it.
@@ -317,7 +303,7 @@ fn read(path: &Path) -> Result<(String, String), LakeError> {
     };
     match std::fs::read_to_string(path) {
         Ok(text) => Ok((which, text)),
-        Err(error) => Err(GcsOptions::unusable(which, error.to_string())),
+        Err(error) => Err(unusable(which, error.to_string())),
     }
 }
 

@@ -19,6 +19,7 @@ mod refused;
 mod seen;
 pub mod store;
 mod sums;
+mod tokens;
 mod upload;
 
 use std::fmt;
@@ -31,7 +32,7 @@ use object_store::path::Path as Key;
 
 pub use address::LakeAddress;
 pub use error::LakeError;
-pub use google_credentials::{GoogleCredentials, Tokens, unwrapped};
+pub use google_credentials::{GoogleCredentials, unwrapped};
 pub use list::{Fault, Listed};
 pub use open_options::OpenOptions;
 pub use probe::LakeAccess;
@@ -41,6 +42,7 @@ pub use read::{Object, Published, Trips};
 pub use refused::RefusedEdition;
 pub use store::{BucketLocation, StoreOptions};
 pub use sums::Counted;
+pub use tokens::Tokens;
 
 use store::closed::Closed;
 use store::{Locate, folder};
@@ -98,7 +100,7 @@ impl Lake {
     }
 
     fn failed(&self, key: &str, source: object_store::Error) -> LakeError {
-        LakeError::store(&self.address, self.url(key), source)
+        LakeError::store(self.address.if_denied(), self.url(key), source)
     }
 
     /// The key in the store of a key in the lake: the same letters, none of them encoded, as

@@ -45,7 +45,7 @@ impl LakeAddress {
         let Some(bucket) = self.bucket() else {
             return Ok(Lake { address, store: None, multipart: None, locate: None });
         };
-        let OpenBucket { store, multipart, locate } = (bucket.kind.open)(&bucket.name, options)?;
+        let OpenBucket { store, multipart, locate } = (bucket.row.open)(&bucket.name, options)?;
         Ok(Lake { address, store: Some(store), multipart: Some(multipart), locate })
     }
 

@@ -30,7 +30,8 @@ impl Lake {
                 Err(source) => Err(LakeError::io("read", root, source)),
             };
         }
-        let failed = |source| LakeError::store(&self.address, self.address.to_string(), source);
+        let failed =
+            |source| LakeError::store(self.address.if_denied(), self.address.to_string(), source);
         let root = self.key("");
         let mut objects = self.store().list(Some(&root));
         if let Some(Err(source)) = objects.next().await {

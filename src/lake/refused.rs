@@ -3,13 +3,14 @@
 //! is published clears it.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, SubsecRound, Utc};
 use object_store::{ObjectStoreExt, PutPayload};
 use serde::{Deserialize, Serialize};
 
 use crate::flow::Progress;
+use crate::support::blocking::blocking;
 use crate::trip::{Digest, Provenance, TripFile};
 
 use super::publish::Notes;
@@ -40,7 +41,7 @@ impl Lake {
     ) -> Result<Option<String>, LakeError> {
         let file = TripFile::new(edition.colour, edition.month);
         let key = match rows {
-            Some(path) => Some(file.refused_rows_key(&digest(path)?)),
+            Some(path) => Some(file.refused_rows_key(&digest(path).await?)),
             None => None,
         };
         let provenance = Provenance { quarantine: key.clone(), ..edition.clone() };
@@ -53,7 +54,7 @@ impl Lake {
         put.map_err(|source| self.failed(&about, source))?;
         if let (Some(key), Some(path)) = (&key, rows) {
             match self.local(key) {
-                Some(target) => copy(path, &target)?,
+                Some(target) => copy(path, target).await?,
                 None => {
                     let notes = Notes::in_folder(folder);
                     self.put(path, key, &notes, &Progress::unwatched()).await?;
@@ -123,13 +124,21 @@ impl Lake {
 
 /// Copies a file so that its new name holds all of it. What a killed run leaves has the month's name
 /// too, and is cleared with the rest.
-fn copy(path: &Path, target: &Path) -> Result<(), LakeError> {
-    let part = target.with_extension("part");
-    let copied = std::fs::copy(path, &part).and_then(|_| std::fs::rename(&part, target));
-    copied.map_err(|source| LakeError::io("write", target, source))
+async fn copy(path: &Path, target: PathBuf) -> Result<(), LakeError> {
+    let path = path.to_owned();
+    let copied = blocking(move || {
+        let part = target.with_extension("part");
+        let copied = std::fs::copy(path, &part).and_then(|_| std::fs::rename(&part, &target));
+        copied.map_err(|source| LakeError::io("write", &target, source))
+    });
+    copied.await.unwrap_or(Err(LakeError::Interrupted))
 }
 
-fn digest(path: &Path) -> Result<Digest, LakeError> {
-    let read = File::open(path).and_then(Digest::of_reader);
-    read.map_err(|source| LakeError::spool("read", path, source))
+async fn digest(path: &Path) -> Result<Digest, LakeError> {
+    let path = path.to_owned();
+    let read = blocking(move || {
+        let read = File::open(&path).and_then(Digest::of_reader);
+        read.map_err(|source| LakeError::spool("read", &path, source))
+    });
+    read.await.unwrap_or(Err(LakeError::Interrupted))
 }

@@ -6,6 +6,7 @@ use parquet::errors::ParquetError;
 
 use crate::flow::Progress;
 use crate::schema::{Sums, summed};
+use crate::support::blocking::blocking;
 use crate::trip::{Provenance, TripFile};
 
 use super::{Lake, LakeError};
@@ -32,7 +33,7 @@ impl Lake {
             return Ok(None);
         };
         let progress = progress.clone();
-        let counting = tokio::task::spawn_blocking(move || {
+        let counted = blocking(move || {
             let damaged = |source| LakeError::Damaged { address: trips.address.clone(), source };
             let promised = trips.month.provenance.counts.rows_kept.max(1);
             let bytes = trips.month.bytes;
@@ -48,13 +49,7 @@ impl Lake {
             }
             Ok(Counted { provenance: trips.month.provenance, sums })
         });
-        match counting.await {
-            Ok(counted) => counted.map(Some),
-            Err(stopped) => match stopped.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => Err(LakeError::Interrupted),
-            },
-        }
+        counted.await.unwrap_or(Err(LakeError::Interrupted)).map(Some)
     }
 }
 

@@ -11,6 +11,7 @@ use object_store::{ObjectStoreExt, PutPayload};
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 use crate::flow::Progress;
+use crate::support::blocking::blocking;
 
 use super::publish::{Notes, size};
 use super::{Lake, LakeError};
@@ -37,9 +38,8 @@ impl Lake {
             notes.change(|note| note.uploads.push((key.to_owned(), upload.clone())))?;
             let (path, part, progress) =
                 (path.to_owned(), part_of(&target, &upload), progress.clone());
-            let placed =
-                tokio::task::spawn_blocking(move || place(&path, &part, &target, &progress));
-            let placed = placed.await.unwrap_or(Err(LakeError::Interrupted));
+            let placed = blocking(move || place(&path, &part, &target, &progress)).await;
+            let placed = placed.unwrap_or(Err(LakeError::Interrupted));
             notes.change(|note| note.uploads.retain(|(_, id)| *id != upload))?;
             return placed;
         }

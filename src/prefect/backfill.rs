@@ -8,9 +8,9 @@ use chrono::Utc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::support::http::percent_encoded;
 use crate::trip::TripFile;
 
-use super::path::segment;
 use super::{Api, Id, NewState, PrefectError, State, StateType};
 
 /// The server tells of no more runs in one answer.
@@ -74,7 +74,7 @@ impl Api {
     /// The deployment of a name such as `etl-parent-flow/monthly`; none where there is none.
     pub async fn deployment(&self, name: &str) -> Result<Option<Deployed>, PrefectError> {
         let (flow, name) = name.split_once('/').unwrap_or((name, ""));
-        let (flow, name) = (segment(flow), segment(name));
+        let (flow, name) = (percent_encoded(flow), percent_encoded(name));
         self.find_one(&format!("deployments/name/{flow}/{name}")).await
     }
 

@@ -6,11 +6,10 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use url::form_urlencoded::byte_serialize;
 
 use crate::settings::{BlockContents, BlockName, Blocks, MASK, Reference};
+use crate::support::http::percent_encoded;
 
-use super::path::segment;
 use super::{Api, PrefectError};
 
 /// The blocks of the server that the environment or Prefect's active profile names, which is
@@ -56,8 +55,8 @@ impl Blocks for Api {
     async fn read(&self, block: &BlockName) -> Result<BlockContents, crate::settings::BlockError> {
         let path = format!(
             "block_types/slug/{}/block_documents/name/{}?include_secrets=true",
-            segment(&block.kind),
-            segment(&block.name)
+            percent_encoded(&block.kind),
+            percent_encoded(&block.name)
         );
         let document: Option<Document> = self.find_one(&path).await.map_err(BlockError::from)?;
         let document = document.ok_or(BlockError::Missing)?;
@@ -155,9 +154,7 @@ fn from_parts(parts: &Map<String, Value>) -> Result<Reference, BlockError> {
             _ => continue,
         };
         let mark = if url.contains('?') { '&' } else { '?' };
-        // The driver knows %20 and no plus sign.
-        let value = byte_serialize(value.as_bytes()).collect::<String>().replace('+', "%20");
-        url = format!("{url}{mark}{name}={value}");
+        url = format!("{url}{mark}{}={}", percent_encoded(name), percent_encoded(&value));
     }
     Ok(Reference::from(url))
 }

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
-use reqwest::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, LOCATION};
 use reqwest::redirect::{self, Attempt};
 use reqwest::{Client, Method, Response, StatusCode};
 use serde::de::DeserializeOwned;
@@ -15,7 +15,10 @@ use serde_json::Value;
 use url::Url;
 
 use crate::flow::{Failure, Policy, Retry};
-use crate::settings::MASK;
+use crate::redact::{Secrets, url_without_secrets};
+use crate::support::error_chain::innermost;
+use crate::support::http::retry_after;
+use crate::support::text::within;
 
 use super::error::Refusal;
 use super::{Access, Auth, PrefectError};
@@ -353,8 +356,7 @@ impl Api {
         if let Some(sent) = sent.and_then(|sent| serde_json::from_slice(sent).ok()) {
             environment(&sent, false, &mut secrets);
         }
-        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-        secrets.iter().fold(said.to_owned(), |said, secret| said.replace(secret.as_str(), MASK))
+        Secrets::from_iter(secrets).masked(said).into_owned()
     }
 
     async fn send(
@@ -394,10 +396,10 @@ impl Api {
         let lost = |error: reqwest::Error| {
             let source = error.without_url();
             let call = self.shown(method, path);
-            PrefectError::Connection { call, what: cause(&source), source }
+            PrefectError::Connection { call, what: innermost(&source), source }
         };
         let response = request.send().await.map_err(lost)?;
-        let (status, wait) = (response.status(), retry_after(&response));
+        let (status, wait) = (response.status(), retry_after(response.headers()));
         let to = leads_to(&response);
         Ok(Received { status, wait, to, text: response.bytes().await.map_err(lost)?.to_vec() })
     }
@@ -432,10 +434,7 @@ fn leads_to(response: &Response) -> Option<String> {
 
 /// An address without a slash at its end and without a user or password.
 fn plain(url: &Url) -> String {
-    let mut shown = url.clone();
-    let _ = shown.set_username("");
-    let _ = shown.set_password(None);
-    shown.as_str().trim_end_matches('/').to_owned()
+    url_without_secrets(url).trim_end_matches('/').to_owned()
 }
 
 /// Whether an answer is a page for a browser.
@@ -475,28 +474,10 @@ fn json(body: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(body).unwrap_or_default()
 }
 
-/// How long the server asks to wait.
-fn retry_after(response: &Response) -> Option<Duration> {
-    let text = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim();
-    match text.parse() {
-        Ok(seconds) => Some(Duration::from_secs(seconds)),
-        Err(_) => httpdate::parse_http_date(text).ok()?.duration_since(SystemTime::now()).ok(),
-    }
-}
-
-/// The innermost cause: "connection refused" rather than "error sending request".
-fn cause(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
-}
-
 /// What the server says is wrong, as a sentence rather than JSON where that can be told.
 fn detail(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);
-    let mut said = match serde_json::from_str::<Value>(&text) {
+    let said = match serde_json::from_str::<Value>(&text) {
         Ok(Value::Object(mut fields)) => {
             let found = ["exception_detail", "detail", "exception_message"]
                 .iter()
@@ -507,9 +488,7 @@ fn detail(text: &[u8]) -> String {
         _ => text.trim().to_owned(),
     };
     if said.len() > LONGEST_DETAIL {
-        let cut = (0..=LONGEST_DETAIL).rev().find(|at| said.is_char_boundary(*at)).unwrap_or(0);
-        said.truncate(cut);
-        said.push('…');
+        return format!("{}…", within(&said, LONGEST_DETAIL));
     }
     said
 }

@@ -6,11 +6,11 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use crate::settings::{own_before_added, suggestion};
+use crate::support::http::percent_encoded;
 
 use super::change::{Action, Step};
 use super::form::form;
 use super::manifest::{Deployment, Manifest, ManifestError, Schedule, time};
-use super::path::segment;
 use super::pools::{Launch, PoolKind, takes_command, variables};
 use super::runs::Made;
 use super::schema::{Misfit, misfit};
@@ -243,7 +243,9 @@ impl Deploying<'_> {
             }
             (Action::Changed, _) => {
                 let body = json!({ "base_job_template": template });
-                self.api.patch(&format!("work_pools/{}", segment(&step.name)), &body).await?;
+                self.api
+                    .patch(&format!("work_pools/{}", percent_encoded(&step.name)), &body)
+                    .await?;
             }
             _ => {}
         }
@@ -282,8 +284,8 @@ impl Deploying<'_> {
 
     async fn queue(&mut self, pool: &str, queue: &str) -> Result<(), DeployError> {
         let name = format!("{pool}/{queue}");
-        let queues = format!("work_pools/{}/queues", segment(pool));
-        let path = format!("{queues}/{}", segment(queue));
+        let queues = format!("work_pools/{}/queues", percent_encoded(pool));
+        let path = format!("{queues}/{}", percent_encoded(queue));
         let step = match self.api.find_one::<Value>(&path).await? {
             Some(_) => Step::towards("work queue", name, &Value::Null, &Value::Null),
             None => Step::create("work queue", name, &Value::Null),
@@ -302,7 +304,8 @@ impl Deploying<'_> {
 
     /// The flow's id; none where it would only be made.
     async fn flow(&mut self, name: &str, new: bool) -> Result<Option<Id>, DeployError> {
-        let has: Option<Made> = self.api.find_one(&format!("flows/name/{}", segment(name))).await?;
+        let has: Option<Made> =
+            self.api.find_one(&format!("flows/name/{}", percent_encoded(name))).await?;
         if new {
             let step = match has {
                 Some(_) => Step::towards("flow", name.to_owned(), &Value::Null, &Value::Null),
@@ -327,7 +330,8 @@ impl Deploying<'_> {
         let body = self.body(deployment, schema);
         let has: Option<Value> = match flow {
             Some(_) => {
-                let (flow, name) = (segment(&deployment.flow), segment(&deployment.name));
+                let (flow, name) =
+                    (percent_encoded(&deployment.flow), percent_encoded(&deployment.name));
                 self.api.find_one(&format!("deployments/name/{flow}/{name}")).await?
             }
             None => None,

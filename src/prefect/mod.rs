@@ -12,7 +12,6 @@ mod error;
 mod form;
 mod manifest;
 mod names;
-mod path;
 mod pools;
 mod profile;
 pub mod report;

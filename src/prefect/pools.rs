@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::path::segment;
+use crate::support::http::percent_encoded;
+
 use super::{Api, PrefectError};
 
 /// The image of the program, unless a pool or a deployment names another.
@@ -117,7 +118,7 @@ pub(super) fn variables(template: &Value) -> Vec<&str> {
 
 impl Api {
     pub(super) async fn pool(&self, name: &str) -> Result<Option<Pool>, PrefectError> {
-        self.find_one(&format!("work_pools/{}", segment(name))).await
+        self.find_one(&format!("work_pools/{}", percent_encoded(name))).await
     }
 
     /// The template that Prefect itself gives a new pool: every variable that it uses is

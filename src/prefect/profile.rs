@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use crate::redact::MASK;
+
 use super::PrefectError;
 
 /// Which server, and who asks: from the environment, else from Prefect's active profile, where
@@ -31,11 +33,11 @@ pub enum Auth {
 // Never shown.
 impl fmt::Debug for Auth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::None => "None",
-            Self::Key(_) => "Key(********)",
-            Self::Basic(_) => "Basic(********)",
-        })
+        match self {
+            Self::None => f.write_str("None"),
+            Self::Key(_) => write!(f, "Key({MASK})"),
+            Self::Basic(_) => write!(f, "Basic({MASK})"),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 use std::collections::HashSet;
 
+use crate::support::text::shortened;
 use crate::trip::{Colour, KeptColumn, TripFile};
 
 use super::columns::same_name;
@@ -26,7 +27,7 @@ pub struct Mapping {
 /// Where the values of one source column go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
-    /// To the column of this index in [`columns`], or behind them to one that is kept.
+    /// To the column of this index in `columns`, or behind them to one that is kept.
     Column(usize),
     /// To the same canonical column as an earlier source column, for the rows in which that one
     /// is empty or equal: the base number of the fhv files of 2018 is in either of two columns.
@@ -236,11 +237,9 @@ fn first_few<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let mut names: Vec<&str> = names.map(str::trim).collect();
     let more = names.len().saturating_sub(6);
     names.truncate(6);
-    let mut text = names.join(", ");
-    if text.chars().count() > 200 {
-        text = text.chars().take(200).collect::<String>() + "…";
-    }
-    if more > 0 { format!("{text}, and {more} more") } else { text }
+    let names = names.join(", ");
+    let text = shortened(&names, 200);
+    if more > 0 { format!("{text}, and {more} more") } else { text.into_owned() }
 }
 
 #[cfg(test)]

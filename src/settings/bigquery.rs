@@ -12,22 +12,24 @@ use toml::de::Error;
 use crate::flow::Failure;
 use crate::lake::Tokens;
 use crate::lake::store::GcsOptions;
-use crate::warehouse::bigquery::{Target, TokenError, TokenSource, Warehouse};
+use crate::warehouse::bigquery::{BigQuery, BigQueryError, Target, TokenError, TokenSource};
+use crate::warehouse::{Warehouse, WarehouseError, WarehouseKind};
 
-use super::connection::{Connected, ConnectionKind, DEFAULT, Found, dataset};
+use super::connected::{Connected, DEFAULT, Found};
+use super::connection_kind::ConnectionKind;
 use super::file::{File, FromTable, Part, Table};
-use super::group::SettingsGroup;
 use super::lake::{GOOGLE_HEADING, GoogleOptions};
 use super::layers::{Layer, Picker};
 use super::origin::Origin;
 use super::reference::ConnectionReference;
 use super::secret::Credentials;
-use super::{Options, SettingsError, TaskError, warehouse};
+use super::settings_group::SettingsGroup;
+use super::warehouse::{self, WarehouseGroup};
+use super::{Options, Settings, SettingsError};
+
+const KIND: ConnectionKind = ConnectionKind::Warehouse(WarehouseKind::BigQuery);
 
 const HEADING: &str = "BigQuery settings";
-
-/// The headings of its flags, and of those that it shares with the lake and other warehouses.
-pub(super) const HEADINGS: &[&str] = &[HEADING, GOOGLE_HEADING, warehouse::HEADING];
 
 /// The variable that Google's own tools take for the project.
 const PROJECT: &str = "GOOGLE_CLOUD_PROJECT";
@@ -61,16 +63,16 @@ pub struct BigQueryOptions {
 /// `[bigquery.NAME]`
 #[derive(Debug, Clone, Default)]
 pub(super) struct BigQueryConnection {
-    pub(super) keys: BigQueryKeys,
+    keys: BigQueryKeys,
     google: GoogleOptions,
 }
 
 /// The keys of it that are BigQuery's own.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct BigQueryKeys {
-    pub(super) project: Option<String>,
-    pub(super) dataset: Option<String>,
+struct BigQueryKeys {
+    project: Option<String>,
+    dataset: Option<String>,
     location: Option<String>,
     table: Option<String>,
 }
@@ -128,26 +130,76 @@ impl TokenSource for OfLake {
 
 impl BigQuerySettings {
     /// The dataset as a warehouse; asks nobody yet.
-    pub fn warehouse(&self) -> Result<Warehouse, TaskError> {
+    pub fn open(&self) -> Result<BigQuery, WarehouseError> {
         let target = match &self.emulator {
             Some(host) => Target::Emulator(host.clone()),
-            None => Target::Google(Arc::new(OfLake(self.google.tokens()?))),
+            None => {
+                let tokens = self.google.tokens().map_err(WarehouseError::of)?;
+                Target::Google(Arc::new(OfLake(tokens)))
+            }
         };
-        let project = self.project_in_force().ok_or(TaskError::NoProject)?;
+        let project = self.project_in_force().ok_or(BigQueryError::NoProject)?;
         let (location, table) = (self.location.clone(), self.table.clone());
-        Ok(Warehouse::new(target, project, &self.dataset, location, table)?)
+        Ok(BigQuery::new(target, project, &self.dataset, location, table)?)
     }
 
     /// The project: named, or of the environment, or of the credentials.
-    pub fn project_in_force(&self) -> Option<String> {
+    fn project_in_force(&self) -> Option<String> {
         let env = || std::env::var(PROJECT).ok().filter(|value| !value.is_empty());
         self.project.clone().or_else(env).or_else(|| self.google.project())
     }
+}
 
-    /// Project and dataset, for people.
-    pub(super) fn place(&self) -> String {
-        dataset(self.project_in_force().as_deref(), &self.dataset)
+/// What the settings know of BigQuery.
+pub(super) struct BigQueryGroup;
+
+impl WarehouseGroup for BigQueryGroup {
+    fn headings(&self) -> &'static [&'static str] {
+        &[HEADING, GOOGLE_HEADING, warehouse::HEADING]
     }
+
+    fn keys(&self) -> &'static [&'static str] {
+        &["bigquery", "project", "dataset", "location"]
+    }
+
+    fn open(&self, settings: &Settings) -> Result<Arc<dyn Warehouse>, WarehouseError> {
+        Ok(Arc::new(settings.bigquery.open()?))
+    }
+
+    fn is_named(&self, settings: &Settings) -> bool {
+        settings.bigquery.project_in_force().is_some()
+    }
+
+    /// `None` if neither a connection nor a project is named.
+    fn leads_to(&self, settings: &Settings) -> Option<(String, Origin)> {
+        let found = settings.said(&["bigquery", "project"])?;
+        let BigQuerySettings { dataset, .. } = &settings.bigquery;
+        let project = settings.bigquery.project_in_force();
+        Some((place(project.as_deref(), dataset), found.from.clone()))
+    }
+
+    fn connections(&self, file: &File, settings: &Settings) -> Vec<(String, String, usize)> {
+        let all = file.bigquery.iter().map(|(name, table)| {
+            let keys = &table.value.keys;
+            let dataset = keys.dataset.as_deref().unwrap_or(&settings.bigquery.dataset);
+            (name.clone(), place(keys.project.as_deref(), dataset), table.line)
+        });
+        all.collect()
+    }
+
+    fn check(&self, file: &File, layer: &Layer) -> Result<(), SettingsError> {
+        let Some(reference) = &layer.options.bigquery.connection else { return Ok(()) };
+        file.find(KIND, &file.bigquery, reference, &layer.origin(KIND.key())).map(drop)
+    }
+
+    fn choose(&self, options: &mut Options, name: &str) {
+        options.bigquery.connection = Some(ConnectionReference::Name(name.to_owned()));
+    }
+}
+
+/// Project and dataset, for people.
+fn place(project: Option<&str>, dataset: &str) -> String {
+    format!("{}.{dataset}", project.unwrap_or("-"))
 }
 
 impl SettingsGroup for BigQuerySettings {
@@ -179,13 +231,12 @@ fn connect(from: &mut Picker<'_>) -> Result<(), SettingsError> {
         from.note("bigquery", json!(null), Origin::Default);
         return Ok(());
     };
-    let kind = ConnectionKind::BigQuery;
     let Connected { options, origin, .. } =
-        match from.file.find(kind, &from.file.bigquery, &reference, &by)? {
+        match from.file.find(KIND, &from.file.bigquery, &reference, &by)? {
             Found::Table(name, Table { value, line, .. }) => Connected {
                 to: (),
                 options: value.options(),
-                origin: from.file.says(kind, name, &by, *line),
+                origin: from.file.says(KIND, name, &by, *line),
             },
             Found::Block(block) => {
                 // A block has the credentials, and those name their project.
@@ -210,11 +261,4 @@ fn project(from: &mut Picker<'_>) -> Option<String> {
         None => from.note("project", json!(null), Origin::Default),
     }
     found.map(|(project, _)| project)
-}
-
-/// Refuses the name of a connection that is not there.
-pub(super) fn check(file: &File, layer: &Layer) -> Result<(), SettingsError> {
-    let Some(reference) = &layer.options.bigquery.connection else { return Ok(()) };
-    let by = layer.origin("bigquery");
-    file.find(ConnectionKind::BigQuery, &file.bigquery, reference, &by).map(drop)
 }

@@ -7,8 +7,8 @@ use crate::clean::{Changeable, Level, Rules};
 use crate::guard::Share;
 
 use super::SettingsError;
-use super::group::SettingsGroup;
 use super::layers::Picker;
+use super::settings_group::SettingsGroup;
 use super::values::{at_least_one, count, from_text};
 
 /// The heading of its flags.

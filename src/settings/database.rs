@@ -1,8 +1,7 @@
 use crate::warehouse::postgres::{ConnectError, Target};
 
 use super::SettingsError;
-use super::postgres::PostgresConnection;
-use super::prefect::ReadBlocks;
+use super::blocks::ReadBlocks;
 use super::reference::DatabaseReference;
 use super::secret::{Reference, Secret, SecretError};
 
@@ -21,24 +20,15 @@ impl From<DatabaseReference> for Database {
     }
 }
 
-impl From<&PostgresConnection> for Database {
-    fn from(given: &PostgresConnection) -> Self {
-        let text = |text: &Option<String>| text.as_deref().map(Reference::from);
-        let parts = [
-            ("host", text(&given.host)),
-            ("port", given.port.map(|port| port.to_string().into())),
-            ("dbname", text(&given.database)),
-            ("user", text(&given.user)),
-            ("password", given.password.clone()),
-            ("sslmode", text(&given.sslmode)),
-            ("sslrootcert", text(&given.sslrootcert)),
-        ];
-        let parts = parts.into_iter().filter_map(|(name, part)| Some((name, part?)));
-        Self { url: given.url.clone(), parts: parts.collect(), trouble: None }
-    }
-}
-
 impl Database {
+    /// The database of a URL, of parts by the names that `libpq` has for them, or of both.
+    pub(super) const fn new(
+        url: Option<DatabaseReference>,
+        parts: Vec<(&'static str, Reference)>,
+    ) -> Self {
+        Self { url, parts, trouble: None }
+    }
+
     /// The database, its secrets looked up; asks nobody yet.
     pub fn target(&self) -> Result<Target, ConnectError> {
         let secret = |error: SecretError| ConnectError::Secret(error.to_string());

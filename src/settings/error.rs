@@ -1,121 +1,16 @@
+use std::error::Error;
 use std::path::PathBuf;
 
-use crate::clean::CleanError;
-use crate::flow::{Failure, Retry, Stop};
-use crate::lake::LakeError;
 use crate::redact::name_or_mask;
-use crate::source::{FetchError, SpoolError, UnknownSource};
-use crate::trip::TripFile;
-use crate::warehouse::bigquery::BigQueryError;
-use crate::warehouse::postgres::PostgresError;
+use crate::source::UnknownSource;
 
-use super::connection::ConnectionKind;
+use super::block_name::BlockName;
+use super::connection_kind::ConnectionKind;
 use super::origin::Origin;
-use super::prefect::{BlockError, BlockName};
 use super::secret::SecretError;
 
-/// Why a task of a flow failed: the error of the room it worked in.
-#[derive(Debug, thiserror::Error)]
-pub enum TaskError {
-    /// The file could not be fetched.
-    #[error(transparent)]
-    Fetch(#[from] FetchError),
-    /// It could not be cleaned.
-    #[error(transparent)]
-    Clean(#[from] CleanError),
-    /// The lake could not be read or written.
-    #[error(transparent)]
-    Lake(#[from] LakeError),
-    /// Postgres could not be loaded.
-    #[error(transparent)]
-    Postgres(#[from] PostgresError),
-    /// BigQuery could not be loaded.
-    #[error(transparent)]
-    BigQuery(#[from] BigQueryError),
-    /// No project to load into.
-    #[error(
-        "no Google Cloud project is named: name it with --project or GOOGLE_CLOUD_PROJECT; the key \
-         of a service account names its own"
-    )]
-    NoProject,
-    /// The spool could not be used.
-    #[error(transparent)]
-    Spool(#[from] SpoolError),
-    /// A month to load that the lake does not have.
-    #[error("{file} is not in the lake {lake}: bring it with taxi run etl-web-to-gcs")]
-    NotInLake {
-        /// The month.
-        file: TripFile,
-        /// The lake.
-        lake: String,
-    },
-    /// An edition was refused, and its rows set aside can be looked at.
-    #[error(
-        "{} The rows set aside are in {rows}: see them with taxi quarantine --colour {} \
-         --month {} --refused",
-        sentence(error),
-        file.colour,
-        file.month
-    )]
-    Refused {
-        /// Why.
-        error: Box<TaskError>,
-        /// The month.
-        file: TripFile,
-        /// The address of the rows.
-        rows: String,
-    },
-    /// The engine stopped it.
-    #[error(transparent)]
-    Stop(#[from] Stop),
-}
-
-impl TaskError {
-    /// The error of the room, where it knows whether trying again can help.
-    fn room(&self) -> Option<&dyn Failure> {
-        match self {
-            Self::Fetch(error) => Some(error),
-            Self::Clean(error) => Some(error),
-            Self::Lake(error) => Some(error),
-            Self::Postgres(error) => Some(error),
-            Self::BigQuery(error) => Some(error),
-            Self::Stop(stop) => Some(stop),
-            Self::Refused { error, .. } => error.room(),
-            Self::NoProject | Self::Spool(_) | Self::NotInLake { .. } => None,
-        }
-    }
-
-    /// Whether the edition at hand is refused, be it that not one of its rows is a trip.
-    pub(super) const fn is_refusal(&self) -> bool {
-        matches!(
-            self,
-            Self::Clean(CleanError::NothingKept { .. })
-                | Self::Lake(LakeError::EditionRefused(_))
-                | Self::Postgres(PostgresError::EditionRefused(_))
-        )
-    }
-
-    /// Whether the fetched bytes themselves are at fault, so that keeping them is of no use.
-    pub const fn is_damage(&self) -> bool {
-        matches!(self, Self::Clean(error) if error.is_damage())
-    }
-}
-
-impl Failure for TaskError {
-    fn retry(&self) -> Retry {
-        self.room().map_or(Retry::Never, Failure::retry)
-    }
-
-    fn is_interruption(&self) -> bool {
-        self.room().is_some_and(Failure::is_interruption)
-    }
-}
-
-/// What an error says, as a sentence with an end.
-fn sentence(error: &TaskError) -> String {
-    let text = error.to_string();
-    if text.ends_with(['.', '?']) { text } else { text + "." }
-}
+/// Why a block cannot be read.
+pub type BlockError = Box<dyn Error + Send + Sync>;
 
 /// Why the settings cannot be used.
 #[derive(Debug, thiserror::Error)]

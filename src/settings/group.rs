@@ -1,21 +1,11 @@
-//! What a group of settings is: flags and keys of its own, values in force, secrets.
+//! The groups of settings that commands show, and where all of them have secrets.
 
 use clap::Arg;
 
-use super::SettingsError;
-use super::layers::Picker;
-use super::{bigquery, cleaning, lake, postgres, prefect, run, source};
+use crate::warehouse::WarehouseKind;
 
-/// Settings that belong together, with their values in force.
-pub(super) trait SettingsGroup: Sized {
-    /// Picks its values from the layers, and notes where each comes from.
-    fn resolve(from: &mut Picker<'_>) -> Result<Self, SettingsError>;
-
-    /// What must not be shown of it, wherever it may turn up.
-    fn secrets(&self) -> Vec<String> {
-        Vec::new()
-    }
-}
+use super::secret_names::SecretNames;
+use super::{cleaning, lake, prefect, run, source, warehouse};
 
 /// A group of settings that have flags. A command shows those that it reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,33 +20,27 @@ pub enum Group {
     Run,
     /// The folder for what is on its way, of the same group as runs.
     Spool,
-    /// A Postgres database.
-    Postgres,
-    /// A dataset of BigQuery.
-    BigQuery,
+    /// All warehouses.
+    Warehouses,
+    /// One of them.
+    Warehouse(WarehouseKind),
 }
 
 impl Group {
     /// All of them.
-    pub const ALL: [Self; 7] = [
-        Self::Source,
-        Self::Lake,
-        Self::Cleaning,
-        Self::Run,
-        Self::Spool,
-        Self::Postgres,
-        Self::BigQuery,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Source, Self::Lake, Self::Cleaning, Self::Run, Self::Spool, Self::Warehouses];
 
-    const fn headings(self) -> &'static [&'static str] {
+    fn headings(self) -> Vec<&'static str> {
+        let of = |kind: WarehouseKind| warehouse::group(kind).headings();
         match self {
-            Self::Source => &[source::HEADING],
-            Self::Lake => lake::HEADINGS,
-            Self::Cleaning => &[cleaning::HEADING],
-            Self::Run => run::HEADINGS,
-            Self::Spool => &[run::SPOOL],
-            Self::Postgres => postgres::HEADINGS,
-            Self::BigQuery => bigquery::HEADINGS,
+            Self::Source => vec![source::HEADING],
+            Self::Lake => lake::HEADINGS.to_vec(),
+            Self::Cleaning => vec![cleaning::HEADING],
+            Self::Run => run::HEADINGS.to_vec(),
+            Self::Spool => vec![run::SPOOL],
+            Self::Warehouses => WarehouseKind::all().flat_map(of).copied().collect(),
+            Self::Warehouse(kind) => of(kind).to_vec(),
         }
     }
 
@@ -75,24 +59,11 @@ impl Group {
     }
 }
 
-/// Where the secrets of a group are said outside `taxi.toml`.
-#[derive(Debug, Clone, Copy)]
-pub struct SecretNames {
-    /// Variables that hold a secret and nothing else.
-    pub variables: &'static [&'static str],
-    /// Variables that hold a key, or the path of one.
-    pub keys: &'static [&'static str],
-    /// Variables that hold an address, which may have a secret in it.
-    pub addresses: &'static [&'static str],
-    /// Flags whose values may be secrets.
-    pub flags: &'static [&'static str],
-}
-
 impl SecretNames {
-    pub(super) const NONE: Self = Self { variables: &[], keys: &[], addresses: &[], flags: &[] };
-
     /// Those of all groups.
     pub fn all() -> impl Iterator<Item = Self> {
-        [source::SECRETS, postgres::SECRETS, prefect::SECRETS].into_iter().chain(lake::SECRETS)
+        let warehouses = WarehouseKind::all().map(|kind| warehouse::group(kind).secret_names());
+        let others = [source::SECRETS, prefect::SECRETS];
+        others.into_iter().chain(lake::SECRETS).chain(warehouses)
     }
 }

@@ -13,10 +13,10 @@ use crate::guard::Share;
 use crate::lake::LakeAddress;
 use crate::warehouse::WarehouseKind;
 
+use super::blocks::ReadBlocks;
 use super::file::{Defaults, File};
 use super::keys::suggestion;
 use super::origin::{Effective, Origin, Place};
-use super::prefect::ReadBlocks;
 use super::reference::ConnectionReference;
 use super::secret::Credentials;
 use super::{MissingColumn, NewColumn, NotifyOn, Options, SettingsError};

@@ -1,13 +1,16 @@
-//! What the user asks for: the parameters of a flow, the settings of the program, and the
-//! tools made from them.
+//! What the user asks for: the parameters of a flow, and the settings of the program.
 //!
 //! Settings come in groups, a file each: its flags and variables, its keys in `taxi.toml`, its
 //! connections, its defaults, its secrets, and the values in force, which it picks from the
 //! layers. `layers` says which layer goes first, `file` reads `taxi.toml`.
 
 mod bigquery;
+mod block_name;
+mod blocks;
 mod cleaning;
+mod connected;
 mod connection;
+mod connection_kind;
 mod database;
 mod error;
 mod file;
@@ -15,7 +18,6 @@ mod group;
 mod keys;
 mod lake;
 mod layers;
-mod load_bigquery;
 mod named_parameters;
 mod notify;
 mod options;
@@ -28,10 +30,11 @@ mod prefect;
 mod reference;
 mod run;
 mod secret;
+mod secret_names;
+mod settings_group;
 mod source;
 mod source_conflict;
 mod toml_error;
-mod tools;
 mod values;
 mod warehouse;
 
@@ -45,17 +48,21 @@ use crate::redact;
 use crate::trip::{Month, TripFile};
 use crate::warehouse::WarehouseKind;
 
+use blocks::ReadBlocks;
 use file::File;
-use group::SettingsGroup;
 use layers::{Layer, Picker};
-use prefect::ReadBlocks;
+use settings_group::SettingsGroup;
+use warehouse::group;
 
 pub use bigquery::{BigQueryOptions, BigQuerySettings};
+pub use block_name::BlockName;
+pub use blocks::{BlockContents, Blocks};
 pub use cleaning::{CleaningOptions, CleaningSettings, MissingColumn, NewColumn};
-pub use connection::{Connection, ConnectionKind};
+pub use connection::Connection;
+pub use connection_kind::ConnectionKind;
 pub use database::Database;
-pub use error::{SettingsError, TaskError};
-pub use group::{Group, SecretNames};
+pub use error::{BlockError, SettingsError};
+pub use group::Group;
 pub(crate) use keys::suggestion;
 pub use lake::{GoogleOptions, LakeOptions, LakeSettings, LakeStores};
 pub use named_parameters::{NamedParameterError, read_named};
@@ -66,13 +73,13 @@ pub use parameter_set::ParameterSet;
 pub use parameters::{ColourList, MonthList, ParameterError, Parameters, own_before_added};
 pub use parent_parameters::ParentParameters;
 pub use postgres::{PostgresOptions, PostgresSettings};
-pub use prefect::{BlockContents, BlockError, BlockName, Blocks, FlowRunOptions};
+pub use prefect::FlowRunOptions;
 pub use reference::{ConnectionReference, DatabaseReference, LakeReference, StoreReference};
 pub use run::{RunOptions, RunSettings};
 pub use secret::{Credentials, MASK, Reference, Secret, SecretError};
+pub use secret_names::SecretNames;
 pub use source::{SourceOptions, SourceSettings};
 pub use source_conflict::SourceConflict;
-pub use tools::{Ingested, Tools};
 pub use warehouse::{WarehouseOptions, WarehouseSettings};
 
 /// The settings in force: flags, then the environment, then a connection, a profile and the rest
@@ -147,7 +154,7 @@ impl Settings {
 
     fn resolved(options: &Options, blocks: &ReadBlocks) -> Result<Self, SettingsError> {
         let file = File::read(options.file.config.as_deref())?;
-        file.check()?;
+        check(&file)?;
         let mut from = Picker::new(Layer::all(options, &file)?, &file, blocks);
         let settings = Self {
             source: SourceSettings::resolve(&mut from)?,
@@ -214,23 +221,35 @@ impl Settings {
         self.notify.tell(report, took, &self.secrets()).await
     }
 
-    /// Where the lake or the database in force is, for people, and what says so. `None` if no
-    /// database is named.
+    /// Where the lake or a warehouse in force is, for people, and what says so; `None` if nothing
+    /// names it.
     fn leads_to(&self, kind: ConnectionKind) -> Option<(String, Origin)> {
-        let said = |keys: &[&str]| {
-            let said = self.effective.iter().filter(|setting| !setting.value.is_null());
-            said.into_iter().find(|setting| keys.contains(&setting.key.as_str()))
-        };
-        let (place, found) = match kind {
-            ConnectionKind::Lake => (self.lake.address().to_string(), said(&["lake"])?),
-            ConnectionKind::Postgres => {
-                let found = said(&["database_url"])?;
-                (found.value.as_str()?.to_owned(), found)
+        match kind {
+            ConnectionKind::Lake => {
+                Some((self.lake.address().to_string(), self.said(&["lake"])?.from.clone()))
             }
-            ConnectionKind::BigQuery => (self.bigquery.place(), said(&["bigquery", "project"])?),
-        };
-        Some((place, found.from.clone()))
+            ConnectionKind::Warehouse(kind) => group(kind).leads_to(self),
+        }
     }
+
+    /// The first of these settings that something says.
+    fn said(&self, keys: &[&str]) -> Option<&Effective> {
+        let mut said = self.effective.iter().filter(|setting| !setting.value.is_null());
+        said.find(|setting| keys.contains(&setting.key.as_str()))
+    }
+}
+
+/// Refuses names of connections that are not there, in every profile: also in those that are not
+/// asked for.
+fn check(file: &File) -> Result<(), SettingsError> {
+    for (profile, defaults) in &file.profiles {
+        let layer = Layer::file(&file.path, Some(profile), defaults);
+        lake::check(file, &layer)?;
+        for kind in WarehouseKind::all() {
+            group(kind).check(file, &layer)?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

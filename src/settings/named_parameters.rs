@@ -4,19 +4,25 @@
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use crate::support::text::shortened;
+use crate::warehouse::WarehouseKind;
+
 use super::keys::closest;
 use super::parameters::SPELLINGS;
 
 /// What each parameter may be.
-const FORMS: [(&str, &str); 7] = [
-    ("colour", "yellow, green, fhv or fhvhv, or a list of them"),
-    ("year", "a year such as 2020"),
-    ("months", "a list of months of the year such as [6, 7]"),
-    ("from", "a month such as 2019-01"),
-    ("to", "a month such as 2021-07"),
-    ("lag_months", "a whole number of months such as 2"),
-    ("to_warehouse", "postgres or bigquery, or a list of them"),
-];
+fn forms() -> [(&'static str, String); 7] {
+    let warehouses = WarehouseKind::names(" or ");
+    [
+        ("colour", "yellow, green, fhv or fhvhv, or a list of them".to_owned()),
+        ("year", "a year such as 2020".to_owned()),
+        ("months", "a list of months of the year such as [6, 7]".to_owned()),
+        ("from", "a month such as 2019-01".to_owned()),
+        ("to", "a month such as 2021-07".to_owned()),
+        ("lag_months", "a whole number of months such as 2".to_owned()),
+        ("to_warehouse", format!("{warehouses}, or a list of them")),
+    ]
+}
 
 /// What is shown of a value, at most.
 const LONGEST: usize = 60;
@@ -53,7 +59,7 @@ pub enum NamedParameterError {
         /// What is given, as JSON.
         value: String,
         /// What it may be.
-        expected: &'static str,
+        expected: String,
     },
 }
 
@@ -101,13 +107,9 @@ pub fn read_named<T: DeserializeOwned>(
 }
 
 fn wrong(name: &str, own: &str, value: &Value) -> NamedParameterError {
-    let text = value.to_string();
-    let value = match text.char_indices().nth(LONGEST) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text,
-    };
-    let form = FORMS.iter().find(|(known, _)| *known == own);
-    let expected = form.map_or("another value", |(_, form)| *form);
+    let value = shortened(&value.to_string(), LONGEST).into_owned();
+    let form = forms().into_iter().find(|(known, _)| *known == own);
+    let expected = form.map_or_else(|| "another value".to_owned(), |(_, form)| form);
     NamedParameterError::Value { name: name.to_owned(), value, expected }
 }
 
@@ -120,7 +122,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_told_by_the_name_of_the_parameter() {
-        let known = FORMS.map(|(name, _)| name.to_owned());
+        let known = forms().map(|(name, _)| name.to_owned());
         let said = |given: Value| {
             let read = read_named::<ParentParameters>(&given, &known);
             read.map_or_else(|error| error.to_string(), |read| format!("{read:?}"))

@@ -12,10 +12,10 @@ use crate::notify::{NotifyError, Webhook};
 
 use super::SettingsError;
 use super::file::Table;
-use super::group::SettingsGroup;
 use super::layers::{Picker, Show};
 use super::origin::{Origin, Place};
 use super::secret::Reference;
+use super::settings_group::SettingsGroup;
 
 /// `[notify]`: who is told how a run ended.
 #[derive(Debug, Clone, Default, Deserialize)]

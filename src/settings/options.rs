@@ -10,14 +10,14 @@ use toml::de::Error;
 
 use super::bigquery::BigQueryOptions;
 use super::cleaning::CleaningOptions;
-use super::connection::ConnectionKind;
+use super::connection_kind::ConnectionKind;
 use super::file::{FromTable, Part};
 use super::lake::LakeOptions;
 use super::postgres::PostgresOptions;
-use super::reference::{ConnectionReference, LakeReference};
+use super::reference::LakeReference;
 use super::run::RunOptions;
 use super::source::SourceOptions;
-use super::warehouse::WarehouseOptions;
+use super::warehouse::{WarehouseOptions, group};
 
 /// What is said of the settings; nothing where nothing is said.
 #[derive(Debug, Clone, Default, Args)]
@@ -95,16 +95,11 @@ impl FromTable for Options {
 impl Options {
     /// Names a connection as a flag does.
     pub(super) fn name(&mut self, kind: ConnectionKind, name: &str) {
-        let connection = || Some(ConnectionReference::Name(name.to_owned()));
         match kind {
             ConnectionKind::Lake => {
                 self.lake.address = Some(LakeReference::Name(name.to_owned()));
             }
-            ConnectionKind::Postgres => {
-                self.postgres.connection = connection();
-                self.postgres.database_url = None;
-            }
-            ConnectionKind::BigQuery => self.bigquery.connection = connection(),
+            ConnectionKind::Warehouse(kind) => group(kind).choose(self, name),
         }
         self.flagged.0.insert(kind.key().to_owned());
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::prefect::BlockName;
+use super::block_name::BlockName;
 
 /// Where the value of a setting comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -16,11 +16,16 @@ pub struct ParentParameters {
     #[serde(flatten)]
     pub months: Parameters,
 
-    /// The warehouses to load into after the lake: postgres, bigquery; none for the lake alone
-    #[arg(long, value_name = "WAREHOUSES", value_delimiter = ',', env = "TAXI_TO_WAREHOUSE")]
+    /// The warehouses to load into after the lake; none for the lake alone.
+    #[arg(long, help = to_warehouse(), value_name = "WAREHOUSES", value_delimiter = ',', env = "TAXI_TO_WAREHOUSE")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(default, extend("uniqueItems" = true))]
+    #[schemars(default, description = to_warehouse(), extend("uniqueItems" = true))]
     pub to_warehouse: Vec<WarehouseKind>,
+}
+
+fn to_warehouse() -> String {
+    let names = WarehouseKind::names(", ");
+    format!("The warehouses to load into after the lake: {names}; none for the lake alone")
 }
 
 /// One warehouse or several.

@@ -1,34 +1,31 @@
 //! The Postgres that months are loaded into.
 
+use std::sync::Arc;
+
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::warehouse::postgres::{PostgresError, Target, Warehouse};
+use crate::warehouse::postgres::{Postgres, PostgresError, Target};
+use crate::warehouse::{Warehouse, WarehouseError, WarehouseKind};
 
-use super::connection::{Connected, ConnectionKind, DEFAULT, Found};
+use super::connected::{Connected, DEFAULT, Found};
+use super::connection_kind::ConnectionKind;
 use super::database::Database;
 use super::file::{File, Table};
-use super::group::{SecretNames, SettingsGroup};
 use super::layers::{Layer, Picker};
 use super::origin::Origin;
 use super::reference::{ConnectionReference, DatabaseReference};
 use super::secret::Reference;
-use super::{Options, SettingsError, warehouse};
+use super::secret_names::SecretNames;
+use super::settings_group::SettingsGroup;
+use super::warehouse::{self, WarehouseGroup};
+use super::{Options, Settings, SettingsError};
+
+const KIND: ConnectionKind = ConnectionKind::Warehouse(WarehouseKind::Postgres);
 
 const HEADING: &str = "Postgres settings";
-
-/// The headings of its flags, and of those that it shares with other warehouses.
-pub(super) const HEADINGS: &[&str] = &[HEADING, warehouse::HEADING];
-
-/// Where its secrets are said outside `taxi.toml`.
-pub(super) const SECRETS: SecretNames = SecretNames {
-    variables: &["PGPASSWORD"],
-    addresses: &["DATABASE_URL"],
-    flags: &["--database-url"],
-    ..SecretNames::NONE
-};
 
 /// What is said of Postgres.
 #[derive(Debug, Clone, Default, Args, Deserialize)]
@@ -60,14 +57,14 @@ pub struct PostgresOptions {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct PostgresConnection {
-    pub(super) url: Option<DatabaseReference>,
-    pub(super) host: Option<String>,
-    pub(super) port: Option<u16>,
-    pub(super) database: Option<String>,
-    pub(super) user: Option<String>,
-    pub(super) password: Option<Reference>,
-    pub(super) sslmode: Option<String>,
-    pub(super) sslrootcert: Option<String>,
+    url: Option<DatabaseReference>,
+    host: Option<String>,
+    port: Option<u16>,
+    database: Option<String>,
+    user: Option<String>,
+    password: Option<Reference>,
+    sslmode: Option<String>,
+    sslrootcert: Option<String>,
     schema: Option<String>,
     table: Option<String>,
 }
@@ -79,6 +76,23 @@ impl PostgresConnection {
         options.postgres.schema.clone_from(&self.schema);
         options.warehouse.table.clone_from(&self.table);
         options
+    }
+}
+
+impl From<&PostgresConnection> for Database {
+    fn from(given: &PostgresConnection) -> Self {
+        let text = |text: &Option<String>| text.as_deref().map(Reference::from);
+        let parts = [
+            ("host", text(&given.host)),
+            ("port", given.port.map(|port| port.to_string().into())),
+            ("dbname", text(&given.database)),
+            ("user", text(&given.user)),
+            ("password", given.password.clone()),
+            ("sslmode", text(&given.sslmode)),
+            ("sslrootcert", text(&given.sslrootcert)),
+        ];
+        let parts = parts.into_iter().filter_map(|(name, part)| Some((name, part?)));
+        Self::new(given.url.clone(), parts.collect())
     }
 }
 
@@ -95,12 +109,62 @@ pub struct PostgresSettings {
 
 impl PostgresSettings {
     /// The database as a warehouse; asks nobody yet.
-    pub fn warehouse(&self) -> Result<Warehouse, PostgresError> {
+    pub fn open(&self) -> Result<Postgres, PostgresError> {
         let target = match &self.database {
             Some(database) => database.target()?,
             None => Target::resolve(None, &[])?,
         };
-        Warehouse::new(target, self.schema.clone(), self.table.clone())
+        Postgres::new(target, self.schema.clone(), self.table.clone())
+    }
+}
+
+/// What the settings know of Postgres.
+pub(super) struct PostgresGroup;
+
+impl WarehouseGroup for PostgresGroup {
+    fn headings(&self) -> &'static [&'static str] {
+        &[HEADING, warehouse::HEADING]
+    }
+
+    fn secret_names(&self) -> SecretNames {
+        SecretNames {
+            variables: &["PGPASSWORD"],
+            addresses: &["DATABASE_URL"],
+            flags: &["--database-url"],
+            ..SecretNames::NONE
+        }
+    }
+
+    fn keys(&self) -> &'static [&'static str] {
+        &["postgres", "schema"]
+    }
+
+    fn open(&self, settings: &Settings) -> Result<Arc<dyn Warehouse>, WarehouseError> {
+        Ok(Arc::new(settings.postgres.open()?))
+    }
+
+    fn is_named(&self, settings: &Settings) -> bool {
+        !matches!(self.open(settings), Err(WarehouseError::Unnamed(_)))
+    }
+
+    fn leads_to(&self, settings: &Settings) -> Option<(String, Origin)> {
+        let found = settings.said(&["database_url"])?;
+        Some((found.value.as_str()?.to_owned(), found.from.clone()))
+    }
+
+    fn connections(&self, file: &File, _: &Settings) -> Vec<(String, String, usize)> {
+        let all = file.postgres.iter();
+        all.map(|(name, it)| (name.clone(), Database::from(&it.value).place(), it.line)).collect()
+    }
+
+    fn check(&self, file: &File, layer: &Layer) -> Result<(), SettingsError> {
+        let Some(reference) = &layer.options.postgres.connection else { return Ok(()) };
+        find(file, reference, &layer.origin(KIND.key())).map(drop)
+    }
+
+    fn choose(&self, options: &mut Options, name: &str) {
+        options.postgres.connection = Some(ConnectionReference::Name(name.to_owned()));
+        options.postgres.database_url = None;
     }
 }
 
@@ -175,10 +239,9 @@ fn open(
     reference: &ConnectionReference,
     by: &Origin,
 ) -> Result<Connected<Database>, SettingsError> {
-    let kind = ConnectionKind::Postgres;
-    let (to, options, origin) = match from.file.find(kind, &from.file.postgres, reference, by)? {
+    let (to, options, origin) = match find(from.file, reference, by)? {
         Found::Table(name, Table { value, line, .. }) => {
-            (Database::from(value), value.options(), from.file.says(kind, name, by, *line))
+            (Database::from(value), value.options(), from.file.says(KIND, name, by, *line))
         }
         Found::Block(block) => {
             let to = Database::from(DatabaseReference::Block(block.clone()));
@@ -188,9 +251,17 @@ fn open(
     Ok(Connected { to: to.with_block(from.blocks)?, options, origin })
 }
 
-/// Refuses the name of a connection that is not there.
-pub(super) fn check(file: &File, layer: &Layer) -> Result<(), SettingsError> {
-    let Some(reference) = &layer.options.postgres.connection else { return Ok(()) };
-    let by = layer.origin("postgres");
-    file.find(ConnectionKind::Postgres, &file.postgres, reference, &by).map(drop)
+/// What a reference leads to.
+fn find<'a>(
+    file: &'a File,
+    reference: &'a ConnectionReference,
+    by: &Origin,
+) -> Result<Found<'a, PostgresConnection>, SettingsError> {
+    match reference {
+        // Not shown: a password may be in it.
+        ConnectionReference::Address(_) => {
+            Err(SettingsError::AddressForName { by: Box::new(by.clone()) })
+        }
+        _ => file.find(KIND, &file.postgres, reference, by),
+    }
 }

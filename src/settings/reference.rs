@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer};
 use crate::lake::{LakeAddress, LakeError};
 use crate::redact::MASK;
 
-use super::prefect::BlockName;
+use super::block_name::BlockName;
 use super::secret::{Reference, Secret};
 
 /// A store as a setting gives it.

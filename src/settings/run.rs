@@ -10,8 +10,8 @@ use serde::Deserialize;
 use crate::flow::{Limits, Policy, TaskName};
 
 use super::SettingsError;
-use super::group::SettingsGroup;
 use super::layers::Picker;
+use super::settings_group::SettingsGroup;
 use super::values::{at_least_one, count, duration, some_duration, some_time, time};
 
 const HEADING: &str = "Run settings";

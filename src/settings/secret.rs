@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer};
 use crate::lake::GoogleCredentials;
 use crate::redact::name_or_mask;
 
-use super::prefect::BlockName;
+use super::block_name::BlockName;
 
 pub use crate::redact::MASK;
 

@@ -7,14 +7,15 @@ use clap::builder::BoolishValueParser;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::redact::url_secrets;
-use crate::source::{HttpSettings, Source, without_secrets};
+use crate::redact::{url_secrets, without_secrets};
+use crate::source::{HttpSettings, Source};
 
 use super::SettingsError;
-use super::group::{SecretNames, SettingsGroup};
 use super::layers::Picker;
 use super::origin::Origin;
 use super::secret::Reference;
+use super::secret_names::SecretNames;
+use super::settings_group::SettingsGroup;
 use super::values::{at_least_one, count, some_duration, some_time};
 
 /// The heading of its flags.

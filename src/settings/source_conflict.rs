@@ -2,7 +2,8 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use crate::source::{Address, Source, UnknownSource, without_secrets};
+use crate::redact::without_secrets;
+use crate::source::{Address, Source, UnknownSource};
 use crate::trip::{Colour, TripFile};
 
 use super::Settings;

@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use url::Url;
 
+use crate::redact::without_secrets;
 use crate::trip::{Colour, Format, Month, TripFile};
 
 /// The TLC publishes about two months late.
@@ -39,24 +40,6 @@ pub struct UnknownSource(String);
 impl UnknownSource {
     fn given(text: &str) -> Self {
         Self(without_secrets(text))
-    }
-}
-
-/// What is given as an address, without the parts that may be secret.
-pub fn without_secrets(text: &str) -> String {
-    let open = text.split(['?', '#']).next().unwrap_or_default();
-    match open.split_once("://") {
-        Some((scheme, rest)) => {
-            // A password may have an '@' in it, and even a slash, with which it is no address.
-            let host = rest.split('/').next().unwrap_or_default();
-            let end = match host.rfind('@') {
-                None if Url::parse(open).is_err() => rest.rfind('@'),
-                end => end,
-            };
-            let place = end.map_or(rest, |end| &rest[end + 1..]);
-            format!("{scheme}://{place}")
-        }
-        None => open.to_owned(),
     }
 }
 
@@ -218,16 +201,6 @@ impl fmt::Display for Source {
     }
 }
 
-/// An address as it may be shown and stored: without user, password, query or fragment.
-pub(super) fn shown(url: &Url) -> String {
-    let mut url = url.clone();
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    url.set_query(None);
-    url.set_fragment(None);
-    url.to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -292,11 +265,6 @@ mod tests {
     fn a_refused_source_is_shown_without_its_secrets() {
         let refused = "ftp://me:pw@h/x?sig=abc".parse::<Source>().unwrap_err().to_string();
         assert!(refused.starts_with("'ftp://h/x' is no source"), "{refused}");
-        for text in ["https://me:p@w@h/x", "https://me:p/w@h/x", "ftp://me:p@w/x@h/x?s=a"] {
-            let shown = without_secrets(text);
-            assert!(!shown.contains("me:") && shown.ends_with("/x"), "{shown}");
-        }
-        assert_eq!(without_secrets("https://h/@a/{year}"), "https://h/@a/{year}");
     }
 
     #[test]
@@ -312,11 +280,5 @@ mod tests {
         let may = |source: Source, file| source.may_have(file, now);
         assert!(may(Source::Template("x".into()), month(Colour::Green, "2020-01")));
         assert!(!may(Source::DataTalks, month(Colour::Green, "2021-08")));
-    }
-
-    #[test]
-    fn a_shown_address_keeps_no_secret() {
-        let url = Url::parse("https://me:pw@h/p/f.csv?X-Goog-Signature=abc#x").unwrap();
-        assert_eq!(shown(&url), "https://h/p/f.csv");
     }
 }

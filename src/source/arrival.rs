@@ -11,50 +11,8 @@ use tokio_util::sync::CancellationToken;
 use crate::flow::Progress;
 use crate::trip::{Format, SourceFacts};
 
-use super::{FetchError, Fetched, Held, Outcome};
-
-/// How far the file of a held place has come.
-#[derive(Debug, Default)]
-pub(super) struct Coming {
-    /// Counts how often it was begun: the host may have another file each time.
-    edition: u32,
-    state: State,
-}
-
-#[derive(Debug, Default)]
-enum State {
-    /// Nothing of it is there that could be read.
-    #[default]
-    Awaited,
-    /// So many bytes of a text are there. A Parquet file is of no use before its end, where
-    /// its footer is, and what is not downloaded is there at once: neither is ever so.
-    Growing { path: PathBuf, format: Format, size: u64, announced: u64 },
-    /// All of it is there and proven.
-    Whole(Fetched),
-    /// It does not come.
-    Nothing,
-}
-
-/// What is known of the next byte of an edition: how many are there, 0 at the end of all; none
-/// where that shows later.
-type Ahead = Option<Result<u64, Gone>>;
-
-/// The rest of an edition does not come.
-#[derive(Debug, thiserror::Error)]
-#[error("the rest of it does not come")]
-struct Gone;
-
-impl Coming {
-    fn ahead(&self, edition: u32, at: u64) -> Ahead {
-        match &self.state {
-            State::Nothing => Some(Err(Gone)),
-            _ if self.edition != edition => Some(Err(Gone)),
-            State::Whole(fetched) => Some(Ok(fetched.facts.size.saturating_sub(at))),
-            State::Growing { size, .. } if *size > at => Some(Ok(size - at)),
-            State::Growing { .. } | State::Awaited => None,
-        }
-    }
-}
+use super::coming::{Coming, Gone, State};
+use super::{FetchError, Held, Outcome};
 
 impl Held {
     /// From now on, what was there is no more: said before it is touched.
@@ -197,7 +155,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::source::Spool;
+    use crate::source::{Fetched, Spool};
     use crate::trip::{Digest, Item};
 
     const TEXT: &[u8] = b"a text that comes in parts";

@@ -6,13 +6,13 @@ use serde::Serialize;
 use url::Url;
 
 use crate::flow::Progress;
+use crate::redact::url_without_secrets;
 use crate::trip::SourceFacts;
 
-use super::address::shown;
 use super::download::no_file;
-use super::fetch::{Fetcher, Outcome, Wanted, local};
+use super::fetch::{Fetcher, Wanted, local};
 use super::promise::{alike, tag, text, usable};
-use super::{Address, FetchError};
+use super::{Address, FetchError, Outcome};
 
 /// What a source has of a month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -60,7 +60,7 @@ impl Fetcher {
     }
 
     async fn ask_host(&self, url: &Url, wanted: &Wanted<'_>) -> Result<Answer, FetchError> {
-        let address = shown(url);
+        let address = url_without_secrets(url);
         let known = wanted.last_told(&address);
         let mut response = self.send(Method::HEAD, url, known).await?;
         // Some hosts answer GET alone. The body is left where it is.
@@ -95,7 +95,10 @@ impl Fetcher {
             (None, Some(modified)) => request = request.header(IF_MODIFIED_SINCE, modified),
             (None, None) => {}
         }
-        request.send().await.map_err(|error| FetchError::connection(&shown(url), error))
+        request
+            .send()
+            .await
+            .map_err(|error| FetchError::connection(&url_without_secrets(url), error))
     }
 }
 

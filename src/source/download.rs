@@ -3,26 +3,25 @@
 
 use std::io::Read;
 use std::path::PathBuf;
-use std::time::SystemTime;
 
-use reqwest::header::{
-    ETAG, HeaderMap, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, RANGE, RETRY_AFTER,
-};
+use reqwest::header::{ETAG, HeaderMap, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, RANGE};
 use reqwest::{RequestBuilder, Response, StatusCode, Version};
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncWriteExt;
 use url::Url;
 
-use crate::flow::{Progress, retry_after};
+use crate::flow::Progress;
+use crate::redact::url_without_secrets;
+use crate::support::blocking::blocking;
+use crate::support::http::retry_after;
 use crate::trip::{Digest, Format, Hashing, SourceFacts, UnsupportedFormat};
 
-use super::FetchError;
-use super::address::shown;
-use super::fetch::{Fetched, Fetcher, Outcome, Wanted};
+use super::fetch::{Fetcher, Wanted};
 use super::promise::{
     Promise, alike, is_chunked, is_partial, text, unread_encoding, usable, whole_as_part,
 };
 use super::spool::Held;
+use super::{FetchError, Fetched, Outcome};
 
 /// How many bytes tell what a body is.
 const FIRST_BYTES: usize = 512;
@@ -149,7 +148,7 @@ impl Fetcher {
         held: &Held,
         progress: &Progress,
     ) -> Result<Outcome, FetchError> {
-        let address = shown(url);
+        let address = url_without_secrets(url);
         let files = Files::of(held);
         let known = wanted.last_told(&address);
         let left = Left::of(&files, &address);
@@ -191,7 +190,7 @@ impl Fetcher {
                     }
                     (Some(_), Some(_), _) => return Ok(Outcome::Unchanged(None)),
                     (Some(_), None, Left::Whole(note, size)) => {
-                        return from_spool(&files, note, *size);
+                        return from_spool(&files, note, *size).await;
                     }
                     _ => return Err(FetchError::Refused { address, status: 304 }),
                 },
@@ -265,8 +264,7 @@ pub(super) fn no_file(
     response: &Response,
     expected: bool,
 ) -> Result<Outcome, FetchError> {
-    let wait = text(response.headers(), &RETRY_AFTER)
-        .and_then(|text| retry_after(&text, SystemTime::now()));
+    let wait = retry_after(response.headers());
     let code = status.as_u16();
     match code {
         404 | 403 if !expected => Ok(Outcome::NotPublished),
@@ -446,10 +444,11 @@ fn facts(note: &Note, size: u64, sha256: Digest) -> SourceFacts {
 }
 
 /// A whole file that an earlier run left, and that the host says has not changed.
-fn from_spool(files: &Files<'_>, note: &Note, size: u64) -> Result<Outcome, FetchError> {
+async fn from_spool(files: &Files<'_>, note: &Note, size: u64) -> Result<Outcome, FetchError> {
     let reading = |source| FetchError::io("read", &files.bytes, source);
-    let opened = std::fs::File::open(&files.bytes).map_err(reading)?;
-    let sha256 = Digest::of_reader(opened).map_err(reading)?;
+    let path = files.bytes.clone();
+    let hashed = blocking(move || std::fs::File::open(path).and_then(Digest::of_reader)).await;
+    let sha256 = hashed.ok_or(FetchError::Interrupted)?.map_err(reading)?;
     match files.sniff()? {
         // One that was killed after the last byte has no digest.
         Ok(format) if note.sha256.as_ref().is_none_or(|noted| *noted == sha256) => {
@@ -467,7 +466,7 @@ fn from_spool(files: &Files<'_>, note: &Note, size: u64) -> Result<Outcome, Fetc
 /// The digest of the bytes an earlier try left.
 async fn hash_left(files: &Files<'_>, size: u64) -> Result<Hashing, FetchError> {
     let path = files.bytes.clone();
-    let hashed = tokio::task::spawn_blocking(move || {
+    let hashed = blocking(move || {
         let mut hashing = Hashing::default();
         let mut opened = std::fs::File::open(path)?.take(size);
         let mut buffer = vec![0; 1 << 18];
@@ -478,8 +477,6 @@ async fn hash_left(files: &Files<'_>, size: u64) -> Result<Hashing, FetchError> 
             }
         }
     });
-    match hashed.await {
-        Ok(hashed) => hashed.map_err(|source| FetchError::io("read", &files.bytes, source)),
-        Err(_) => Err(FetchError::Interrupted),
-    }
+    let hashed = hashed.await.ok_or(FetchError::Interrupted)?;
+    hashed.map_err(|source| FetchError::io("read", &files.bytes, source))
 }

@@ -3,9 +3,18 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::flow::{Failure, Retry, bytes, out_of_room};
+use crate::support::error_chain::{chain, innermost};
 use crate::trip::UnsupportedFormat;
 
-use super::{SpoolError, UnknownSource};
+use super::UnknownSource;
+
+/// Why the spool cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot use the spool {}: {source}. Name another place with --spool", path.display())]
+pub struct SpoolError {
+    pub(super) path: PathBuf,
+    pub(super) source: io::Error,
+}
 
 /// Why a month's file could not be fetched.
 #[derive(Debug, thiserror::Error)]
@@ -233,22 +242,9 @@ impl FetchError {
 
 /// Whether what came is no HTTP, as one with two lengths.
 fn is_garbled(error: &reqwest::Error) -> bool {
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
-        if error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse) {
-            return true;
-        }
-        source = error.source();
-    }
-    false
-}
-
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut inner = error;
-    while let Some(source) = inner.source() {
-        inner = source;
-    }
-    inner.to_string()
+    chain(error)
+        .filter_map(|cause| cause.downcast_ref::<hyper::Error>())
+        .any(hyper::Error::is_parse)
 }
 
 impl Failure for FetchError {

@@ -10,10 +10,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
 use crate::flow::{Failure, Progress};
+use crate::support::blocking::blocking;
 use crate::trip::{Digest, Format, Item, SourceFacts};
 
 use super::spool::Held;
-use super::{Address, FetchError};
+use super::{Address, FetchError, Fetched, Outcome};
 
 /// How the hosts are spoken to.
 #[derive(Debug, Clone)]
@@ -58,29 +59,6 @@ impl Wanted<'_> {
         let seen = self.seen.filter(|seen| seen.sha256 == known.sha256);
         seen.into_iter().chain([known]).find(|facts| facts.address == address)
     }
-}
-
-/// A month's file on the local disk.
-#[derive(Debug, Clone)]
-pub struct Fetched {
-    /// Where.
-    pub path: PathBuf,
-    /// What it is.
-    pub format: Format,
-    /// Where it came from and what it was.
-    pub facts: SourceFacts,
-}
-
-/// What asking for a month's file came to.
-#[derive(Debug)]
-pub enum Outcome {
-    /// It is here.
-    Fetched(Fetched),
-    /// It has not changed since it was fetched last. Where the source says something new of the
-    /// same bytes, as another tag: that, so that it need not be fetched again to learn so.
-    Unchanged(Option<SourceFacts>),
-    /// The source does not have it yet.
-    NotPublished,
 }
 
 /// The bytes that were kept as fetched, in the lake.
@@ -235,7 +213,7 @@ async fn measured(
     etag: Option<String>,
 ) -> Result<Outcome, FetchError> {
     let reading = path.clone();
-    let measured = tokio::task::spawn_blocking(move || {
+    let measured = blocking(move || {
         let mut opened = std::fs::File::open(&reading)?;
         let mut first = vec![0; 1024];
         let read = std::io::Read::read(&mut opened, &mut first)?;
@@ -244,10 +222,8 @@ async fn measured(
         let size = opened.metadata()?.len();
         Ok((first, size, Digest::of_reader(opened)?))
     });
-    let (first, size, sha256) = match measured.await {
-        Ok(measured) => measured.map_err(|source| FetchError::io("read", &path, source))?,
-        Err(_) => return Err(FetchError::Interrupted),
-    };
+    let measured = measured.await.ok_or(FetchError::Interrupted)?;
+    let (first, size, sha256) = measured.map_err(|source| FetchError::io("read", &path, source))?;
     let format = Format::sniff(&first)
         .map_err(|found| FetchError::NotATripFile { address: address.clone(), found })?;
     let facts = SourceFacts { address, etag, last_modified: None, size, sha256 };

@@ -6,15 +6,18 @@
 mod address;
 mod arrival;
 mod ask;
+mod coming;
 mod download;
 mod error;
 mod fetch;
+mod fetched;
 mod promise;
 mod spool;
 
-pub use address::{Address, Source, UnknownSource, without_secrets};
+pub use address::{Address, Source, UnknownSource};
 pub use arrival::Arrival;
 pub use ask::Answer;
-pub use error::FetchError;
-pub use fetch::{Fetched, Fetcher, HttpSettings, Outcome, RawError, RawFile, RawStore, Wanted};
-pub use spool::{Held, Spool, SpoolError};
+pub use error::{FetchError, SpoolError};
+pub use fetch::{Fetcher, HttpSettings, RawError, RawFile, RawStore, Wanted};
+pub use fetched::{Fetched, Outcome};
+pub use spool::{Held, Spool};

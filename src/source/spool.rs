@@ -8,7 +8,8 @@ use tokio::sync::watch;
 use crate::flow::Progress;
 use crate::trip::Item;
 
-use super::arrival::Coming;
+use super::SpoolError;
+use super::coming::Coming;
 
 /// The file that a run locks while it has a month's place.
 const LOCK: &str = "lock";
@@ -28,14 +29,6 @@ pub struct Held {
     lock: File,
     /// How far its file has come.
     pub(super) coming: watch::Sender<Coming>,
-}
-
-/// Why the spool cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot use the spool {}: {source}. Name another place with --spool", path.display())]
-pub struct SpoolError {
-    path: PathBuf,
-    source: io::Error,
 }
 
 impl Spool {

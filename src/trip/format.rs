@@ -2,7 +2,7 @@
 
 mod signatures;
 
-use std::fmt;
+pub use signatures::UnsupportedFormat;
 
 /// What the bytes of a trip file are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -13,21 +13,6 @@ pub enum Format {
     CsvGz,
     /// Apache Parquet.
     Parquet,
-}
-
-/// A format that is known and not read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct UnsupportedFormat {
-    /// What the bytes are, with its article: `a tar archive`.
-    pub name: &'static str,
-    /// What to do about it, as a sentence without its full stop.
-    pub remedy: &'static str,
-}
-
-impl fmt::Display for UnsupportedFormat {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}. {}", self.name, self.remedy)
-    }
 }
 
 impl Format {

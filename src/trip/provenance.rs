@@ -2,6 +2,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::support::text::{printable, shortened};
+
 use super::{Colour, Digest, KeptColumn, Month};
 
 /// What a published month says of itself, kept in the footer of its Parquet file.
@@ -138,12 +140,7 @@ impl Counts {
         if known.len() == FIRST {
             return;
         }
-        // What a file holds must not steer a terminal.
-        let shown = |c: char| if c.is_control() { '\u{fffd}' } else { c };
-        let mut text: String = value.chars().take(LONGEST).map(shown).collect();
-        if value.chars().nth(LONGEST).is_some() {
-            text.push('…');
-        }
+        let text = printable(&shortened(value, LONGEST));
         if !known.contains(&text) {
             known.push(text);
         }

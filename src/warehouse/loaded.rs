@@ -1,6 +1,8 @@
 use crate::guard::Refusal;
 
-/// What loading a month came to.
+use super::StoredMonth;
+
+/// What loading a month did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Loaded {
     /// It is there.
@@ -14,4 +16,13 @@ pub enum Loaded {
     },
     /// It was there already.
     Unchanged,
+}
+
+/// A month of the lake that is loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadedMonth {
+    /// The month, as the lake has it.
+    pub month: StoredMonth,
+    /// What loading it did.
+    pub loaded: Loaded,
 }

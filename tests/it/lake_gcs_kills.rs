@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::cloud::Cloud;
-use crate::running::{LARGE, OTHER_RULES, SMALL};
+use crate::running::{LARGE, OTHER_RULES, SMALL, SOON};
 use crate::support::gcs::GcsFault;
 
 #[tokio::test]
@@ -93,7 +93,7 @@ async fn a_run_told_to_stop_aborts_its_upload() {
         let asked = Instant::now();
         run.terminate();
         run.end().exits(130);
-        assert!(asked.elapsed() < Duration::from_secs(10));
+        assert!(asked.elapsed() < SOON);
         assert!(cloud.proxy.uploads().is_empty());
         assert!(!cloud.objects().await.contains_key(LARGE.key));
         assert_eq!(cloud.run(&[]).exits(0).state(), "published");
@@ -111,7 +111,7 @@ async fn a_run_told_to_stop_leaves_an_upload_it_cannot_abort_to_the_next() {
     let asked = Instant::now();
     run.terminate();
     run.end().exits(130);
-    assert!(asked.elapsed() < Duration::from_secs(10));
+    assert!(asked.elapsed() < SOON);
     assert_eq!(cloud.proxy.uploads().len(), 1);
     assert_eq!(cloud.run(&[]).exits(0).state(), "published");
     cloud.assert_published(&[]).await;

@@ -19,7 +19,7 @@ mod waits;
 
 use std::fmt::Write as _;
 use std::process::Child;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio_postgres::Client;
 use tokio_postgres::types::FromSqlOwned;
@@ -139,6 +139,17 @@ impl Warehouse {
         let error = ran.first()["error"].as_str().unwrap().to_owned();
         assert!(ran.stderr.contains(&error), "{}", ran.stderr);
         self.plain(&error)
+    }
+}
+
+/// Waits until the program waits for a lock of a database.
+pub async fn until_locked(client: &Client) {
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+                    AND application_name = 'taxi' AND wait_event_type = 'Lock'";
+    let began = Instant::now();
+    while value::<i64>(client, waiting).await == 0 {
+        assert!(began.elapsed() < Duration::from_secs(180), "it never waits for a lock");
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 

@@ -5,7 +5,7 @@ mod blocks;
 mod client;
 mod create;
 mod deploy;
-mod deployed;
+pub mod deployed;
 mod execute;
 mod lease;
 mod machines;

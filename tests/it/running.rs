@@ -15,8 +15,12 @@ use crate::support::generate::{Colour, Dirt, Form, Recipe};
 use crate::support::web::Web;
 use crate::taxi::{Ran, Taxi, month_args};
 
-/// Nothing that a test waits for takes longer.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Nothing that a test waits for takes longer, on a machine that is busy with other tests.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// How soon a run that is told to stop has ended: by itself within 10 s, and later on a machine that
+/// is busy with other tests. What these tests hold it up with lasts a minute and longer.
+pub const SOON: Duration = Duration::from_secs(30);
 
 /// A month's trips as the source has them.
 pub struct Trips {

@@ -3,6 +3,8 @@
 //! Every secret here has this mark in it, which is looked for in all that is printed, logged,
 //! journalled, posted or left in files.
 
+mod traces;
+
 use std::fs;
 
 use base64::Engine;

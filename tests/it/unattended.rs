@@ -179,6 +179,7 @@ impl Undisturbed {
         let backfill = Backfill::new().await;
         let ran = backfill.run(months, web).exits(0);
         let states = states(&ran);
+        assert!(!states.is_empty());
         assert!(
             states.values().all(|state| state == "published" || state == "loaded"),
             "{states:?}"

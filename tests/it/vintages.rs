@@ -128,6 +128,8 @@ fn assert_set_aside(rows: &[SetAside], made: &Made, form: Form) {
         assert_eq!(row.reasons, [reason], "{planted:?}");
         if form == Form::Parquet {
             let fields = planted.text.split(',');
+            // Some files have the number of the row beside its fields.
+            assert!(row.fields.len() >= fields.clone().count(), "{row:?} for {planted:?}");
             let alike = fields.zip(&row.fields).all(|(one, other)| is_alike(one, other));
             assert!(alike, "{row:?} for {planted:?}");
         } else {

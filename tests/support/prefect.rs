@@ -14,7 +14,10 @@ use tokio::sync::OnceCell;
 use super::disk;
 
 /// Long enough for a machine on which several servers start at once.
-const STARTING: Duration = Duration::from_secs(240);
+const STARTING: Duration = Duration::from_secs(600);
+
+/// SQLite itself waits 60 s for a lock before the server says that it is busy.
+const BUSY: Duration = Duration::from_secs(180);
 
 /// A version of Prefect.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -227,12 +230,11 @@ impl PrefectServer {
     }
 
     async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Value {
-        let mut again = 0;
+        let began = Instant::now();
         loop {
             let (status, text) = self.once(&method, path, body.as_ref()).await.unwrap();
-            if status == StatusCode::SERVICE_UNAVAILABLE && again < 20 {
+            if status == StatusCode::SERVICE_UNAVAILABLE && began.elapsed() < BUSY {
                 // SQLite was busy.
-                again += 1;
                 tokio::time::sleep(Duration::from_millis(200)).await;
                 continue;
             }

@@ -9,9 +9,10 @@ use tokio_util::sync::CancellationToken;
 use crate::flow::{Journal, Listener, Run, RunReport};
 use crate::flow_definition::FlowCall;
 use crate::flows;
+use crate::pipeline::Pipeline;
 use crate::prefect::report::{Execution, Outcome, Terms};
 use crate::prefect::{Api, Id, PrefectError, ServerBlocks};
-use crate::settings::{FlowRunOptions, Options, SecretNames, Settings, Tools};
+use crate::settings::{FlowRunOptions, Options, SecretNames, Settings};
 use crate::trip::Month;
 
 use crate::cli::exit::{Error, Exit, Failed};
@@ -52,11 +53,11 @@ pub(super) async fn execute(args: ExecuteArgs, listener: Arc<dyn Listener>) -> R
     let variables = SecretNames::all().flat_map(|names| names.variables);
     execution.hide(variables.filter_map(|name| std::env::var(name).ok()));
     let outcome = match prepare(&execution, &args.options).await {
-        Ok((call, tools)) => {
-            execution.hide(tools.settings().secrets());
-            let settings = tools.settings();
-            let journal = Journal::new(&settings.run.runs, settings.run.keep_runs);
-            run(&execution, &call, &tools, &[listener, Arc::new(journal)], &stop).await
+        Ok((call, pipeline)) => {
+            execution.hide(pipeline.settings().secrets());
+            let settings = &pipeline.settings().run;
+            let journal = Journal::new(&settings.runs, settings.keep_runs);
+            run(&execution, &call, &pipeline, &[listener, Arc::new(journal)], &stop).await
         }
         Err(error) => {
             tracing::error!("{error}");
@@ -76,27 +77,27 @@ pub(super) async fn execute(args: ExecuteArgs, listener: Arc<dyn Listener>) -> R
     })
 }
 
-/// The flow that is asked for, and the tools for it.
-async fn prepare(execution: &Execution, options: &Options) -> Result<(FlowCall, Tools), Error> {
+/// The flow that is asked for, and the pipeline for it.
+async fn prepare(execution: &Execution, options: &Options) -> Result<(FlowCall, Pipeline), Error> {
     let call = flows::named(execution.flow())?.read(execution.parameters())?;
     call.months().files(Month::current())?;
     let settings = Settings::resolve_with(options, &ServerBlocks).await?;
     call.input(&settings)?;
-    let tools = Tools::new(settings)?;
-    Ok((call, tools))
+    let pipeline = Pipeline::new(settings)?;
+    Ok((call, pipeline))
 }
 
 async fn run(
     execution: &Execution,
     call: &FlowCall,
-    tools: &Tools,
+    pipeline: &Pipeline,
     listeners: &[Arc<dyn Listener>],
     stop: &CancellationToken,
 ) -> Result<Outcome, PrefectError> {
-    let settings = tools.settings();
+    let settings = pipeline.settings();
     let work = async |run: &Run| {
         let started = Instant::now();
-        let report = RunReport::from(call.run(run, tools).await?);
+        let report = RunReport::from(call.run(run, pipeline).await?);
         // Who stops a run knows how it ended.
         if !run.is_cancelled()
             && let Err(error) = settings.tell(&report, started.elapsed()).await

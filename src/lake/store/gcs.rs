@@ -10,25 +10,20 @@ use object_store::StaticCredentialProvider;
 use object_store::gcp::{GcpCredential, GoogleCloudStorage, GoogleCloudStorageBuilder};
 use serde::Deserialize;
 
+use crate::lake::google_credentials::{self, unusable};
 use crate::lake::{GoogleCredentials, LakeError, Tokens, unwrapped};
+use crate::support::error_chain::cause;
 
-use super::{
-    BucketKind, BucketLocation, Locate, OpenBucket, StoreOptions, client_options, retries,
-};
+use super::bucket_kind::{BucketKind, BucketLocation, Locate, OpenBucket, client_options, retries};
 
 pub(super) static GCS: BucketKind = BucketKind {
     scheme: "gs",
     misspelt: &["gcs"],
     title: "Google Cloud Storage",
     complaint,
-    open,
     if_denied: "the credentials need the role Storage Object Admin on the bucket. Name a key with \
                 --credentials or GOOGLE_APPLICATION_CREDENTIALS",
 };
-
-/// What to do if credentials cannot be used.
-const NAME_A_KEY: &str = "Name the JSON key of a service account with --credentials or \
-                          GOOGLE_APPLICATION_CREDENTIALS";
 
 const LOCATION_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -48,8 +43,7 @@ fn complaint(bucket: &str) -> Option<&'static str> {
     (!is_name).then_some("a bucket's name has letters, digits, dashes, dots and underscores")
 }
 
-fn open(bucket: &str, options: &StoreOptions) -> Result<OpenBucket, LakeError> {
-    let options = &options.gcs;
+pub(super) fn open(bucket: &str, options: &GcsOptions) -> Result<OpenBucket, LakeError> {
     let store = Arc::new(options.store(bucket)?);
     let tokens = Tokens::new(store.credentials());
     let locate = GcsLocator { bucket: bucket.to_owned(), url: options.url(), tokens };
@@ -70,7 +64,7 @@ impl GcsOptions {
 
     /// The Google Cloud project that the credentials name.
     pub fn project(&self) -> Option<String> {
-        let (_, text) = self.credentials_in_force().ok()??;
+        let (_, text) = google_credentials::in_force(self.credentials.as_ref()).ok()??;
         project_of(unwrapped(&text)?.as_bytes())
     }
 
@@ -80,13 +74,8 @@ impl GcsOptions {
         if self.emulator.is_some() || self.credentials.is_none() {
             return None;
         }
-        let (_, text) = self.credentials_in_force().ok()??;
+        let (_, text) = google_credentials::in_force(self.credentials.as_ref()).ok()??;
         Some(unwrapped(&text).unwrap_or(text))
-    }
-
-    /// What is wrong with credentials of this name.
-    pub(in crate::lake) const fn unusable(which: String, what: String) -> LakeError {
-        LakeError::Credentials { which, what, remedy: NAME_A_KEY }
     }
 
     fn store(&self, bucket: &str) -> Result<GoogleCloudStorage, LakeError> {
@@ -116,27 +105,20 @@ impl GcsOptions {
                 .with_credentials(Arc::new(StaticCredentialProvider::new(nobody)));
             return Ok((builder, None));
         }
-        let (builder, file) = self.with_credentials()?;
+        let (builder, file) = google_credentials::builder(self.credentials.as_ref())?;
         Ok((builder.with_retry(retries()).with_client_options(client_options()), file))
     }
 
     /// What is wrong with the credentials, without a word of what they hold.
     fn refused(&self, error: &object_store::Error) -> LakeError {
-        let mut source = Some(error as &dyn std::error::Error);
-        let system = loop {
-            match source {
-                Some(error) if error.is::<io::Error>() => break Some(error.to_string()),
-                Some(error) => source = error.source(),
-                None => break None,
-            }
-        };
+        let system = cause::<io::Error>(error).map(ToString::to_string);
         let which = match &self.credentials {
             Some(GoogleCredentials::File(path)) => format!("in {}", path.display()),
             Some(_) => "given as text".to_owned(),
             None => "of the environment".to_owned(),
         };
         let what = system.unwrap_or_else(|| "their private key cannot be read".to_owned());
-        Self::unusable(which, what)
+        unusable(which, what)
     }
 }
 

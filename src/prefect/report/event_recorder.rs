@@ -1,6 +1,7 @@
 //! What an event comes to in the record.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -8,9 +9,11 @@ use crate::flow::{Event, MonthReport, RunReport, State, Task, TaskName, row_sum}
 use crate::trip::{Item, TripFile};
 
 use super::super::{Id, NewState, StateType};
+use super::home::Home;
 use super::line::{Line, Mask};
+use super::noted::{Far, Noted, Report};
+use super::tables;
 use super::task::{NewTask, TaskReport, TaskRun};
-use super::{Far, Home, Noted, Report, tables};
 
 /// A task that has run for so long shows how far it is.
 const LONG: TimeDelta = TimeDelta::seconds(5);
@@ -88,12 +91,12 @@ impl EventRecorder {
                 noted.reports.push(Report::Task(run));
             }
             Event::TaskProgress { task, done, total } => {
-                noted.reports.extend(self.resumed(task, now));
-                noted.progress = self.progress(task, *done, *total, now);
+                noted.reports.extend(self.resumed(*task, now));
+                noted.progress = self.progress(*task, *done, *total, now);
             }
             Event::TaskRetrying { task, error, wait } => {
                 let why = self.mask.over(error.to_string());
-                noted.reports.extend(self.resumed(task, now));
+                noted.reports.extend(self.resumed(*task, now));
                 if let Some(run) = self.running.get_mut(task) {
                     (place, task_run) = (run.home(), Some(run.id.clone()));
                     noted.reports.push(Report::Task(run.waits(&why, *wait, now)));
@@ -101,7 +104,7 @@ impl EventRecorder {
             }
             Event::TaskDone { task, .. } => {
                 (place, task_run) =
-                    self.task_ended(&mut noted, task, StateType::Completed, None, now);
+                    self.task_ended(&mut noted, *task, StateType::Completed, None, now);
                 if let Some(id) = &task_run {
                     self.done.entry(task.item).or_default().push((*task, id.clone()));
                 }
@@ -109,17 +112,17 @@ impl EventRecorder {
             Event::TaskFailed { task, error } => {
                 let why = self.mask.over(error.to_string());
                 (place, task_run) =
-                    self.task_ended(&mut noted, task, StateType::Failed, Some(&why), now);
+                    self.task_ended(&mut noted, *task, StateType::Failed, Some(&why), now);
             }
             Event::TaskStopped(task) => {
                 let why = Some("stopped at a safe point");
                 (place, task_run) =
-                    self.task_ended(&mut noted, task, StateType::Cancelled, why, now);
+                    self.task_ended(&mut noted, *task, StateType::Cancelled, why, now);
             }
             Event::TaskGivenUp(task) => {
                 let why = Some("given up: it holds nothing up");
                 (place, task_run) =
-                    self.task_ended(&mut noted, task, StateType::Cancelled, why, now);
+                    self.task_ended(&mut noted, *task, StateType::Cancelled, why, now);
             }
             Event::Warning { item, .. } => place = home(*item),
             Event::MonthDone(month) => {
@@ -186,20 +189,20 @@ impl EventRecorder {
         report
     }
 
-    fn resumed(&mut self, task: &Task, now: DateTime<Utc>) -> Option<Report> {
-        self.running.get_mut(task)?.resumes(now).map(Report::Task)
+    fn resumed(&mut self, task: Task, now: DateTime<Utc>) -> Option<Report> {
+        self.running.get_mut(&task)?.resumes(now).map(Report::Task)
     }
 
     fn task_ended(
         &mut self,
         noted: &mut Noted,
-        task: &Task,
+        task: Task,
         kind: StateType,
         why: Option<&str>,
         now: DateTime<Utc>,
     ) -> (Home, Option<Id>) {
         noted.reports.extend(self.resumed(task, now));
-        let Some(mut run) = self.running.remove(task) else {
+        let Some(mut run) = self.running.remove(&task) else {
             return (home(task.item), None);
         };
         noted.reports.push(Report::Task(run.ends(kind, why, now)));
@@ -209,8 +212,8 @@ impl EventRecorder {
         (run.home(), Some(run.id))
     }
 
-    fn progress(&mut self, task: &Task, done: u64, total: u64, now: DateTime<Utc>) -> Option<Far> {
-        let run = self.running.get(task)?;
+    fn progress(&mut self, task: Task, done: u64, total: u64, now: DateTime<Utc>) -> Option<Far> {
+        let run = self.running.get(&task)?;
         if total == 0 || now - run.started()? < LONG {
             return None;
         }
@@ -220,7 +223,7 @@ impl EventRecorder {
     }
 }
 
-fn far(task: &Task, run: &TaskRun) -> Far {
+fn far(task: Task, run: &TaskRun) -> Far {
     Far {
         task_run: run.id.clone(),
         home: run.home(),
@@ -251,6 +254,11 @@ fn tables_of(report: &RunReport, mask: &Mask) -> Vec<Report> {
         tables.push(table("quarantine", about, rules));
     }
     tables
+}
+
+/// The recorder, even if a thread that held it panicked.
+pub(super) fn lock(recorder: &Mutex<EventRecorder>) -> MutexGuard<'_, EventRecorder> {
+    recorder.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -329,10 +337,10 @@ mod tests {
 
     #[test]
     fn a_task_comes_after_the_nearest_one_below_it_and_not_beside_it() {
+        use TaskName::{Clean, Fetch, WriteBq, WriteGcs, WritePostgres};
         let mut recorder = recorder();
         let mut ids = HashMap::new();
         let mut edges = Vec::new();
-        use TaskName::{Clean, Fetch, WriteBq, WriteGcs, WritePostgres};
         for name in [Fetch, Clean, WriteGcs, WritePostgres, WriteBq] {
             let noted = recorder.note(&Event::TaskStarted(task(name)), second(0));
             let Report::Task(report) = &noted.reports[0] else { panic!("{noted:?}") };

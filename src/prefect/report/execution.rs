@@ -13,9 +13,10 @@ use crate::flow::{Limits, Listener, Policy, Run, RunReport, State, row_sum};
 use super::super::{Answer, Api, FlowRun, Id, NewState, PrefectError, StateType, Verdict};
 use super::heartbeat::Heartbeat;
 use super::lease::Lease;
+use super::line::Mask;
 use super::propose::propose;
+use super::reporter::Reporter;
 use super::watch::{Watch, Watched, Why};
-use super::{Mask, Reporter};
 use super::{orphans, tables};
 
 /// How long the record is waited for if the run was told to stop. Whatever stops a program kills
@@ -182,8 +183,7 @@ impl Execution {
             let end = self.came_to(work(&run).await, &told);
             let limit = if told.is_cancelled() { HURRY } else { self.terms.deliver_for };
             let deadline = Instant::now() + limit;
-            let delivered = tokio::time::timeout_at(deadline, reporter.delivered()).await.is_ok();
-            if !delivered {
+            if !reporter.delivered(limit).await {
                 let waiting = reporter.waiting();
                 tracing::warn!("the record has gaps: {waiting} reports found no server in time");
             }

@@ -1,17 +1,19 @@
 //! A line of the log of a flow run.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
 use tracing::Level;
 use url::Url;
 
+use crate::redact::{Secrets, without_passwords};
+use crate::support::text::within;
+
 use super::super::Id;
-use super::Home;
+use super::home::Home;
 
 /// A longer line is cut.
 const LONGEST: usize = 8 << 10;
-
-/// What stands for a secret.
-const MASKED: &str = "********";
 
 /// A line of a log.
 #[derive(Debug, Clone)]
@@ -34,82 +36,35 @@ pub(super) const fn number(level: Level) -> u8 {
 }
 
 /// A text that is no longer than the server should be told, however long it is.
-pub(super) fn cut(mut text: String) -> String {
-    if text.len() > LONGEST {
-        let left = text.len() - LONGEST;
-        let at = (0..=LONGEST).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-        text.truncate(at);
-        return format!("{text}… ({left} bytes more)");
+pub(super) fn cut(text: Cow<'_, str>) -> String {
+    match text.len().checked_sub(LONGEST) {
+        Some(left) if left > 0 => format!("{}… ({left} bytes more)", within(&text, LONGEST)),
+        _ => text.into_owned(),
     }
-    text
 }
 
 /// Hides secrets in what is told to the server. The program's errors hold none; this stands
 /// behind them.
-#[derive(Clone, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Mask {
-    secrets: Vec<String>,
-}
-
-impl std::fmt::Debug for Mask {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Mask").finish_non_exhaustive()
-    }
+    secrets: Secrets,
 }
 
 impl Mask {
     /// Hides these texts too; of an address its password alone. One so short that it is a part
     /// of many words is none.
     pub(super) fn hide(&mut self, secrets: impl IntoIterator<Item = String>) {
-        for secret in secrets {
-            match Url::parse(&secret) {
-                Ok(url) if url.has_host() => {
-                    self.secrets.extend(url.password().map(str::to_owned));
-                }
-                _ => self.secrets.push(secret),
-            }
-        }
-        self.secrets.retain(|secret| secret.len() >= 4);
-        // The longest first: one may be a part of another.
-        self.secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        let secrets = secrets.into_iter().filter_map(|secret| match Url::parse(&secret) {
+            Ok(url) if url.has_host() => url.password().map(str::to_owned),
+            _ => Some(secret),
+        });
+        self.secrets.extend(secrets.collect::<Secrets>().without_short());
     }
 
     /// The text without secrets, cut where it is too long.
-    pub(super) fn over(&self, text: impl Into<String>) -> String {
-        let mut text = text.into();
-        for secret in &self.secrets {
-            if text.contains(secret.as_str()) {
-                text = text.replace(secret.as_str(), MASKED);
-            }
-        }
-        cut(without_passwords(text))
+    pub(super) fn over(&self, text: impl AsRef<str>) -> String {
+        cut(without_passwords(&self.secrets.masked(text.as_ref())))
     }
-}
-
-/// Hides the password of each `scheme://user:password@host`.
-fn without_passwords(text: String) -> String {
-    if !text.contains("://") {
-        return text;
-    }
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text.as_str();
-    while let Some(at) = rest.find("://") {
-        let (before, after) = rest.split_at(at + 3);
-        out.push_str(before);
-        let ends = |c: char| c.is_whitespace() || matches!(c, '/' | '?' | '#' | '"' | '\'');
-        let authority = &after[..after.find(ends).unwrap_or(after.len())];
-        rest = after;
-        if let Some((user, _)) = authority.rsplit_once('@')
-            && let Some((name, _)) = user.split_once(':')
-        {
-            out.push_str(name);
-            out.push(':');
-            out.push_str(MASKED);
-            rest = &after[user.len()..];
-        }
-    }
-    out.push_str(rest);
-    out
 }
 
 #[cfg(test)]

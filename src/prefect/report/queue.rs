@@ -9,9 +9,10 @@ use tokio::sync::Notify;
 use tracing::Level;
 
 use super::super::Id;
+use super::home::Home;
 use super::line::Line;
+use super::noted::{Far, Noted, Report};
 use super::task::TaskReport;
-use super::{Far, Home, Noted, Report};
 
 /// The most lines in one request.
 const LINES: usize = 100;
@@ -42,6 +43,8 @@ struct Waiting {
     far: HashMap<Id, Far>,
     /// Somebody waits until all is delivered.
     hurry: bool,
+    /// How long it waits.
+    patience: Duration,
     /// All was delivered and nothing came since.
     settled: bool,
 }
@@ -153,7 +156,13 @@ impl Queue {
         waiting.hurry && !waiting.settled
     }
 
-    /// All is delivered, as far as the uploader knows; false where more has come.
+    /// How long may be spent on finding in the record what was delivered: half of what who waits
+    /// for it waits.
+    pub(super) fn patience(&self) -> Duration {
+        self.lock().patience / 2
+    }
+
+    /// All is delivered, as far as the uploader knows; false if more has come.
     pub(super) fn settle(&self) -> bool {
         let mut waiting = self.lock();
         waiting.settled = waiting.reports.is_empty() && waiting.lines.is_empty();
@@ -165,11 +174,11 @@ impl Queue {
         settled
     }
 
-    /// Ends when all is delivered.
-    pub(super) async fn emptied(&self) {
+    /// Ends when all is delivered. Who waits does so for this long.
+    pub(super) async fn emptied(&self, patience: Duration) {
         loop {
             let emptied = self.empty.notified();
-            if self.hurry() {
+            if self.hurry(patience) {
                 return;
             }
             self.news.notify_one();
@@ -178,9 +187,10 @@ impl Queue {
     }
 
     /// Asks that all be delivered soon; true where it is.
-    fn hurry(&self) -> bool {
+    fn hurry(&self, patience: Duration) -> bool {
         let mut waiting = self.lock();
         waiting.hurry = !waiting.settled;
+        waiting.patience = patience;
         waiting.settled
     }
 }

@@ -1,5 +1,6 @@
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use chrono::Utc;
 use tokio::task::AbortHandle;
@@ -7,8 +8,8 @@ use tokio::task::AbortHandle;
 use crate::flow::{Event, Listener};
 
 use super::super::{Api, FlowRun};
-use super::Mask;
-use super::event_recorder::EventRecorder;
+use super::event_recorder::{EventRecorder, lock};
+use super::line::Mask;
 use super::queue::Queue;
 use super::uploader::Uploader;
 
@@ -41,9 +42,10 @@ impl Reporter {
         lock(&self.recorder).begin(attempt);
     }
 
-    /// Ends when all that was heard is in the record, or never will be.
-    pub(super) async fn delivered(&self) {
-        self.queue.emptied().await;
+    /// Waits until all that was heard is in the record, or never will be; false if that takes
+    /// longer than this.
+    pub(super) async fn delivered(&self, within: Duration) -> bool {
+        tokio::time::timeout(within, self.queue.emptied(within)).await.is_ok()
     }
 
     /// How many reports wait.
@@ -64,8 +66,4 @@ impl Listener for Reporter {
         let mut recorder = lock(&self.recorder);
         self.queue.push(recorder.note(event, Utc::now()));
     }
-}
-
-pub(super) fn lock(recorder: &Mutex<EventRecorder>) -> MutexGuard<'_, EventRecorder> {
-    recorder.lock().unwrap_or_else(PoisonError::into_inner)
 }

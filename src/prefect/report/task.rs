@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::flow::TaskName;
 
 use super::super::{Id, StateType};
-use super::Home;
+use super::home::Home;
 
 /// A task run.
 #[derive(Debug, Clone)]

@@ -15,12 +15,12 @@ use super::super::{
     Api, Artifact, FlowRun, Id, LogLine, NewFlowRun, NewState, NewTaskRun, PrefectError,
     RetryPolicy, StateType,
 };
-use super::event_recorder::EventRecorder;
+use super::event_recorder::{EventRecorder, lock};
+use super::home::Home;
 use super::line::{Line, number};
+use super::noted::{Far, Noted, Report};
 use super::queue::{Batch, Queue};
-use super::reporter::lock;
 use super::task::TaskReport;
-use super::{Far, Home, Noted, Report};
 
 /// The flow whose runs are the months.
 const MONTH: &str = "month";
@@ -34,9 +34,15 @@ const PROGRESS: Duration = Duration::from_secs(5);
 /// How many task runs are held until they are found in the record.
 const UNCONFIRMED: usize = 100;
 
-/// How often the record is looked into at the end, after waits that double from 100 ms: with what
-/// is done then, that is less than a run that is told to stop has left.
-const CONFIRMATIONS: u32 = 5;
+/// How long the record is looked into at the end for what was sent: with what is done then, that
+/// is less than a run that is told to stop has left.
+const CONFIRMED_WITHIN: Duration = Duration::from_secs(3);
+
+/// The same of a server that is seen to write what is sent, and so is only busy.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(30);
+
+/// The waits between two looks double from the first to the second.
+const LOOKS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
 /// How often a refusal that may pass is met before the report is given up.
 const REFUSALS: u32 = 20;
@@ -52,6 +58,8 @@ pub(super) struct Uploader {
     /// The states of task runs that were sent and not yet found in the record. The server
     /// accepts them before it writes them: one that dies in between has lost them.
     sent: HashMap<Id, Vec<TaskReport>>,
+    /// Whether something that was sent was found in the record.
+    writes: bool,
     shown: HashMap<Id, Shown>,
 }
 
@@ -109,6 +117,7 @@ impl Uploader {
             month_flow: None,
             months: HashMap::new(),
             sent: HashMap::new(),
+            writes: false,
             shown: HashMap::new(),
         }
     }
@@ -299,6 +308,7 @@ impl Uploader {
                 let Some(last) = last.filter(|last| Some(&last.id) == state_id.as_ref()) else {
                     continue;
                 };
+                self.writes = true;
                 if last.is_final {
                     self.sent.remove(&id);
                 } else if let Some(states) = self.sent.get_mut(&id) {
@@ -315,14 +325,21 @@ impl Uploader {
         Ok(complete)
     }
 
-    /// Waits until the server has written all states of task runs. Where it never does, as one
+    /// Waits until the server has written all states of task runs. If it never does, as one
     /// without that service, they are set one by one: with the time of now, and in the record.
     async fn confirm_all(&mut self) {
-        for round in 0..CONFIRMATIONS {
+        let began = Instant::now();
+        let mut wait = LOOKS.0;
+        loop {
             if matches!(self.confirm().await, Ok(true)) {
                 return;
             }
-            tokio::time::sleep(Duration::from_millis(100 << round)).await;
+            let within = if self.writes { WRITTEN_WITHIN } else { CONFIRMED_WITHIN };
+            if began.elapsed() + wait > within.min(self.queue.patience()) {
+                break;
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(LOOKS.1);
         }
         let missing = std::mem::take(&mut self.sent).into_values();
         for last in missing.filter_map(|states| states.into_iter().next_back()) {

@@ -6,9 +6,9 @@ use serde::Deserialize;
 use crate::lake::GoogleCredentials;
 use crate::lake::store::GcsOptions;
 use crate::settings::SettingsError;
-use crate::settings::group::SecretNames;
 use crate::settings::layers::Picker;
 use crate::settings::secret::{Credentials, Reference};
+use crate::settings::secret_names::SecretNames;
 
 /// The heading of its flags.
 pub(in crate::settings) const HEADING: &str = "Google Cloud settings";

@@ -9,13 +9,15 @@ use toml::de::Error;
 use crate::lake::{LakeAddress, OpenOptions, StoreOptions};
 use crate::redact::name_or_mask;
 
-use super::connection::{Connected, ConnectionKind, DEFAULT};
+use super::connected::{Connected, DEFAULT};
+use super::connection_kind::ConnectionKind;
 use super::file::{File, FromTable, Part, Table};
-use super::group::{SecretNames, SettingsGroup};
 use super::keys::closest;
 use super::layers::{Layer, Picker, Show};
 use super::origin::Origin;
 use super::reference::LakeReference;
+use super::secret_names::SecretNames;
+use super::settings_group::SettingsGroup;
 use super::values::from_text;
 use super::{Options, SettingsError};
 

@@ -2,9 +2,24 @@
 //!
 //! Sources: the specification of each format, and the list of file signatures of libmagic.
 
+use std::fmt;
+
 use flate2::{Decompress, FlushDecompress, Status};
 
-use super::UnsupportedFormat;
+/// A format that is known and not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnsupportedFormat {
+    /// What the bytes are, with its article: `a tar archive`.
+    pub name: &'static str,
+    /// What to do about it, as a sentence without its full stop.
+    pub remedy: &'static str,
+}
+
+impl fmt::Display for UnsupportedFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}. {}", self.name, self.remedy)
+    }
+}
 
 const UNPACK: &str = "Unpack it and use the CSV or Parquet file inside";
 const RECOMPRESS: &str = "Decompress it, or compress it with gzip instead";

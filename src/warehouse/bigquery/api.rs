@@ -2,23 +2,23 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use gcp_bigquery_client::Client;
 use gcp_bigquery_client::auth::Authenticator;
 use gcp_bigquery_client::client_builder::ClientBuilder;
 use gcp_bigquery_client::error::BQError;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, RequestBuilder, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::OnceCell;
 
-use crate::flow::{Retry, retry_after};
+use crate::support::http::retry_after;
 
-use super::BigQueryError;
 use super::fault::Faults;
+use super::{BigQueryError, TokenError};
 
 /// Where BigQuery is.
 const GOOGLE: &str = "https://bigquery.googleapis.com";
@@ -36,16 +36,6 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
 pub trait TokenSource: fmt::Debug + Send + Sync {
     /// A token that is valid for some time.
     async fn token(&self) -> Result<String, TokenError>;
-}
-
-/// Why there is no token.
-#[derive(Debug, thiserror::Error)]
-#[error("{what}")]
-pub struct TokenError {
-    /// What is wrong, and what to do, without a word of what the credentials hold.
-    pub what: String,
-    /// Whether trying again can help.
-    pub retry: Retry,
 }
 
 /// A BigQuery to load into.
@@ -168,7 +158,7 @@ pub(super) async fn accepted(
     if response.status().is_success() {
         return Ok(response);
     }
-    let (status, retry_after) = (response.status().as_u16(), wait_asked(response.headers()));
+    let (status, retry_after) = (response.status().as_u16(), retry_after(response.headers()));
     let body = response.bytes().await.unwrap_or_default();
     Err(BigQueryError::Refused { step, status, faults: Faults::of_answer(&body), retry_after })
 }
@@ -182,15 +172,6 @@ pub(super) async fn read<T: DeserializeOwned>(
     let body = body.map_err(|source| BigQueryError::unreachable(step, source))?;
     serde_json::from_slice(&body)
         .map_err(|error| BigQueryError::Garbled { step, what: error.to_string() })
-}
-
-fn wait_asked(headers: &HeaderMap) -> Option<Duration> {
-    retry_after(headers.get(RETRY_AFTER)?.to_str().ok()?, SystemTime::now())
-}
-
-/// A part of a path.
-pub(super) fn part(text: &str) -> String {
-    url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
 }
 
 /// Gives any token.

@@ -5,15 +5,30 @@ use std::time::Duration;
 use gcp_bigquery_client::error::BQError;
 
 use crate::flow::{Failure, Retry};
-use crate::guard::Refusal;
+use crate::support::error_chain::innermost;
 use crate::trip::TripFile;
 
-use super::TokenError;
 use super::fault::{Fault, Faults};
+
+/// Why there is no token.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+pub struct TokenError {
+    /// What is wrong, and what to do, without a word of what the credentials hold.
+    pub what: String,
+    /// Whether trying again can help.
+    pub retry: Retry,
+}
 
 /// Why a month could not be loaded into BigQuery.
 #[derive(Debug, thiserror::Error)]
 pub enum BigQueryError {
+    /// No project to load into.
+    #[error(
+        "no Google Cloud project is named: name it with --project or GOOGLE_CLOUD_PROJECT; the key \
+         of a service account names its own"
+    )]
+    NoProject,
     /// A name that BigQuery does not take.
     #[error("'{name}' is no name of a {what}: use {rule}")]
     BadName {
@@ -180,9 +195,6 @@ pub enum BigQueryError {
         /// Rows the partition has.
         counted: u64,
     },
-    /// An edition that must not take the place of the month that is there.
-    #[error(transparent)]
-    EditionRefused(#[from] Box<Refusal>),
     /// The upload of a file came to no end.
     #[error("the upload of {} broke off {tries} times at byte {at}: {last}", path.display())]
     Upload {
@@ -244,14 +256,6 @@ fn at(host: Option<&str>) -> String {
         Some(host) => format!(" at {host}, which BIGQUERY_EMULATOR_HOST names,"),
         None => String::new(),
     }
-}
-
-fn innermost(source: &reqwest::Error) -> String {
-    let mut inner: &dyn std::error::Error = source;
-    while let Some(next) = inner.source() {
-        inner = next;
-    }
-    inner.to_string()
 }
 
 impl BigQueryError {

@@ -10,12 +10,10 @@ use gcp_bigquery_client::model::table::Table;
 use crate::trip::{Month, TripFile};
 
 use super::jobs::Jobs;
-use super::tables::{FoundDataset, partitions_live};
-use super::{BigQueryError, Warehouse};
+use super::tables::{FoundDataset, SECONDS_A_DAY, partitions_live};
+use super::{BigQuery, BigQueryError};
 
-pub(super) const SECONDS_A_DAY: u64 = 24 * 60 * 60;
-
-impl Warehouse {
+impl BigQuery {
     /// The table of a month, made if it is missing; refused if it deletes the month at once. That
     /// it will do so later is a warning.
     pub(super) async fn table_that_keeps(

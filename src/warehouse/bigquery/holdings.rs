@@ -3,21 +3,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
-use crate::flow::Progress;
 use crate::schema::{self, Sums, summed};
 use crate::trip::{Colour, Provenance, TripFile};
 use crate::warehouse::Holding;
 
 use super::jobs::{JobIds, Jobs};
-use super::ledger::{Action, LOADS, LOG, NewEntry};
-use super::names::{in_month, partition};
+use super::ledger::{Action, NewEntry};
+use super::names::{LOADS, LOG, in_month, partition};
 use super::query::{Row, field};
-use super::{BigQueryError, Warehouse};
+use super::{BigQuery, BigQueryError};
 
-impl Warehouse {
+impl BigQuery {
     /// The months of a colour that the ledger or the table has, by two small queries. A dataset
     /// or a table that is missing holds none, and is not made.
-    pub async fn holdings(&self, colour: Colour) -> Result<Vec<Holding>, BigQueryError> {
+    pub(super) async fn read_holdings(
+        &self,
+        colour: Colour,
+    ) -> Result<Vec<Holding>, BigQueryError> {
         let Some(jobs) = self.found().await? else {
             return Ok(Vec::new());
         };
@@ -58,20 +60,9 @@ impl Warehouse {
         Ok(months.into_iter().map(holding).collect())
     }
 
-    /// Counts a month and sums it up: reads a few columns of its partition. None where its
-    /// table is not there.
-    pub async fn sums(
-        &self,
-        file: TripFile,
-        progress: &Progress,
-    ) -> Result<Option<Sums>, BigQueryError> {
-        tokio::select! {
-            sums = Box::pin(self.count(file)) => sums,
-            () = progress.cancelled() => Err(BigQueryError::Interrupted),
-        }
-    }
-
-    async fn count(&self, file: TripFile) -> Result<Option<Sums>, BigQueryError> {
+    /// Counts a month and sums it up: reads a few columns of its partition. `None` if its table
+    /// is not there.
+    pub(super) async fn sum_up(&self, file: TripFile) -> Result<Option<Sums>, BigQueryError> {
         let table = self.table_of(file.colour);
         let Some(jobs) = self.found().await? else {
             return Ok(None);
@@ -109,19 +100,8 @@ impl Warehouse {
     }
 
     /// Takes a month out: deletes its partition and says so in the ledger. Says what was there;
-    /// none where nothing was.
-    pub async fn drop(
-        &self,
-        file: TripFile,
-        progress: &Progress,
-    ) -> Result<Vec<String>, BigQueryError> {
-        tokio::select! {
-            dropped = Box::pin(self.take_out(file)) => dropped,
-            () = progress.cancelled() => Err(BigQueryError::Interrupted),
-        }
-    }
-
-    async fn take_out(&self, file: TripFile) -> Result<Vec<String>, BigQueryError> {
+    /// nothing if nothing was.
+    pub(super) async fn take_out(&self, file: TripFile) -> Result<Vec<String>, BigQueryError> {
         let table = self.table_of(file.colour);
         let mut dropped = Vec::new();
         let Some(jobs) = self.found().await? else {

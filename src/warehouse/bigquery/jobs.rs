@@ -14,10 +14,11 @@ use gcp_bigquery_client::model::table_schema::TableSchema;
 use reqwest::Method;
 
 use crate::flow::Progress;
+use crate::support::http::percent_encoded;
 use crate::trip::{Digest, Hashing};
 
 use super::BigQueryError;
-use super::api::{Api, part};
+use super::api::Api;
 use super::fault::Faults;
 use super::names::Dataset;
 use super::tables::kind;
@@ -161,7 +162,11 @@ impl Jobs {
     /// A job by its id; none where there is none
     /// (<https://cloud.google.com/bigquery/docs/reference/rest/v2/jobs/get>).
     async fn job(&self, id: &str) -> Result<Option<Box<Job>>, BigQueryError> {
-        let path = format!("projects/{}/jobs/{}", part(&self.dataset.project), part(id));
+        let path = format!(
+            "projects/{}/jobs/{}",
+            percent_encoded(&self.dataset.project),
+            percent_encoded(id)
+        );
         let request = self.api.request(Method::GET, &path).query(&[("location", &self.location)]);
         match self.api.ask("looking for the job", request, None::<&()>).await {
             Ok(job) => Ok(Some(job)),
@@ -197,7 +202,7 @@ impl Jobs {
             }),
             ..Job::default()
         });
-        let path = format!("projects/{}/jobs", part(&self.dataset.project));
+        let path = format!("projects/{}/jobs", percent_encoded(&self.dataset.project));
         let inserted = match job.media {
             Media::Stored => {
                 let request = self.api.request(Method::POST, &path);

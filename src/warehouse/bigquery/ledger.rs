@@ -13,19 +13,13 @@ use serde::Serialize;
 
 use crate::flow::Progress;
 use crate::trip::{Month, Provenance, TripFile};
+use crate::warehouse::LedgerRow;
 
 use super::BigQueryError;
 use super::jobs::{JobIds, Jobs, LoadJob, Media};
-use super::names::literal;
+use super::names::{Dataset, LOADS, LOG, literal};
 use super::query::field;
-use super::tables::{described, has_label, labels};
-use super::views;
-
-/// The table of the ledger: all that ever happened.
-pub(super) const LOG: &str = "loads_log";
-
-/// The view of the latest row of each month.
-pub(super) const LOADS: &str = "loads";
+use super::tables::{described, has_label, labels, view};
 
 /// The columns of the ledger.
 const COLUMNS: [(&str, FieldType, &str); 15] = [
@@ -103,22 +97,13 @@ pub(super) struct NewEntry<'a> {
     pub(super) action: Action,
 }
 
+/// A row as it is written: that of every warehouse, and what only this one has.
 #[derive(Serialize)]
 struct Line<'a> {
-    table_name: &'a str,
-    colour: &'a str,
-    month: String,
-    rows_loaded: u64,
-    source: &'a str,
-    etag: Option<&'a str>,
-    source_sha256: String,
-    schema_digest: String,
-    rules_digest: String,
-    lake_object: Option<&'a str>,
+    #[serde(flatten)]
+    row: LedgerRow<'a>,
     loaded_at: String,
-    program: &'a str,
     job: &'a str,
-    provenance: String,
     action: &'static str,
 }
 
@@ -135,26 +120,15 @@ pub(super) fn shown() -> String {
 
 impl NewEntry<'_> {
     fn line(&self) -> Result<Vec<u8>, serde_json::Error> {
-        let Self { file, month, .. } = self;
+        let mut row = LedgerRow::of(self.file, self.month, self.table, self.lake_object);
+        if self.action != Action::Loaded {
+            row.rows_loaded = 0;
+        }
         let at = chrono::DateTime::from_timestamp_millis(self.at).unwrap_or_default();
         let mut line = serde_json::to_vec(&Line {
-            table_name: self.table,
-            colour: file.colour.as_str(),
-            month: format!("{}-01", file.month),
-            rows_loaded: match self.action {
-                Action::Loaded => month.counts.rows_kept,
-                Action::Begun | Action::Dropped => 0,
-            },
-            source: &month.source.address,
-            etag: month.source.etag.as_deref(),
-            source_sha256: month.source.sha256.to_string(),
-            schema_digest: month.schema_digest.to_string(),
-            rules_digest: month.rules_digest.to_string(),
-            lake_object: self.lake_object,
+            row,
             loaded_at: at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
-            program: Provenance::PROGRAM,
             job: self.job,
-            provenance: serde_json::to_string(month)?,
             action: self.action.as_str(),
         })?;
         line.push(b'\n');
@@ -187,11 +161,11 @@ impl Jobs {
     }
 
     async fn make_loads(&self) -> Result<(), BigQueryError> {
-        let query = views::loads(&self.dataset);
+        let query = loads(&self.dataset);
         match self.api.table(&self.dataset, LOADS).await? {
             None => {
                 let about = "The latest load of each month of each table";
-                self.api.make(views::view(&self.dataset, LOADS, query, about)).await?;
+                self.api.make(view(&self.dataset, LOADS, query, about)).await?;
             }
             Some(there) if has_label(&there, super::tables::MADE_BY) => {}
             Some(_) => tracing::warn!(
@@ -221,13 +195,12 @@ impl Jobs {
         let rows = self.query(step, sql).await?;
         let entry = |row: super::query::Row| {
             let action: String = field(step, &row, 3)?;
-            let provenance = row.get(4).and_then(Option::as_deref);
             Ok(Entry {
                 month: field(step, &row, 0)?,
                 job: field(step, &row, 1)?,
                 at: field(step, &row, 2)?,
                 action: Action::ALL.into_iter().find(|known| known.as_str() == action),
-                provenance: provenance.and_then(|json| serde_json::from_str(json).ok()),
+                provenance: LedgerRow::read(row.get(4).and_then(Option::as_deref)),
             })
         };
         rows.into_iter().map(entry).collect()
@@ -270,6 +243,18 @@ impl Jobs {
         self.settle(&job, &Progress::unwatched(), there).await?;
         Ok(())
     }
+}
+
+/// The latest row of each month, where it says that the month is there.
+fn loads(dataset: &Dataset) -> String {
+    let (columns, log) = (shown(), dataset.quoted(LOG));
+    format!(
+        "SELECT {columns} FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY table_name, month \
+         ORDER BY loaded_at DESC) AS place FROM {log} WHERE action <> '{begun}') \
+         WHERE place = 1 AND action = '{loaded}'",
+        begun = Action::Begun.as_str(),
+        loaded = Action::Loaded.as_str(),
+    )
 }
 
 #[cfg(test)]

@@ -1,86 +1,41 @@
 //! Replaces one month by one load job.
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use gcp_bigquery_client::model::job_configuration_load::JobConfigurationLoad;
 use gcp_bigquery_client::model::table::Table;
-use tokio::sync::OnceCell;
 
 use crate::flow::Progress;
 use crate::guard::{Before, Guard};
 use crate::trip::{Colour, Month, Provenance, TripFile};
-use crate::warehouse::Loaded;
+use crate::warehouse::{LakeMonth, LakeObject, Loaded, WarehouseError};
 
-use super::api::Api;
 use super::jobs::{Finished, JobIds, Jobs, LoadJob, Media};
 use super::ledger::{Action, Entry, NewEntry};
-use super::location::beside;
-use super::names::{Dataset, check_table, in_month, partition, partition_id, trips};
+use super::names::{Dataset, in_month, partition, partition_id};
 use super::query::field;
 use super::tables::{labels, load_schema, misfit};
-use super::{BigQueryError, Target};
+use super::{BigQuery, BigQueryError};
 
-/// A dataset of BigQuery that months are loaded into.
-#[derive(Debug, Clone)]
-pub struct Warehouse {
-    pub(super) api: Api,
-    pub(super) dataset: Dataset,
-    location: Option<String>,
-    table: Option<String>,
-    /// What is made once in a run: the dataset, the ledger.
-    ready: Arc<OnceCell<Jobs>>,
-    /// The colours after whose tables the view was looked at in this run.
-    viewed: Arc<Mutex<BTreeSet<Colour>>>,
-}
-
-/// What a job reads, as it is in the lake.
-#[derive(Debug, Clone, Copy)]
-pub struct Object<'a> {
-    /// Its address: `gs://bucket/key`, or a file's.
-    pub address: &'a str,
-    /// What tells its versions apart: the generation of an object in a bucket.
-    pub version: &'a str,
-    /// Its size in bytes.
-    pub bytes: u64,
-    /// The file, where it is one of this machine and has to be sent.
-    pub local: Option<&'a Path>,
-}
-
-/// A month to load.
-#[derive(Debug, Clone, Copy)]
-pub struct Load<'a> {
-    /// The month.
-    pub file: TripFile,
-    /// What it says of itself.
-    pub month: &'a Provenance,
-    /// Its trips.
-    pub object: Object<'a>,
-    /// Whether it is loaded again even if the ledger agrees.
-    pub force: bool,
-    /// The limits it is held against.
-    pub guard: Guard,
-}
-
-impl<'a> Object<'a> {
+impl LakeObject {
     /// What a job reads.
-    pub(super) fn media(&self) -> Media<'a> {
-        self.local.map_or(Media::Stored, Media::File)
+    pub(super) fn media(&self) -> Media<'_> {
+        self.local.as_deref().map_or(Media::Stored, Media::File)
     }
 
     /// Refuses an object whose address stands for others too.
     pub(super) fn refuse_pattern(&self) -> Result<(), BigQueryError> {
         if self.local.is_none() && self.address.contains('*') {
-            return Err(BigQueryError::Pattern { address: self.address.to_owned() });
+            return Err(BigQueryError::Pattern { address: self.address.clone() });
         }
         Ok(())
     }
 
-    /// The configuration of a job that reads it, where `gs://` tells it from where.
+    /// The configuration of a job that reads it, if it is in a bucket from there.
     pub(super) fn parquet(&self) -> JobConfigurationLoad {
         JobConfigurationLoad {
-            source_uris: self.local.is_none().then(|| vec![self.address.to_owned()]),
+            source_uris: self.local.is_none().then(|| vec![self.address.clone()]),
             source_format: Some("PARQUET".to_owned()),
             write_disposition: Some("WRITE_TRUNCATE".to_owned()),
             ..JobConfigurationLoad::default()
@@ -88,72 +43,7 @@ impl<'a> Object<'a> {
     }
 }
 
-impl Warehouse {
-    /// The months of a dataset, each colour in its table or all in the one named. A dataset that
-    /// is missing is made in `location`, or in Google's default.
-    pub fn new(
-        target: Target,
-        project: impl Into<String>,
-        dataset: impl Into<String>,
-        location: Option<String>,
-        table: Option<String>,
-    ) -> Result<Self, BigQueryError> {
-        let dataset = Dataset::new(project.into(), dataset.into())?;
-        if let Some(table) = &table {
-            check_table(table)?;
-        }
-        let (ready, viewed) = (Arc::default(), Arc::default());
-        Ok(Self { api: Api::new(target)?, dataset, location, table, ready, viewed })
-    }
-
-    /// Where it is, for people: project and dataset.
-    pub fn address(&self) -> String {
-        format!("{}.{}", self.dataset.project, self.dataset.dataset)
-    }
-
-    /// Where a month goes, for people.
-    pub fn place(&self, file: TripFile) -> String {
-        let partition = partition(&self.table_of(file.colour), file);
-        format!("bigquery {}", self.dataset.shown(&partition))
-    }
-
-    pub(super) fn table_of(&self, colour: Colour) -> String {
-        self.table.clone().unwrap_or_else(|| trips(colour))
-    }
-
-    /// The dataset with its ledger, made where they are missing: asked once in a run.
-    pub(super) async fn ready(&self) -> Result<&Jobs, BigQueryError> {
-        let made = self.ready.get_or_try_init(|| async {
-            let location = self.api.dataset(&self.dataset, self.location.as_deref()).await?;
-            let Dataset { project, dataset } = &self.dataset;
-            tracing::info!("BigQuery: project {project}, dataset {dataset} in {location}");
-            let jobs = Jobs::new(self.api.clone(), self.dataset.clone(), location);
-            jobs.make_ledger().await?;
-            Ok(jobs)
-        });
-        made.await
-    }
-
-    /// Refuses a bucket that BigQuery cannot load from into this dataset. A bucket is in one
-    /// location, or in a pair of regions.
-    pub async fn refuse_elsewhere(
-        &self,
-        bucket: &str,
-        location: &str,
-        pair: &[String],
-    ) -> Result<(), BigQueryError> {
-        let jobs = self.ready().await?;
-        if beside(&jobs.location, location, pair) {
-            return Ok(());
-        }
-        Err(BigQueryError::BucketElsewhere {
-            bucket: bucket.to_owned(),
-            bucket_location: location.to_owned(),
-            dataset: format!("{}.{}", self.dataset.project, self.dataset.dataset),
-            dataset_location: jobs.location.clone(),
-        })
-    }
-
+impl BigQuery {
     /// Whether a month is what the ledger says that was loaded, and the table agrees.
     async fn holds(&self, file: TripFile, loaded: &Provenance) -> Result<bool, BigQueryError> {
         let (jobs, table) = (self.ready().await?, self.table_of(file.colour));
@@ -161,35 +51,17 @@ impl Warehouse {
         Ok(loaded.counts.rows_kept == rows.get(&file.month).copied().unwrap_or_default())
     }
 
-    /// Loads a month in place of what the table has of it. `proof` says at the end that the
-    /// object is still the one that `load` tells of: BigQuery reads whatever has its name. A run
-    /// that is told to stop leaves its job to run; the next run finds it.
-    pub async fn load<E: From<BigQueryError>>(
+    /// Loads a month in place of what the table has of it. At the end it is asked whether the
+    /// object is still the one that was looked at: BigQuery reads whatever has its name.
+    pub(super) async fn replace(
         &self,
-        load: Load<'_>,
-        proof: impl Future<Output = Result<(), E>>,
+        source: &dyn LakeMonth,
+        month: &Provenance,
+        object: &LakeObject,
+        guard: Guard,
         progress: &Progress,
-    ) -> Result<Loaded, E> {
-        let loaded = tokio::select! {
-            loaded = Box::pin(self.replace(load, proof, progress)) => loaded?,
-            () = progress.cancelled() => return Err(BigQueryError::Interrupted.into()),
-        };
-        if loaded != Loaded::Unchanged {
-            // The month is in: what follows serves those who ask, and may fail without harm.
-            if let Err(error) = self.view(load.file.colour).await {
-                tracing::warn!("{}: the view trips cannot be made: {error}", load.file);
-            }
-        }
-        Ok(loaded)
-    }
-
-    async fn replace<E: From<BigQueryError>>(
-        &self,
-        load: Load<'_>,
-        proof: impl Future<Output = Result<(), E>>,
-        progress: &Progress,
-    ) -> Result<Loaded, E> {
-        let Load { file, month, object, force, guard } = load;
+    ) -> Result<Loaded, WarehouseError> {
+        let file = source.file();
         object.refuse_pattern()?;
         let (jobs, name) = (self.ready().await?, self.table_of(file.colour));
         let table = self.table_that_keeps(jobs, file, month.counts.rows_kept).await?;
@@ -199,7 +71,8 @@ impl Warehouse {
         }
         let latest = jobs.latest(&name, file.month).await?;
         if let Some(entry) = &latest
-            && let Some(known) = entry.loaded().filter(|known| !force && known.same_rows(month))
+            && let Some(known) =
+                entry.loaded().filter(|known| !guard.force && known.same_rows(month))
             && self.holds(file, known).await?
         {
             // Where it was this run, the answer that said so was lost.
@@ -209,14 +82,14 @@ impl Warehouse {
             return Ok(if ours { replaced } else { Loaded::Unchanged });
         }
         let before = jobs.before(&name, file.month, latest.as_ref()).await?;
-        let forced = guard.judge(month, before.as_ref()).map_err(BigQueryError::from)?;
+        let forced = guard.judge(month, before.as_ref())?;
         let row = NewEntry {
             file,
             table: &name,
             job: "",
             at: 0,
             month,
-            lake_object: Some(object.address),
+            lake_object: Some(&object.address),
             action: Action::Loaded,
         };
         if let Some(Entry { job, at, .. }) = latest.filter(|row| row.action == Some(Action::Loaded))
@@ -227,9 +100,9 @@ impl Warehouse {
             jobs.append(NewEntry { job: &job, at, action: Action::Begun, ..row }).await?;
         }
 
-        let job = self.job(&table, &name, load);
+        let job = self.job(&table, &name, file, month, object);
         let holds = async |found: &Finished| {
-            if force && !found.fresh {
+            if guard.force && !found.fresh {
                 return Ok(false);
             }
             let later = jobs.latest(&name, file.month).await?;
@@ -237,7 +110,7 @@ impl Warehouse {
             Ok(!replaced && jobs.count(&name, file.month).await? == found.rows)
         };
         let finished = jobs.settle(&job, progress, holds).await?;
-        proof.await?;
+        source.refuse_replaced(object).await?;
 
         let (kept, written) = (month.counts.rows_kept, finished.rows);
         let counted = jobs.count(&name, file.month).await?;
@@ -252,15 +125,21 @@ impl Warehouse {
     /// The job that loads a month. The table is there, partitioned and clustered; new columns of
     /// the schema are added to it as they come
     /// (<https://cloud.google.com/bigquery/docs/reference/rest/v2/Job#JobConfigurationLoad>).
-    fn job<'a>(&self, table: &Table, name: &str, load: Load<'a>) -> LoadJob<'a> {
-        let Load { file, month, object, .. } = load;
+    fn job<'a>(
+        &self,
+        table: &Table,
+        name: &str,
+        file: TripFile,
+        month: &Provenance,
+        object: &'a LakeObject,
+    ) -> LoadJob<'a> {
         let said = serde_json::to_string(month).unwrap_or_default();
         let (colour, of_month) = (file.colour.as_str(), file.month.to_string());
         let size = object.bytes.to_string();
         let Dataset { project, dataset } = &self.dataset;
         let ids = JobIds::of(
             &format!("{colour}_{of_month}"),
-            &[project, dataset, name, &of_month, object.address, object.version, &size, &said],
+            &[project, dataset, name, &of_month, &object.address, &object.version, &size, &said],
         );
         let load = JobConfigurationLoad {
             destination_table: Some(self.dataset.reference(&partition(name, file))),
@@ -274,7 +153,7 @@ impl Warehouse {
     }
 
     /// Looks after the view over the taxis, once in a run for each of them.
-    async fn view(&self, colour: Colour) -> Result<(), BigQueryError> {
+    pub(super) async fn view(&self, colour: Colour) -> Result<(), BigQueryError> {
         let taxi = matches!(colour, Colour::Yellow | Colour::Green) && self.table.is_none();
         let new = |viewed: &Mutex<BTreeSet<Colour>>| {
             viewed.lock().unwrap_or_else(PoisonError::into_inner).insert(colour)

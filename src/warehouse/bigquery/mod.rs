@@ -8,6 +8,7 @@
 //! Reference: <https://cloud.google.com/bigquery/docs/reference/rest>.
 
 mod api;
+mod dataset;
 mod error;
 mod expiry;
 mod fault;
@@ -17,13 +18,24 @@ mod ledger;
 mod load;
 mod location;
 mod names;
-mod probe;
 mod query;
 mod tables;
 mod upload;
 mod views;
 mod zones;
 
-pub use api::{Target, TokenError, TokenSource};
-pub use error::BigQueryError;
-pub use load::{Load, Object, Warehouse};
+pub use api::{Target, TokenSource};
+pub use dataset::BigQuery;
+pub use error::{BigQueryError, TokenError};
+
+use super::about::About;
+use crate::flow::TaskName;
+
+/// What it is called where.
+pub(super) const ABOUT: About = About {
+    name: "bigquery",
+    title: "BigQuery",
+    load_task: TaskName::WriteBq,
+    count_task: TaskName::CountBigQuery,
+    load_flow: Some("etl-gcs-to-bq"),
+};

@@ -5,8 +5,15 @@ use gcp_bigquery_client::model::table_reference::TableReference;
 use crate::trip::{Colour, Month, TripFile};
 
 use super::BigQueryError;
-use super::ledger::{LOADS, LOG};
-use super::zones::ZONES;
+
+/// The table of the ledger: all that ever happened.
+pub(super) const LOG: &str = "loads_log";
+
+/// The view of the latest row of each month.
+pub(super) const LOADS: &str = "loads";
+
+/// The table of the zones.
+pub(super) const ZONES: &str = "zones";
 
 /// A dataset of a project.
 #[derive(Debug, Clone, PartialEq, Eq)]

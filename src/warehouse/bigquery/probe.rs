@@ -1,4 +1,4 @@
-use super::expiry::SECONDS_A_DAY;
+use super::tables::SECONDS_A_DAY;
 use super::{BigQueryError, Warehouse};
 
 impl Warehouse {

@@ -5,8 +5,9 @@ use gcp_bigquery_client::model::query_response::QueryResponse;
 use gcp_bigquery_client::model::table_row::TableRow;
 use reqwest::Method;
 
+use crate::support::http::percent_encoded;
+
 use super::BigQueryError;
-use super::api::part;
 use super::jobs::Jobs;
 
 /// How long the server is to wait for a query before it answers that it is not done.
@@ -27,7 +28,7 @@ impl Jobs {
         let mut request = QueryRequest::new(sql);
         request.timeout_ms = Some(WAIT_MS);
         request.location = Some(location.clone());
-        let path = format!("projects/{}/queries", part(&dataset.project));
+        let path = format!("projects/{}/queries", percent_encoded(&dataset.project));
         let mut answer: QueryResponse =
             api.ask(step, api.request(Method::POST, &path), Some(&request)).await?;
         let (mut rows, mut job) = (Vec::new(), None);
@@ -44,7 +45,7 @@ impl Jobs {
                 return Err(BigQueryError::Garbled { step, what });
             };
             let mut next = api
-                .request(Method::GET, &format!("{path}/{}", part(job)))
+                .request(Method::GET, &format!("{path}/{}", percent_encoded(job)))
                 .query(&[("location", location.as_str()), ("timeoutMs", &WAIT_MS.to_string())]);
             if let Some(token) = &token {
                 next = next.query(&[("pageToken", token)]);

@@ -9,16 +9,20 @@ use gcp_bigquery_client::model::table::Table;
 use gcp_bigquery_client::model::table_field_schema::TableFieldSchema;
 use gcp_bigquery_client::model::table_schema::TableSchema;
 use gcp_bigquery_client::model::time_partitioning::TimePartitioning;
+use gcp_bigquery_client::model::view_definition::ViewDefinition;
 
 use reqwest::Method;
 use serde::Deserialize;
 
 use crate::schema::{self, Column, Kind, PICKUP};
+use crate::support::http::percent_encoded;
 use crate::trip::{Colour, KeptColumn};
 
 use super::BigQueryError;
-use super::api::{Api, part};
+use super::api::Api;
 use super::names::Dataset;
+
+pub(super) const SECONDS_A_DAY: u64 = 24 * 60 * 60;
 
 /// The label of all that is made by this program.
 pub(super) const MADE_BY: (&str, &str) = ("made-by", "nyc_taxi_etl");
@@ -91,6 +95,20 @@ pub(super) const fn kind(field_type: &FieldType) -> &'static str {
 /// The type of a kind of column, in SQL.
 pub(super) const fn sql_type(kind: Kind) -> &'static str {
     self::kind(&field_type(kind))
+}
+
+/// A view of ours.
+pub(super) fn view(dataset: &Dataset, name: &str, query: String, about: &str) -> Table {
+    let mut view =
+        Table::new(&dataset.project, &dataset.dataset, name, TableSchema { fields: None });
+    view.view = Some(ViewDefinition {
+        query,
+        use_legacy_sql: Some(false),
+        user_defined_function_resources: None,
+    });
+    view.description = Some(about.to_owned());
+    view.labels = Some(labels([]));
+    view
 }
 
 /// A column that may be null, with its description.
@@ -247,8 +265,11 @@ impl Api {
         &self,
         dataset: &Dataset,
     ) -> Result<Option<FoundDataset>, BigQueryError> {
-        let path =
-            format!("projects/{}/datasets/{}", part(&dataset.project), part(&dataset.dataset));
+        let path = format!(
+            "projects/{}/datasets/{}",
+            percent_encoded(&dataset.project),
+            percent_encoded(&dataset.dataset)
+        );
         let request = self.request(Method::GET, &path);
         match self.ask("looking for the dataset", request, None::<&()>).await {
             Ok(found) => Ok(Some(found)),

@@ -1,46 +1,17 @@
 //! What makes the tables pleasant to ask: a view of the ledger, and one over the taxis.
 
 use gcp_bigquery_client::model::table::Table;
-use gcp_bigquery_client::model::table_schema::TableSchema;
-use gcp_bigquery_client::model::view_definition::ViewDefinition;
 
 use crate::schema::COLUMNS;
 use crate::trip::Colour;
 
 use super::BigQueryError;
 use super::jobs::Jobs;
-use super::ledger::{self, Action, LOG};
 use super::names::{Dataset, literal, trips};
-use super::tables::{MADE_BY, has_label, labels, sql_type};
+use super::tables::{MADE_BY, has_label, sql_type, view};
 
 /// The view over yellow and green.
 pub(super) const TRIPS: &str = "trips";
-
-/// A view of ours.
-pub(super) fn view(dataset: &Dataset, name: &str, query: String, about: &str) -> Table {
-    let mut view =
-        Table::new(&dataset.project, &dataset.dataset, name, TableSchema { fields: None });
-    view.view = Some(ViewDefinition {
-        query,
-        use_legacy_sql: Some(false),
-        user_defined_function_resources: None,
-    });
-    view.description = Some(about.to_owned());
-    view.labels = Some(labels([]));
-    view
-}
-
-/// The latest row of each month, where it says that the month is there.
-pub(super) fn loads(dataset: &Dataset) -> String {
-    let (columns, log) = (ledger::shown(), dataset.quoted(LOG));
-    format!(
-        "SELECT {columns} FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY table_name, month \
-         ORDER BY loaded_at DESC) AS place FROM {log} WHERE action <> '{begun}') \
-         WHERE place = 1 AND action = '{loaded}'",
-        begun = Action::Begun.as_str(),
-        loaded = Action::Loaded.as_str(),
-    )
-}
 
 impl Jobs {
     /// Makes the view over those of the two tables that are there, where its name is free and

@@ -7,14 +7,12 @@ use gcp_bigquery_client::model::table_schema::TableSchema;
 
 use crate::flow::Progress;
 use crate::trip::SourceFacts;
+use crate::warehouse::LakeObject;
 
 use super::jobs::{Finished, JobIds, LoadJob};
-use super::names::Dataset;
+use super::names::{Dataset, ZONES};
 use super::tables::{MADE_BY, described, has_label, holds_trips, labels};
-use super::{BigQueryError, Object, Warehouse};
-
-/// The table of the zones.
-pub(super) const ZONES: &str = "zones";
+use super::{BigQuery, BigQueryError};
 
 /// The label with the digest of the bytes that the zones were made from.
 const SOURCE: &str = "source";
@@ -28,25 +26,13 @@ fn schema() -> TableSchema {
     ])
 }
 
-impl Warehouse {
-    /// Replaces the zones by those of the lake, unless they are there already; false where a
-    /// table of that name is not ours and was left alone.
-    pub async fn load_zones(
+impl BigQuery {
+    /// Replaces the zones by those of the lake, unless they are there already; false if a table
+    /// of that name is not ours and was left alone.
+    pub(super) async fn replace_zones(
         &self,
         source: &SourceFacts,
-        object: Object<'_>,
-        progress: &Progress,
-    ) -> Result<bool, BigQueryError> {
-        tokio::select! {
-            loaded = Box::pin(self.replace_zones(source, object, progress)) => loaded,
-            () = progress.cancelled() => Err(BigQueryError::Interrupted),
-        }
-    }
-
-    async fn replace_zones(
-        &self,
-        source: &SourceFacts,
-        object: Object<'_>,
+        object: &LakeObject,
         progress: &Progress,
     ) -> Result<bool, BigQueryError> {
         object.refuse_pattern()?;
@@ -72,7 +58,7 @@ impl Warehouse {
             }
         }
         let job = LoadJob {
-            ids: JobIds::of("zones", &[project, dataset, object.address, object.version, digest]),
+            ids: JobIds::of("zones", &[project, dataset, &object.address, &object.version, digest]),
             load: JobConfigurationLoad {
                 destination_table: Some(self.dataset.reference(ZONES)),
                 create_disposition: Some("CREATE_NEVER".to_owned()),

@@ -10,12 +10,12 @@ use super::load::{lock_parent, lock_table, patiently};
 use super::month_table::Place;
 use super::names::{Names, first_day, literal};
 use super::transaction::execute;
-use super::{PostgresError, Warehouse, foreign, locks, obstacles, privileges, quarantine};
+use super::{Postgres, PostgresError, foreign, locks, obstacles, privileges, quarantine};
 
-impl Warehouse {
+impl Postgres {
     /// Takes a month out: its partition, its rows set aside, its row in the ledger, all at once
     /// or not at all. Says what was there; none where nothing was.
-    pub async fn drop(
+    pub(super) async fn take_out(
         &self,
         file: TripFile,
         progress: &Progress,
@@ -24,7 +24,7 @@ impl Warehouse {
         let names = self.names(file);
         let dropped = {
             let watcher = locks::Watcher::of(&session);
-            let work = drop(&mut session, &names, file);
+            let work = take_out(&mut session, &names, file);
             tokio::select! {
                 dropped = work => Some(dropped),
                 () = progress.cancelled() => None,
@@ -41,7 +41,7 @@ impl Warehouse {
     }
 }
 
-async fn drop(
+async fn take_out(
     session: &mut Session,
     names: &Names,
     file: TripFile,

@@ -1,11 +1,24 @@
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{DbError, SqlState};
 
 use crate::flow::{Failure, Retry};
 use crate::guard::Refusal;
 use crate::trip::TripFile;
 
-use super::ConnectError;
+use super::connect_error::{ConnectError, broke, passes};
 use super::wire::LastWord;
+
+/// A value that the type of its column does not hold.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the column {column} of the table has the type {declared}, which does not hold the value \
+     {value}: nothing was loaded. Give the column a wider type (ALTER TABLE ... ALTER COLUMN \
+     {column} TYPE ...), or load into another place with --schema or --table"
+)]
+pub struct Misfit {
+    pub(super) column: String,
+    pub(super) declared: String,
+    pub(super) value: String,
+}
 
 /// Why a month could not be loaded into Postgres.
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +81,7 @@ pub enum PostgresError {
     },
     /// A value that the type of its column does not hold.
     #[error(transparent)]
-    Misfit(super::Misfit),
+    Misfit(Misfit),
     /// The table was changed by others while the month was copied.
     #[error("{table} was changed while the month was copied: nothing was loaded")]
     Changed {
@@ -180,7 +193,13 @@ fn said(source: &tokio_postgres::Error) -> String {
 }
 
 fn advice(source: &tokio_postgres::Error) -> &'static str {
+    // The server has one code for what is not granted and for rows that a policy hides.
+    let routine = source.as_db_error().and_then(DbError::routine);
     match source.code() {
+        Some(&SqlState::INSUFFICIENT_PRIVILEGE) if routine == Some("check_enable_rls") => {
+            ". Its policies hide rows from this role: ALTER TABLE ... NO FORCE ROW LEVEL SECURITY if \
+             the role owns the table, else ALTER ROLE ... BYPASSRLS"
+        }
         Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
             ". The role needs CREATE on the schema, or on the database where the schema is missing"
         }
@@ -245,36 +264,4 @@ fn is_race(source: &tokio_postgres::Error, code: &SqlState) -> bool {
     let made = [SqlState::DUPLICATE_TABLE, SqlState::DUPLICATE_SCHEMA, SqlState::DUPLICATE_OBJECT];
     let in_catalog = || source.as_db_error().and_then(|error| error.schema()) == Some("pg_catalog");
     made.contains(code) || *code == SqlState::UNIQUE_VIOLATION && in_catalog()
-}
-
-/// Whether an error is that of a broken connection, and not of what was sent over it.
-pub(super) fn broke(error: &tokio_postgres::Error) -> bool {
-    let mut source = std::error::Error::source(error);
-    while let Some(inner) = source {
-        if let Some(io) = inner.downcast_ref::<std::io::Error>() {
-            // A failed TLS handshake comes as such an error too.
-            return io.kind() != std::io::ErrorKind::InvalidData;
-        }
-        source = inner.source();
-    }
-    error.is_closed()
-}
-
-/// Whether what an error code stands for passes by itself
-/// (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
-pub(super) fn passes(code: &SqlState) -> bool {
-    let class = &code.code()[..2];
-    // 08 connection exceptions, 40 transaction rollbacks, 57P the operator's intervention.
-    class == "08"
-        || class == "40"
-        || [
-            SqlState::ADMIN_SHUTDOWN,
-            SqlState::CRASH_SHUTDOWN,
-            SqlState::CANNOT_CONNECT_NOW,
-            SqlState::TOO_MANY_CONNECTIONS,
-            SqlState::IDLE_SESSION_TIMEOUT,
-            SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
-            SqlState::LOCK_NOT_AVAILABLE,
-        ]
-        .contains(code)
 }

@@ -12,12 +12,15 @@ use crate::warehouse::Holding;
 use super::columns::lacking;
 use super::foreign::Access;
 use super::names::{Names, quoted};
-use super::relation::Relation;
-use super::{PostgresError, Warehouse, foreign, ledger, locks, privileges};
+use super::relation::{Relation, settled};
+use super::{Postgres, PostgresError, foreign, ledger, locks, privileges};
 
-impl Warehouse {
+impl Postgres {
     /// What the ledger and the table have of a colour, earliest month first. Makes nothing.
-    pub async fn holdings(&self, colour: Colour) -> Result<Vec<Holding>, PostgresError> {
+    pub(super) async fn read_holdings(
+        &self,
+        colour: Colour,
+    ) -> Result<Vec<Holding>, PostgresError> {
         let session = self.target().connect().await?;
         let client = &session.client;
         // The month does not matter: the names of the table and the schema do.
@@ -51,7 +54,7 @@ impl Warehouse {
     }
 
     /// Counts a month and sums it up; none where its partition is not there.
-    pub async fn sums(
+    pub(super) async fn sum_up(
         &self,
         file: TripFile,
         progress: &Progress,
@@ -60,7 +63,9 @@ impl Warehouse {
         let names = self.names(file);
         let watcher = locks::Watcher::of(&session);
         let counted = tokio::select! {
-            counted = count(&session.client, &names, file.colour) => Some(counted),
+            counted = settled(&session.client, &names, async || {
+                count(&session.client, &names, file.colour).await
+            }) => Some(counted),
             () = progress.cancelled() => None,
             never = watcher.watch() => match never {},
         };

@@ -3,7 +3,8 @@
 use tokio_postgres::GenericClient;
 use tokio_postgres::types::ToSql;
 
-use crate::trip::{Colour, Month, Provenance};
+use crate::trip::{Colour, Month, Provenance, TripFile};
+use crate::warehouse::LedgerRow;
 
 use super::PostgresError;
 use super::names::{Names, first_day, quoted};
@@ -11,11 +12,13 @@ use super::names::{Names, first_day, quoted};
 /// The table of the ledger.
 pub(super) const LEDGER: &str = "loads";
 
-/// Makes the ledger where it is missing.
+/// Makes the ledger if it is missing. Its `rows` is the [`LedgerRow`]'s `rows_loaded`, as it is
+/// called in other warehouses: a ledger made here has both names, one made before has the first.
 pub(super) async fn make(client: &impl GenericClient, schema: &str) -> Result<(), PostgresError> {
     let sql = format!(
         "CREATE TABLE IF NOT EXISTS {}.{LEDGER} (
             table_name text, colour text NOT NULL, month date, rows bigint NOT NULL,
+            rows_loaded bigint GENERATED ALWAYS AS (rows) STORED,
             source text NOT NULL, etag text, source_sha256 text NOT NULL,
             schema_digest text NOT NULL, rules_digest text NOT NULL, lake_object text,
             loaded_at timestamptz NOT NULL DEFAULT pg_catalog.now(), program text NOT NULL,
@@ -64,7 +67,7 @@ pub(super) async fn known(
         .query_opt(&sql, &[&names.table, &partition, &parent])
         .await
         .map_err(PostgresError::at("reading the ledger"))?;
-    Ok(found.and_then(|row| serde_json::from_str(row.get::<_, Option<&str>>(0)?).ok()))
+    Ok(found.and_then(|row| LedgerRow::read(row.get(0))))
 }
 
 /// What the ledger says of each month of a colour in a table; of one whose row is not
@@ -85,8 +88,7 @@ pub(super) async fn all(
         .map_err(PostgresError::at("reading the ledger"))?;
     let months = rows.iter().filter_map(|row| {
         let month = row.get::<_, &str>(0).parse().ok()?;
-        let said: Option<&str> = row.get(1);
-        Some((month, said.and_then(|said| serde_json::from_str(said).ok())))
+        Some((month, LedgerRow::read(row.get(1))))
     });
     Ok(months.collect())
 }
@@ -95,6 +97,7 @@ pub(super) async fn all(
 pub(super) async fn write(
     client: &impl GenericClient,
     names: &Names,
+    file: TripFile,
     month: &Provenance,
     lake_object: Option<&str>,
 ) -> Result<(), PostgresError> {
@@ -109,20 +112,21 @@ pub(super) async fn write(
             lake_object = excluded.lake_object, loaded_at = excluded.loaded_at,
             program = excluded.program, provenance = excluded.provenance",
         schema = quoted(&names.schema),
-        day = first_day(month.month),
+        day = first_day(file.month),
     );
+    let row = LedgerRow::of(file, month, &names.table, lake_object);
     let values: [&(dyn ToSql + Sync); 11] = [
-        &names.table,
-        &month.colour.as_str(),
-        &(month.counts.rows_kept as i64),
-        &month.source.address,
-        &month.source.etag,
-        &month.source.sha256.to_string(),
-        &month.schema_digest.to_string(),
-        &month.rules_digest.to_string(),
-        &lake_object,
-        &month.program,
-        &serde_json::to_string(month).unwrap_or_default(),
+        &row.table_name,
+        &row.colour.as_str(),
+        &(row.rows_loaded as i64),
+        &row.source,
+        &row.etag,
+        &row.source_sha256,
+        &row.schema_digest,
+        &row.rules_digest,
+        &row.lake_object,
+        &row.program,
+        &row.provenance,
     ];
     let written = client.execute(&sql, &values).await;
     written.map(|_| ()).map_err(PostgresError::at("writing the ledger"))

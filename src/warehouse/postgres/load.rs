@@ -5,118 +5,41 @@ use std::time::{Duration, Instant};
 use tokio_postgres::{GenericClient, Transaction};
 
 use crate::flow::Progress;
-use crate::guard::{Before, Guard};
+use crate::guard::Before;
 use crate::schema;
-use crate::trip::{Colour, KeptColumn, Provenance, TripFile};
-use crate::warehouse::Loaded;
+use crate::trip::{Colour, Provenance, TripFile};
+use crate::warehouse::{Batches, Loaded};
 
 use super::connection::Session;
 use super::foreign::Access;
 use super::kept::Kept;
 use super::ledger::LEDGER;
+use super::load_request::{Load, Proven};
 use super::month_table::{MonthTable, Place};
-use super::names::{LONGEST_NAME, LONGEST_TABLE, Names, columns_declared, first_day, quoted};
-use super::transaction::{Batches, execute, fill};
+use super::names::{Names, columns_declared, first_day, quoted};
+use super::transaction::{execute, fill};
 use super::{
-    PostgresError, Target, columns, foreign, index, ledger, locks, obstacles, privileges,
+    Postgres, PostgresError, columns, foreign, index, ledger, locks, obstacles, privileges,
     quarantine, relation, types, views,
 };
 
-/// How long a swap waits for the readers of the table before it lets them pass and tries anew.
-/// Less than the second after which the server looks for deadlocks: a reader that goes from a
-/// month to the table is never broken off.
-pub(super) const LOCK_TIMEOUT: Duration = Duration::from_millis(900);
-
-/// A Postgres database, and the schema in it that months are loaded into.
-#[derive(Debug, Clone)]
-pub struct Warehouse {
-    target: Target,
-    schema: String,
-    table: Option<String>,
-}
-
-/// A month to load.
-#[derive(Debug, Clone, Copy)]
-pub struct Load<'a> {
-    /// The month.
-    pub file: TripFile,
-    /// What it is known to be; none where that shows only when all its rows are there.
-    pub known: Option<&'a Provenance>,
-    /// The columns that it has beside those of its colour.
-    pub kept: &'a [KeptColumn],
-    /// The address of its trips in the lake; none where it comes straight from the web.
-    pub lake_object: Option<&'a str>,
-    /// Whether it is loaded again even if the ledger agrees.
-    pub force: bool,
-    /// The limits it is held against.
-    pub guard: Guard,
-}
-
-/// What all rows of a month came to, and the rows set aside.
-pub struct Proven {
-    /// What the month says of itself.
-    pub provenance: Provenance,
-    /// The rows set aside, as the lake keeps them; none where they stay in the lake.
-    pub quarantine: Option<Batches>,
-}
-
-impl Warehouse {
-    /// The months of a database in a schema, each colour in its table or all in the one named.
-    pub fn new(
-        target: Target,
-        schema: impl Into<String>,
-        table: Option<String>,
-    ) -> Result<Self, PostgresError> {
-        let schema = schema.into();
-        let named =
-            [("schema", Some(&schema), LONGEST_NAME), ("table", table.as_ref(), LONGEST_TABLE)];
-        for (what, name, most) in named {
-            if let Some(name) = name.filter(|name| name.len() > most) {
-                return Err(PostgresError::LongName { what, name: name.clone(), most });
-            }
-        }
-        Ok(Self { target, schema, table })
-    }
-
-    /// Where a month goes, for people.
-    pub fn place(&self, file: TripFile) -> String {
-        let names = self.names(file);
-        format!("{} {}.{}", self.target.place(), names.schema, names.table)
-    }
-
-    /// Where it is, for people: host, port, database and schema.
-    pub fn address(&self) -> String {
-        format!("{} {}", self.target.place(), self.schema)
-    }
-
-    pub(super) fn names(&self, file: TripFile) -> Names {
-        Names::of(file, &self.schema, self.table.as_deref())
-    }
-
-    pub(super) const fn target(&self) -> &Target {
-        &self.target
-    }
-
-    pub(super) fn schema(&self) -> &str {
-        &self.schema
-    }
-
+impl Postgres {
     /// Makes the schema and the ledger if they are missing.
     pub(super) async fn make_schema(&self, session: &mut Session) -> Result<(), PostgresError> {
-        make_schema(session, &self.schema).await
+        make_schema(session, self.schema()).await
     }
 
     /// Why some months could not be loaded, found without making anything; `straight` if they
     /// come from the web and not from the lake.
-    pub async fn check(
+    pub(super) async fn obstacles(
         &self,
         files: &[TripFile],
         straight: bool,
     ) -> Result<Vec<Option<PostgresError>>, PostgresError> {
-        let session = self.target.connect().await?;
+        let session = self.target().connect().await?;
         let client = &session.client;
-        if foreign::ledger(client, &self.schema, Access::Write).await?.is_none() {
-            privileges::to_prepare(client, &self.schema).await?;
+        if foreign::ledger(client, self.schema(), Access::Write).await?.is_none() {
+            privileges::to_prepare(client, self.schema()).await?;
         }
         let mut found = Vec::new();
         for file in files {
@@ -128,23 +51,23 @@ impl Warehouse {
 
     /// Refuses tables that no month could be loaded into, found without making anything. A role
     /// that may not make tables is told what it lacks.
-    pub async fn check_tables(&self) -> Result<(), PostgresError> {
-        let session = self.target.connect().await?;
+    pub(super) async fn check_tables(&self) -> Result<(), PostgresError> {
+        let session = self.target().connect().await?;
         let client = &session.client;
-        privileges::to_prepare(client, &self.schema).await?;
+        privileges::to_prepare(client, self.schema()).await?;
         for colour in Colour::ALL {
             let names = self.names(TripFile::new(colour, colour.first_month()));
-            if relation::find(client, &self.schema, &names.table).await?.is_none() {
+            if relation::find(client, self.schema(), &names.table).await?.is_none() {
                 continue;
             }
-            if foreign::ledger(client, &self.schema, Access::Write).await?.is_some()
-                && self.table.is_some()
+            if foreign::ledger(client, self.schema(), Access::Write).await?.is_some()
+                && self.has_one_table()
                 && ledger::other_colour(client, &names, colour).await?.is_some()
             {
                 continue;
             }
             MonthTable::check_table(client, &names, colour).await?;
-            if self.table.is_some() {
+            if self.has_one_table() {
                 break;
             }
         }
@@ -153,29 +76,24 @@ impl Warehouse {
 
     /// What the ledger says of a month that is loaded.
     pub async fn known(&self, file: TripFile) -> Result<Option<Provenance>, PostgresError> {
-        let names = Names::of(file, &self.schema, self.table.as_deref());
-        let mut session = self.target.connect().await?;
+        let names = self.names(file);
+        let mut session = self.target().connect().await?;
         prepare(&mut session, &names, file).await?;
         ledger::known(&session.client, &names, file.month).await
-    }
-
-    /// Whether what is loaded of a month is this version of it, by the ledger.
-    pub async fn holds(&self, file: TripFile, month: &Provenance) -> Result<bool, PostgresError> {
-        Ok(self.known(file).await?.is_some_and(|loaded| loaded.same_rows(month)))
     }
 
     /// Loads a month in place of what the table has of it. `batches` are its trips, with the
     /// columns of the colour's schema in their order; `proof` says at their end what they
     /// were. Nothing is to be seen of them before all is proven.
-    pub async fn load<E: From<PostgresError>>(
+    pub async fn replace_month<E: From<PostgresError>>(
         &self,
         load: Load<'_>,
         batches: Batches,
         proof: impl Future<Output = Result<Proven, E>>,
         progress: &Progress,
     ) -> Result<Loaded, E> {
-        let names = Names::of(load.file, &self.schema, self.table.as_deref());
-        let mut session = self.target.connect().await.map_err(PostgresError::from)?;
+        let names = self.names(load.file);
+        let mut session = self.target().connect().await.map_err(PostgresError::from)?;
         let replaced = {
             let watcher = locks::Watcher::of(&session);
             let work = Box::pin(replace(&mut session, &names, load, batches, proof, progress));
@@ -199,7 +117,7 @@ impl Warehouse {
             if let Err(error) = session.client.batch_execute(&analyze).await {
                 tracing::warn!("{}: cannot be analysed: {error}", load.file);
             }
-            if let Err(error) = views::make(&mut session, &self.schema).await {
+            if let Err(error) = views::make(&mut session, self.schema()).await {
                 tracing::warn!("{}: {error}", load.file);
             }
         }
@@ -302,7 +220,7 @@ async fn replace<E: From<PostgresError>>(
     let lock = format!("LOCK TABLE {} IN ROW EXCLUSIVE MODE", names.qualified(LEDGER));
     execute(&transaction, "writing the ledger", &lock).await?;
     foreign::ledger(&transaction, &names.schema, Access::Write).await?;
-    ledger::write(&transaction, names, &provenance, load.lake_object).await?;
+    ledger::write(&transaction, names, file, &provenance, load.lake_object).await?;
     transaction.commit().await.map_err(PostgresError::at("committing"))?;
     let before = before.map(|before| before.kept);
     Ok(Loaded::Replaced { rows: loaded, before, forced })
@@ -314,7 +232,7 @@ async fn agrees(
     names: &Names,
     load: Load<'_>,
 ) -> Result<bool, PostgresError> {
-    let Some(known) = load.known.filter(|_| !load.force) else {
+    let Some(known) = load.known.filter(|_| !load.guard.force) else {
         return Ok(false);
     };
     let loaded = ledger::known(client, names, load.file.month).await?;
@@ -449,7 +367,7 @@ pub(super) async fn lock_table(
 ) -> Result<(), PostgresError> {
     let lock = format!(
         "SET LOCAL lock_timeout = {}; {}",
-        LOCK_TIMEOUT.as_millis(),
+        locks::LOCK_TIMEOUT.as_millis(),
         locks::advisory(&names.qualified(&names.table))
     );
     execute(transaction, "waiting for the table", &lock).await

@@ -12,6 +12,11 @@ use super::names::{Names, literal};
 use super::target::Target;
 use super::wire::Heard;
 
+/// How long a swap waits for the readers of the table before it lets them pass and tries anew.
+/// Less than the second after which the server looks for deadlocks: a reader that goes from a
+/// month to the table is never broken off.
+pub(super) const LOCK_TIMEOUT: Duration = Duration::from_millis(900);
+
 /// How often it is looked whether the server answers.
 const LOOK: Duration = Duration::from_secs(1);
 

@@ -2,9 +2,11 @@
 
 mod certificate;
 mod columns;
+mod connect_error;
 mod connection;
 mod conninfo;
 mod copy;
+mod database;
 mod drop;
 mod error;
 mod foreign;
@@ -13,15 +15,16 @@ mod index;
 mod kept;
 mod ledger;
 mod load;
+mod load_request;
 mod locks;
 mod month_table;
 mod names;
 mod obstacles;
 mod privileges;
-mod probe;
 mod quarantine;
 mod relation;
 mod seen;
+mod server;
 mod session;
 mod target;
 mod tls;
@@ -31,11 +34,21 @@ mod views;
 mod wire;
 mod zones;
 
-pub use connection::{ConnectError, Refusal};
-pub use error::PostgresError;
-pub use load::{Load, Proven, Warehouse};
-pub use probe::Probe;
+pub use connect_error::{ConnectError, Refusal};
+pub use database::Postgres;
+pub use error::{Misfit, PostgresError};
+pub use load_request::{Load, Proven};
 pub use target::Target;
-pub use transaction::Batches;
-pub use types::Misfit;
 pub use wire::LastWord;
+
+use super::about::About;
+use crate::flow::TaskName;
+
+/// What it is called where.
+pub(super) const ABOUT: About = About {
+    name: "postgres",
+    title: "Postgres",
+    load_task: TaskName::WritePostgres,
+    count_task: TaskName::CountPostgres,
+    load_flow: Some("etl-gcs-to-postgres"),
+};

@@ -16,7 +16,7 @@ use super::index::{self, Index};
 use super::names::{Names, first_day, quoted};
 use super::obstacles;
 use super::privileges::{self, Wanted, new_owner};
-use super::relation::Relation;
+use super::relation::{Relation, settled};
 use super::transaction::execute;
 
 /// How the table of a month is made.
@@ -47,6 +47,15 @@ impl Place {
         file: TripFile,
         access: Access,
     ) -> Result<Self, PostgresError> {
+        settled(client, names, async || Self::seen(client, names, file, access).await).await
+    }
+
+    async fn seen(
+        client: &impl GenericClient,
+        names: &Names,
+        file: TripFile,
+        access: Access,
+    ) -> Result<Self, PostgresError> {
         let parent = foreign::table(client, names, file.colour, access).await?;
         let partition =
             foreign::partition(client, names, file.colour, parent.as_ref(), access).await?;
@@ -70,6 +79,19 @@ impl MonthTable {
     /// How a month's table is made, after all that could keep it from becoming a partition was
     /// looked for. Asked outside the transaction that loads, since asking locks.
     pub(super) async fn plan(
+        client: &impl GenericClient,
+        names: &Names,
+        file: TripFile,
+        kept: &[KeptColumn],
+        with_quarantine: bool,
+    ) -> Result<Self, PostgresError> {
+        settled(client, names, async || {
+            Self::planned(client, names, file, kept, with_quarantine).await
+        })
+        .await
+    }
+
+    async fn planned(
         client: &impl GenericClient,
         names: &Names,
         file: TripFile,

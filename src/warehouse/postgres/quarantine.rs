@@ -10,10 +10,11 @@ use tokio_postgres::Transaction;
 use crate::flow::Progress;
 use crate::trip::quarantine::{FIELDS, LINE, REASONS};
 use crate::trip::{Provenance, TripFile};
+use crate::warehouse::Batches;
 
 use super::foreign::{Access, QUARANTINE_MARK};
 use super::names::{Names, first_day, literal, quoted};
-use super::transaction::{Batches, execute, fill};
+use super::transaction::{execute, fill};
 use super::{PostgresError, foreign, locks};
 
 /// Replaces what the table has of a month by these rows. If there are none here, since they

@@ -3,6 +3,7 @@
 use tokio_postgres::GenericClient;
 
 use super::PostgresError;
+use super::ledger::LEDGER;
 use super::names::{Names, quoted};
 
 /// A table, view or whatever else has a name among the tables of a schema.
@@ -71,6 +72,42 @@ pub(super) async fn find(
         comment: row.get(6),
         is_of_superuser: row.get::<_, Option<bool>>(7).unwrap_or_default(),
     }))
+}
+
+/// Looks at the tables of a month, which takes several queries. If that fails and another load has
+/// changed the tables since it began, looks again: it may have seen half of the old state and half
+/// of the new.
+pub(super) async fn settled<T>(
+    client: &impl GenericClient,
+    names: &Names,
+    look: impl AsyncFn() -> Result<T, PostgresError>,
+) -> Result<T, PostgresError> {
+    let mut before = state(client, names).await?;
+    loop {
+        let found = look().await;
+        if found.is_ok() {
+            return found;
+        }
+        // In a transaction that has failed nothing can be asked.
+        match state(client, names).await {
+            Ok(now) if now != before => before = now,
+            _ => return found,
+        }
+    }
+}
+
+/// Which tables a month has, as one query sees them.
+async fn state(client: &impl GenericClient, names: &Names) -> Result<String, PostgresError> {
+    let sql =
+        "SELECT coalesce(pg_catalog.string_agg(pg_catalog.concat(c.oid, ' ', i.inhparent), ', '
+                                                     ORDER BY c.oid), '')
+                 FROM pg_catalog.pg_class c
+                 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+                 LEFT JOIN pg_catalog.pg_inherits i ON i.inhrelid = c.oid
+                WHERE n.nspname = $1 AND c.relname = ANY ($2::text[])";
+    let tables = [&*names.table, &*names.partition, &*names.quarantine, LEDGER];
+    let found = client.query_one(sql, &[&names.schema, &tables.as_slice()]).await;
+    Ok(found.map_err(PostgresError::at("looking for a month's tables"))?.get(0))
 }
 
 /// What a name is taken by that is not a table: a type or a domain, which keeps a table from

@@ -1,14 +1,15 @@
 //! What the source of a month says now of the same bytes, into the month's row of the ledger.
 
 use crate::trip::{Provenance, SourceFacts, TripFile};
+use crate::warehouse::LedgerRow;
 
 use super::foreign::{self, Access};
 use super::ledger::LEDGER;
 use super::names::{first_day, quoted};
 use super::transaction::execute;
-use super::{PostgresError, Warehouse};
+use super::{Postgres, PostgresError};
 
-impl Warehouse {
+impl Postgres {
     /// Remembers what a month's source says now of the bytes that were loaded, so that they need
     /// not be fetched again to learn so. Where that cannot be, the month is right all the same.
     pub async fn remember(&self, file: TripFile, known: &Provenance, facts: &SourceFacts) {
@@ -25,7 +26,7 @@ impl Warehouse {
     ) -> Result<(), PostgresError> {
         let names = self.names(file);
         let month = Provenance { source: facts.clone(), ..known.clone() };
-        let said = serde_json::to_string(&month).unwrap_or_default();
+        let said = LedgerRow::written(&month);
         // Another run may have loaded other bytes meanwhile.
         let sql = format!(
             "UPDATE {}.{LEDGER} SET source = $1, etag = $2, provenance = $3

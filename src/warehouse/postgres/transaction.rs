@@ -1,21 +1,18 @@
 //! The steps of a transaction: a statement, and rows copied into a table.
 
-use arrow::array::RecordBatch;
-use arrow::error::ArrowError;
 use bytes::Bytes;
 use futures_util::SinkExt;
 use tokio::sync::mpsc;
 use tokio_postgres::Transaction;
 
 use crate::flow::Progress;
+use crate::support::blocking::finished;
+use crate::warehouse::Batches;
 
 use super::{PostgresError, copy};
 
 /// How many encoded batches wait for the line.
 const BATCHES_AHEAD: usize = 2;
-
-/// Rows on their way.
-pub type Batches = Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>> + Send>;
 
 /// Runs statements, as a step that people are told of where it fails.
 pub(super) async fn execute(
@@ -53,11 +50,7 @@ pub(super) async fn fill(
         progress.advance(rows.len() as u64);
         sink.send(rows).await.map_err(copying())?;
     }
-    if let Err(stopped) = encoding.await
-        && let Ok(panic) = stopped.try_into_panic()
-    {
-        std::panic::resume_unwind(panic);
-    }
+    finished(encoding).await.ok_or(PostgresError::Interrupted)?;
     sink.feed(Bytes::from_static(copy::TRAILER)).await.map_err(copying())?;
     sink.finish().await.map_err(copying())
 }

@@ -13,9 +13,9 @@ use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use crate::schema::Kind;
+use crate::warehouse::Batches;
 
-use super::transaction::Batches;
-use super::{PostgresError, copy};
+use super::{Misfit, PostgresError, copy};
 
 /// The type of a column, as far as it matters for what it holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,19 +85,6 @@ impl Holder {
             Kind::Text | Kind::Base | Kind::Flag | Kind::Any => matches!(self, Self::Text(_)),
         }
     }
-}
-
-/// A value that the type of its column does not hold.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "the column {column} of the table has the type {declared}, which does not hold the value \
-     {value}: nothing was loaded. Give the column a wider type (ALTER TABLE ... ALTER COLUMN \
-     {column} TYPE ...), or load into another place with --schema or --table"
-)]
-pub struct Misfit {
-    column: String,
-    declared: String,
-    value: String,
 }
 
 /// How a column of the table holds what comes for it.

@@ -8,7 +8,7 @@ use crate::trip::Colour;
 
 use super::connection::Session;
 use super::kept::granted;
-use super::load::LOCK_TIMEOUT;
+use super::locks::LOCK_TIMEOUT;
 use super::names::{Names, literal, quoted, trips, type_name};
 use super::relation::find;
 use super::{PostgresError, locks};

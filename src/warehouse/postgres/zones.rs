@@ -6,11 +6,12 @@ use tokio_postgres::Transaction;
 use tokio_postgres::error::SqlState;
 
 use crate::trip::{Colour, SourceFacts, TripFile};
+use crate::warehouse::Batches;
 
 use super::names::{literal, quoted};
 use super::relation::{Relation, find};
-use super::transaction::{Batches, execute};
-use super::{PostgresError, Warehouse, locks, privileges};
+use super::transaction::execute;
+use super::{Postgres, PostgresError, locks, privileges};
 
 const TABLE: &str = "zones";
 
@@ -26,10 +27,10 @@ struct Zones {
     texts: [Vec<Option<String>>; 3],
 }
 
-impl Warehouse {
+impl Postgres {
     /// Replaces the zones by these rows, unless they are there already; false if a table of
     /// that name is not ours and was left alone. A zone that other tables refer to stays.
-    pub async fn load_zones(
+    pub(super) async fn replace_zones(
         &self,
         source: &SourceFacts,
         rows: Batches,

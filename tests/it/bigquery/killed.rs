@@ -134,6 +134,7 @@ async fn an_interrupted_load_ends_soon_and_its_job_is_found_again() {
     let asked = Instant::now();
     run.terminate();
     let ran = run.end().exits(130);
-    assert!(asked.elapsed() < Duration::from_secs(3), "{}", ran.stderr);
+    // Sooner than the end of the longest wait between two looks.
+    assert!(asked.elapsed() < Duration::from_secs(7), "{}", ran.stderr);
     warehouse.assert_goes_on(1);
 }

@@ -56,9 +56,11 @@ fn text(form: Form, bytes: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
+/// The lines that are not blank, without what ends them.
 fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
-    lines.filter(|line| !line.is_empty())
+    let end = |line: &[u8]| line.len() - line.iter().rev().take_while(|it| **it == b'\r').count();
+    let lines = text.split(|byte| *byte == b'\n').map(move |line| &line[..end(line)]);
+    lines.filter(|line| !line.trim_ascii().is_empty())
 }
 
 impl Truth {

@@ -8,7 +8,7 @@ use crate::support::postgres::PostgresServer;
 use crate::support::tls::TlsProxy;
 use crate::taxi::Ran;
 
-use super::{Warehouse, args};
+use super::{Warehouse, args, until_locked};
 
 const PASSWORD: &str = "p:ss\\w%rd /?#";
 const IN_URL: &str = "p%3Ass%5Cw%25rd%20%2F%3F%23";
@@ -79,13 +79,8 @@ async fn a_password_in_the_environment_is_not_in_the_process_list() {
     holder.batch_execute("BEGIN; SELECT FROM nyc_taxi.green_trips LIMIT 1").await.unwrap();
     let url = warehouse.database.url_as(&format!("{role}:{IN_URL}"));
     let mut command = warehouse.taxi.command(args("green", "2020-01", "2020-01", &["--force"]));
-    let mut load = command.env("DATABASE_URL", url).spawn().unwrap();
-    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
-                    AND application_name = 'taxi' AND wait_event_type = 'Lock'";
-    while warehouse.value::<i64>(waiting).await == 0 {
-        assert!(load.try_wait().unwrap().is_none(), "the load has ended");
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
+    let load = command.env("DATABASE_URL", url).spawn().unwrap();
+    until_locked(&warehouse.client).await;
     let listed = Command::new("ps").args(["-o", "args=", "-p", &load.id().to_string()]).output();
     holder.batch_execute("COMMIT").await.unwrap();
     let ran: Ran = load.wait_with_output().unwrap().into();

@@ -41,6 +41,13 @@ pub fn steps(ran: &Ran) -> String {
     said.join("\n")
 }
 
+/// Checks that there was something to be done and that all of it was done already.
+pub fn assert_unchanged(ran: &Ran) {
+    let steps = steps(ran);
+    assert!(!steps.is_empty());
+    assert!(steps.lines().all(|step| step.starts_with("unchanged ")), "{steps}");
+}
+
 /// A file of deployments in the program's folder.
 pub fn file(taxi: &Taxi, deployments: &str) -> PathBuf {
     let path = taxi.folder().join("deployments.yaml");
@@ -54,8 +61,7 @@ async fn the_ready_deployments_are_brought_again_and_again_without_harm() {
     let taxi = taxi(server);
     let first = steps(&deploy(&taxi, Path::new(READY), &[]).exits(0));
     assert!(first.contains("created deployment etl-parent-flow/monthly"), "{first}");
-    let again = steps(&deploy(&taxi, Path::new(READY), &[]).exits(0));
-    assert!(again.lines().all(|step| step.starts_with("unchanged ")), "{again}");
+    assert_unchanged(&deploy(&taxi, Path::new(READY), &[]).exits(0));
 
     let monthly = ["deployment", "inspect", "etl-parent-flow/monthly", "--output", "json"];
     let monthly = server.prefect(&monthly).json();
@@ -188,9 +194,7 @@ async fn a_dry_run_changes_nothing_and_names_each_field() {
 
     let done = deploy(&taxi, &path, &[]).exits(0);
     assert_eq!(steps(&done), steps(&dry));
-    let again = deploy(&taxi, &path, &[]).exits(0);
-    let again = steps(&again);
-    assert!(again.lines().all(|step| step.starts_with("unchanged ")), "{again}");
+    assert_unchanged(&deploy(&taxi, &path, &[]).exits(0));
     let now = server.deployment("ingest-data/dry").await;
     assert_eq!(now["id"], one["id"]);
     assert_eq!(now["parameters"], json!({ "year": 2020, "months": [1] }));

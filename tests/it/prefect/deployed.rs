@@ -13,8 +13,8 @@ use crate::support::prefect::{PrefectServer, Worker};
 use crate::support::web::{Fault, Web};
 use crate::taxi::Taxi;
 
-/// No run here takes longer.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+/// No run here takes longer, on a machine that is busy with other tests.
+pub const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A deployment of a flow, in a pool of its own.
 pub struct Deployed {
@@ -182,7 +182,8 @@ pub async fn graph(server: &PrefectServer, run: &Value) -> BTreeMap<String, Vec<
     nodes.iter().map(|(_, node)| (text(&node["label"]), parents(node))).collect()
 }
 
-/// The states that a run went through, by name, but for those that a worker is in.
+/// The states that a run went through, by name, but for those that a worker is in, and for `Late`:
+/// the server says that of a run that does not begin within 15 s, as happens on a busy machine.
 pub async fn states(server: &PrefectServer, kind: &str, id: &Value) -> Vec<String> {
     let id = id.as_str().unwrap();
     let states = list(server.get(&format!("{kind}_run_states/?{kind}_run_id={id}")).await);
@@ -194,7 +195,11 @@ pub async fn states(server: &PrefectServer, kind: &str, id: &Value) -> Vec<Strin
         })
         .collect();
     states.sort();
-    states.into_iter().map(|(_, name)| name).filter(|name| name != "Submitting").collect()
+    states
+        .into_iter()
+        .map(|(_, name)| name)
+        .filter(|name| !["Submitting", "Late"].contains(&name.as_str()))
+        .collect()
 }
 
 impl Record {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::prefect::deployed::{Deployed, PATIENCE, graph, path, record, states, until_logged};
+use crate::running::SOON;
 use crate::support::gate::{Gate, GateFault};
 use crate::support::postgres::PostgresServer;
 use crate::support::prefect::PrefectServer;
@@ -224,7 +225,7 @@ async fn a_signal_stops_a_run_that_nobody_cancelled_and_it_is_no_success() {
     let told = Instant::now();
     running.terminate();
     running.end().exits(0);
-    assert!(told.elapsed() < Duration::from_secs(10), "{:?}", told.elapsed());
+    assert!(told.elapsed() < SOON, "{:?}", told.elapsed());
     let record = record(server, &run).await;
     let stopped = "stopped at a safe point: 0 of 2 months done, 2 open";
     assert_eq!(record.state(), ("Crashed", stopped));

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use serde_json::json;
 
-use crate::prefect::deploy::{deploy, file, steps, taxi};
+use crate::prefect::deploy::{assert_unchanged, deploy, file, steps, taxi};
 use crate::support::prefect::{PrefectServer, Version, python};
 use crate::taxi::Taxi;
 
@@ -191,8 +191,7 @@ async fn agrees(kind: &str, validator: &str, texts: &[&str]) {
         deploy(&taxi, &path, &[]).exits(0);
         let deployed = server.deployment(&format!("ingest-data/all-{kind}")).await;
         assert_eq!(deployed["schedules"].as_array().unwrap().len(), fine.len());
-        let again = steps(&deploy(&taxi, &path, &[]).exits(0));
-        assert!(again.lines().all(|step| step.starts_with("unchanged ")), "{again}");
+        assert_unchanged(&deploy(&taxi, &path, &[]).exits(0));
         server.delete(&format!("deployments/{}", deployed["id"].as_str().unwrap())).await;
     }
 }
@@ -226,8 +225,7 @@ async fn intervals_anchors_and_time_zones_are_taken_by_the_servers_as_they_pass_
         let taxi = taxi(server);
         let path = file(&taxi, yaml);
         deploy(&taxi, &path, &[]).exits(0);
-        let again = steps(&deploy(&taxi, &path, &[]).exits(0));
-        assert!(again.lines().all(|step| step.starts_with("unchanged ")), "{again}");
+        assert_unchanged(&deploy(&taxi, &path, &[]).exits(0));
     }
 }
 
@@ -329,8 +327,7 @@ async fn names_with_any_character_are_deployed_once_and_a_person_s_schedule_stay
             made.push(id);
         }
         for more in [&["--dry-run"][..], &[], &[]] {
-            let again = steps(&deploy(&taxi, &path, more).exits(0));
-            assert!(again.lines().all(|step| step.starts_with("unchanged ")), "{again}");
+            assert_unchanged(&deploy(&taxi, &path, more).exits(0));
         }
         // And changed where it is.
         let path = file(&taxi, &yaml.replace("@monthly", "@weekly"));

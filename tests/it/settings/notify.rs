@@ -132,6 +132,6 @@ async fn a_silent_webhook_is_given_up() {
     let started = Instant::now();
     let ran = hook.taxi("always").run(month_args("green", "2020-01", "./")).exits(0);
     assert!(ran.stderr.contains("no answer within 10 s"), "{}", ran.stderr);
-    assert!(started.elapsed() < Duration::from_secs(40));
+    assert!(started.elapsed() < Duration::from_secs(120));
     assert_eq!(hook.posted().len(), 2);
 }

@@ -112,6 +112,7 @@ async fn a_host_that_joins_two_files_is_not_believed() {
         served.serve_edition(form, 2);
         served.web.always(FILE, Fault::IgnoreIfRange);
         served.assert_published(served.run());
+        assert!(served.asked("if-range")[1].is_some());
     }
 }
 
@@ -186,6 +187,9 @@ async fn a_length_that_is_too_large_is_tried_again() {
         let more = served.bytes.len() as u64 + 10;
         served.web.fault(FILE, Fault::WrongLength(more));
         served.assert_published(served.run());
+        // There is no more of it to go on with: it is begun anew.
+        let rest = format!("bytes={}-", served.bytes.len());
+        assert_eq!(served.asked("range"), [None, Some(rest), None]);
     }
 }
 
@@ -198,6 +202,7 @@ async fn a_length_that_is_always_too_large_is_no_month() {
     insta::assert_snapshot!(error, @"
     http://host/green/2020-01: the connection broke (end of file before message length reached)
     ");
+    assert_eq!(served.web.requests().len(), 5);
 }
 
 #[tokio::test]
@@ -239,8 +244,9 @@ async fn a_host_that_stays_silent_fails_with_its_address() {
 #[tokio::test]
 async fn a_slow_host_is_not_a_silent_one() {
     let served = Served::new(Form::CsvGz).await;
-    let served = served.set("TAXI_STALL_TIMEOUT", "1s");
-    let bytes_per_second = served.bytes.len() as u64 * 2 / 3;
+    // Longer than a busy machine keeps still, and shorter than the file takes.
+    let served = served.set("TAXI_STALL_TIMEOUT", "3s");
+    let bytes_per_second = served.bytes.len() as u64 / 5;
     served.web.always(FILE, Fault::Slow { bytes_per_second });
     served.assert_published(served.run());
     assert_eq!(served.web.requests().len(), 1);

@@ -1,6 +1,7 @@
 //! A month is taken out everywhere, and only after asking.
 
 use super::Stores;
+use crate::postgres::until_locked;
 
 const DROP: [&str; 5] = ["drop", "--colour", "green", "--month", "2020-01"];
 
@@ -71,7 +72,7 @@ async fn a_month_that_is_being_read_is_dropped_once_the_readers_have_passed() {
     let reader = stores.database.client().await;
     reader.batch_execute("BEGIN; SELECT count(*) FROM nyc_taxi.green_trips").await.unwrap();
     let mut dropping = stores.taxi.command(DROP.iter().chain(&["--yes"])).spawn().unwrap();
-    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    until_locked(&stores.database.client().await).await;
     assert!(dropping.try_wait().unwrap().is_none());
     // The others are not kept waiting behind it.
     assert_eq!(stores.count("green_trips").await, 195);

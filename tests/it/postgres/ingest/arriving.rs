@@ -6,7 +6,7 @@ use super::*;
 use crate::running::{Running, until};
 
 /// Longer than any of these tests takes.
-const NEVER: &[&str] = &["--stall-timeout", "60s"];
+const NEVER: &[&str] = &["--stall-timeout", "300s"];
 
 /// Soon enough to see both sides of it.
 const SOON: &[&str] = &["--stall-timeout", "12s"];
@@ -65,7 +65,7 @@ async fn copying(warehouse: &Warehouse) -> i32 {
         if let Some(row) = warehouse.client.query_opt(sql, &[]).await.unwrap() {
             return row.get(0);
         }
-        assert!(began.elapsed() < Duration::from_secs(60), "no row was copied");
+        assert!(began.elapsed() < Duration::from_secs(180), "no row was copied");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
@@ -132,7 +132,7 @@ async fn damage_ends_a_load_and_its_download_before_the_rest_has_come() {
     ingest.web.put(FILE, bytes);
     let began = Instant::now();
     let error = ingest.warehouse.error(ingest.run(NEVER));
-    assert!(began.elapsed() < Duration::from_secs(50), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(200), "{:?}", began.elapsed());
     assert!(error.starts_with("the gzip file of green 2020-01 is damaged"), "{error}");
     assert_holds_old(&ingest).await;
     assert_eq!(ingest.warehouse.taxi.files("data/spool"), Vec::<String>::new());
@@ -169,7 +169,7 @@ async fn a_run_told_to_stop_in_the_midst_takes_back_its_rows_and_keeps_its_downl
     let began = Instant::now();
     waiting.run.terminate();
     let (ingest, made, ran) = waiting.end(130);
-    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    assert!(began.elapsed() < crate::running::SOON, "{:?}", began.elapsed());
     assert_eq!(ran.state(), "interrupted");
     assert_holds_old(&ingest).await;
     assert_eq!(ingest.run(&[]).exits(0).state(), "loaded");

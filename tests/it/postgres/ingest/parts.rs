@@ -15,8 +15,12 @@ async fn assert_whole(fault: Fault, form: Form) {
     assert_eq!(ran.state(), "loaded");
     assert_eq!(ran.first()["rows_loaded"], made.rows_kept);
     check(&ingest.warehouse, "green_trips", &made).await;
-    let resumed = ingest.web.requests().iter().any(|it| it.header("range").is_some());
-    assert!(resumed, "the rest was never asked for");
+    let from = ingest.web.requests().iter().find_map(|request| {
+        let range = request.header("range")?.strip_prefix("bytes=")?;
+        range.strip_suffix('-')?.parse::<u64>().ok()
+    });
+    // A connection that is cut may lose what was on its way.
+    assert!(from.is_some_and(|from| (1..=half).contains(&from)), "{from:?} of {half}");
     assert_eq!(ingest.run(&[]).exits(0).state(), "unchanged");
 }
 

@@ -1,0 +1,48 @@
+use std::path::Path;
+
+use crate::clean::{CleanError, Cleaned, Job, clean, new_columns};
+use crate::flow::Progress;
+use crate::settings::{MissingColumn, NewColumn};
+use crate::source::{Fetched, Held};
+use crate::support::blocking::blocking;
+use crate::trip::{Format, TripFile};
+
+use super::{Pipeline, TaskError};
+
+impl Pipeline {
+    pub(super) fn job(&self, file: TripFile, input: &Path, format: Format, held: &Held) -> Job {
+        Job {
+            file,
+            input: input.to_owned(),
+            format,
+            rules: self.settings.cleaning.rules.clone(),
+            refuse_new_columns: self.settings.cleaning.on_new_column == NewColumn::Fail,
+            keep: None,
+            refuse_missing_columns: self.settings.cleaning.on_missing_column == MissingColumn::Fail,
+            workers: self.settings.cleaning.threads,
+            folder: held.folder().to_owned(),
+        }
+    }
+
+    /// Cleans a fetched month.
+    pub async fn clean(
+        &self,
+        file: TripFile,
+        fetched: &Fetched,
+        held: &Held,
+        progress: &Progress,
+    ) -> Result<Cleaned, TaskError> {
+        let job = self.job(file, &fetched.path, fetched.format, held);
+        let (source, progress) = (fetched.facts.clone(), progress.clone());
+        progress.begin(source.size);
+        let keep = self.settings.cleaning.on_new_column == NewColumn::Keep;
+        let cleaned = blocking(move || {
+            let keep = keep.then(|| new_columns(&job, &progress)).transpose()?;
+            clean(&Job { keep, ..job }, &source, &progress)
+        });
+        match cleaned.await.unwrap_or(Err(CleanError::Interrupted)) {
+            Err(error) => Err(self.keep_unfit(&self.lake, error.into(), None, held).await),
+            Ok(cleaned) => Ok(cleaned),
+        }
+    }
+}
