@@ -4,10 +4,10 @@ use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 
-use nyc_taxi_etl::config::{Options, Parameters, Settings};
 use nyc_taxi_etl::flow::{CancellationToken, Run, RunReport, Terminal};
 use nyc_taxi_etl::flows::etl_parent_flow;
 use nyc_taxi_etl::pipeline::Pipeline;
+use nyc_taxi_etl::settings::{Options, Parameters, Settings};
 use nyc_taxi_etl::trip::Month;
 
 #[tokio::main]
@@ -20,9 +20,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
 pub async fn bring_months(folder: &Path) -> Result<RunReport, Box<dyn Error>> {
     // What is left out comes from taxi.toml, or is the default.
     let mut options = Options::default();
-    options.source = Some("sample".into());
-    options.lake = Some(folder.display().to_string().parse()?);
-    options.spool = Some(folder.join("spool"));
+    options.source.source = Some("sample".into());
+    options.lake.address = Some(folder.display().to_string().parse()?);
+    options.run.spool = Some(folder.join("spool"));
     let settings = Settings::resolve(&options)?;
 
     let parameters = Parameters {
@@ -36,7 +36,7 @@ pub async fn bring_months(folder: &Path) -> Result<RunReport, Box<dyn Error>> {
     // Listeners hear each event of the run. Cancelling the token stops it at a safe point.
     let cancelled = CancellationToken::new();
     let listener = Arc::new(Terminal::default());
-    let run = Run::new(vec![listener], cancelled, settings.policy, settings.limits);
+    let run = Run::new(vec![listener], cancelled, settings.run.policy, settings.run.limits);
     let pipeline = Pipeline::new(settings)?;
 
     // A failed month does not stop the others: the report says what became of each. Add

@@ -17,7 +17,7 @@ const WHOLE: u64 = 260;
 pub(crate) async fn zones_if_missing(run: &Run, look: &Run, pipeline: &Pipeline) {
     let settings = pipeline.settings();
     // The sample months need no network, nor does a run of them.
-    if settings.source == Source::Sample && settings.zones == "web" {
+    if settings.source.source == Source::Sample && settings.source.zones == "web" {
         return;
     }
     let brought = match pipeline.lake().zones().await {

@@ -17,7 +17,7 @@ pub async fn ingest_data(
     pipeline: &Pipeline,
     files: &[TripFile],
 ) -> Result<RunReport, PostgresError> {
-    let postgres = pipeline.settings().postgres()?;
+    let postgres = pipeline.settings().postgres.open()?;
     let months = run.months(files, async |file| month(run, pipeline, &postgres, file).await);
     Ok(run.flow(NAME, files, months).await)
 }

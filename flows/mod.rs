@@ -18,9 +18,10 @@ pub use etl_web_to_gcs::etl_web_to_gcs;
 pub use etl_zones::etl_zones;
 pub use ingest_data::ingest_data;
 
-use crate::config::ParameterSet::{Months, MonthsAndWarehouses, Nothing};
 use crate::flow_definition::{FlowDefinition, FlowError};
 use crate::inspect::Route;
+use crate::settings::Group::{self, Cleaning, Lake, Run, Source, Warehouse};
+use crate::settings::ParameterSet::{Months, MonthsAndWarehouses, Nothing};
 use crate::warehouse::WarehouseKind::{BigQuery, Postgres};
 
 /// The flows.
@@ -35,6 +36,7 @@ pub static FLOWS: [FlowDefinition; 6] = [
             "taxi run etl-web-to-gcs --source sample",
         ],
         parameters: Months,
+        reads: &[Source, Lake, Cleaning, Run],
         route: Route::ByLake,
         loads_into: &[],
         run: |run, pipeline, input| {
@@ -50,6 +52,7 @@ pub static FLOWS: [FlowDefinition; 6] = [
             "taxi run etl-gcs-to-bq --project my-project --dataset nyc_taxi --location EU",
         ],
         parameters: Months,
+        reads: &[Lake, Cleaning, Run, Warehouse(BigQuery)],
         route: Route::FromLake,
         loads_into: &[BigQuery],
         run: |run, pipeline, input| {
@@ -65,6 +68,7 @@ pub static FLOWS: [FlowDefinition; 6] = [
             "DATABASE_URL=postgres://me:secret@host/db taxi run etl-gcs-to-postgres",
         ],
         parameters: Months,
+        reads: &[Lake, Cleaning, Run, Warehouse(Postgres)],
         route: Route::FromLake,
         loads_into: &[Postgres],
         run: |run, pipeline, input| {
@@ -82,6 +86,7 @@ pub static FLOWS: [FlowDefinition; 6] = [
             "taxi run ingest-data --postgres local --schema staging",
         ],
         parameters: Months,
+        reads: &[Source, Lake, Cleaning, Run, Warehouse(Postgres)],
         route: Route::Straight,
         loads_into: &[Postgres],
         run: |run, pipeline, input| {
@@ -97,6 +102,7 @@ pub static FLOWS: [FlowDefinition; 6] = [
             "taxi run etl-parent-flow --year 2020 --jobs 8      months of green, to the lake alone",
         ],
         parameters: MonthsAndWarehouses,
+        reads: &Group::ALL,
         route: Route::ByLake,
         loads_into: &[],
         run: |run, pipeline, input| {
@@ -115,6 +121,7 @@ pub static FLOWS: [FlowDefinition; 6] = [
             "taxi run etl-zones --zones ./taxi_zone_lookup.csv",
         ],
         parameters: Nothing,
+        reads: &[Source, Lake, Run],
         route: Route::ByLake,
         loads_into: &[],
         run: |run, pipeline, _| Box::pin(async move { Ok(etl_zones(run, pipeline).await.into()) }),

@@ -5,14 +5,14 @@ use schemars::Schema;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::config::{
-    NamedParameterError, ParameterError, ParameterSet, Parameters, ParentParameters, Settings,
-    SourceConflict,
-};
 use crate::flow::{Run, RunReport, ZonesReport};
 use crate::inspect::Route;
 use crate::lake::LakeError;
 use crate::pipeline::{Pipeline, TaskError};
+use crate::settings::{
+    Group, NamedParameterError, ParameterError, ParameterSet, Parameters, ParentParameters,
+    Settings, SourceConflict,
+};
 use crate::trip::{Month, TripFile};
 use crate::warehouse::WarehouseKind;
 
@@ -27,6 +27,8 @@ pub struct FlowDefinition {
     pub examples: &'static [&'static str],
     /// What it is asked for.
     pub parameters: ParameterSet,
+    /// The settings that it reads, which its help shows.
+    pub(crate) reads: &'static [Group],
     /// The route that its months take.
     pub(crate) route: Route,
     /// The warehouses that it loads into, unless its parameters or the settings name them.

@@ -11,7 +11,7 @@
 //!
 //! - [`flows`]: the recipes, and the table of them
 //! - [`flow_definition`]: a flow as a row of that table, and what it is asked for
-//! - [`config`]: parameters and settings
+//! - [`settings`]: parameters and settings
 //! - [`pipeline`]: the steps that recipes are made of
 //! - [`flow`]: what a run is: tasks, retries, cancellation, events and who hears them, reports
 //! - [`trip`]: the names of a month, everywhere, and what a published month says of itself
@@ -22,7 +22,6 @@
 pub mod clean;
 #[doc(hidden)]
 pub mod cli;
-pub mod config;
 pub mod flow;
 pub mod flow_definition;
 #[path = "../flows/mod.rs"]
@@ -42,6 +41,7 @@ pub mod prefect;
 pub mod redact;
 #[doc(hidden)]
 pub mod schema;
+pub mod settings;
 #[doc(hidden)]
 pub mod source;
 pub mod support;

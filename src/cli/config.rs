@@ -3,8 +3,8 @@
 use clap::Args;
 use serde_json::Value;
 
-use crate::config::{Options, Settings};
 use crate::prefect::ServerBlocks;
+use crate::settings::{Options, Settings};
 use crate::warehouse::WarehouseKind;
 
 use super::exit::{Error, Exit};
@@ -24,12 +24,12 @@ pub(super) struct ConfigArgs {
 
 /// Shows the settings in force.
 pub(super) async fn config(mut args: ConfigArgs) -> Result<Exit, Error> {
-    args.options.to_warehouse = args.to_warehouse;
+    args.options.warehouse.to_warehouse = args.to_warehouse;
     let settings = Settings::resolve_to_look(&args.options, &ServerBlocks).await?;
-    if let Err(error) = settings.refuse_missing_lake() {
+    if let Err(error) = settings.lake.refuse_missing() {
         warn(&error.to_string());
     }
-    if let Some(why) = settings.closed() {
+    if let Some(why) = &settings.lake.open.closed {
         warn(why);
     }
     match args.output.output {

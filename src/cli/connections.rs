@@ -6,10 +6,10 @@ use clap::{Args, Subcommand};
 use futures_util::future::join_all;
 use serde::Serialize;
 
-use crate::config::{Connection, ConnectionKind, Options, Settings};
 use crate::lake::LakeAccess;
 use crate::prefect::ServerBlocks;
 use crate::redact::name_or_mask;
+use crate::settings::{Connection, ConnectionKind, Group, Options, Settings};
 
 use super::examples;
 use super::exit::{Error, Exit};
@@ -18,6 +18,9 @@ use super::terminal::{print, table, warn};
 
 /// A server that says nothing for so long is not there.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The settings that they read.
+const READ: &[Group] = &[Group::Lake, Group::Warehouses];
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ConnectionsArgs {
@@ -30,6 +33,7 @@ pub(super) enum ConnectionsArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(mut_args = Group::only(READ))]
 pub(super) struct ListArgs {
     #[command(flatten)]
     output: OutputArgs,
@@ -38,6 +42,7 @@ pub(super) struct ListArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(mut_args = Group::only(READ))]
 pub(super) struct TestArgs {
     /// The connections of this name; all of them where none is named
     name: Option<String>,
@@ -59,7 +64,7 @@ impl ConnectionsArgs {
 /// The connections; a warning if the lake that was named is not there.
 async fn all(options: &Options) -> Result<Vec<Connection>, Error> {
     let settings = Settings::resolve_to_look(options, &ServerBlocks).await?;
-    if let Err(error) = settings.refuse_missing_lake() {
+    if let Err(error) = settings.lake.refuse_missing() {
         warn(&error.to_string());
     }
     Ok(Connection::all(options, &ServerBlocks).await?)
@@ -144,7 +149,7 @@ async fn test(args: &TestArgs) -> Result<Exit, Error> {
 async fn ask(connection: &Connection, options: &Options) -> Result<String, Error> {
     let settings = connection.settings(options, &ServerBlocks).await?;
     match connection.kind {
-        ConnectionKind::Lake => Ok(match settings.probe_lake().await? {
+        ConnectionKind::Lake => Ok(match settings.lake.open.probe().await? {
             LakeAccess::Write => "may be read and written".to_owned(),
             LakeAccess::Read => "may be read, not written".to_owned(),
             LakeAccess::Missing => "not there yet, the first run makes it".to_owned(),

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use clap::Args;
 use serde_json::json;
 
-use crate::config::{Options, Settings};
 use crate::flow::{Listener, thousands};
 use crate::inspect::{Facts, Store, Stores, Survey, drop_month};
 use crate::pipeline::Pipeline;
 use crate::prefect::ServerBlocks;
+use crate::settings::{Group, Options, Settings};
 use crate::trip::{Colour, Month, TripFile};
 use crate::warehouse::WarehouseKind;
 
@@ -20,6 +20,7 @@ use super::session::{ended, start};
 use super::terminal::{print, style};
 
 #[derive(Debug, Args)]
+#[command(mut_args = Group::only(&[Group::Lake, Group::Run, Group::Warehouses]))]
 pub(super) struct DropArgs {
     /// The colour
     #[arg(long, alias = "color")]

@@ -28,7 +28,9 @@ mod verify;
 use std::io::Write;
 use std::time::Duration;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::redact::redacted;
 
@@ -132,6 +134,7 @@ impl Cli {
         secrets::remember_environment();
         let read = || {
             let matches = Self::command().try_get_matches()?;
+            refuse_unread(&mut Self::command(), &matches)?;
             Ok((Self::from_arg_matches(&matches)?, matches))
         };
         let (mut cli, matches) =
@@ -185,5 +188,61 @@ impl Cli {
         // What a stopped run has let go of may not end by itself.
         runtime.shutdown_timeout(LEFT_BEHIND);
         exit
+    }
+}
+
+/// Refuses the flags of settings that a command does not read, which its help does not show. A run
+/// takes them all: what `status` and `verify` say is to be run has the flags that they were given,
+/// whichever flow it takes.
+fn refuse_unread(command: &mut clap::Command, matches: &ArgMatches) -> Result<(), clap::Error> {
+    let Some((name, matches)) = matches.subcommand().filter(|(name, _)| *name != "run") else {
+        return Ok(());
+    };
+    command.build();
+    let Some(command) = command.find_subcommand_mut(name) else { return Ok(()) };
+    let given = |arg: &&Arg| {
+        let id = arg.get_id().as_str();
+        arg.is_hide_set() && matches.value_source(id) == Some(ValueSource::CommandLine)
+    };
+    let unread = command.get_arguments().find(given).and_then(Arg::get_long).map(str::to_owned);
+    if let Some(flag) = unread {
+        let what = format!("unexpected argument '--{flag}' found: '{name}' does not read it");
+        return Err(command.error(ErrorKind::UnknownArgument, what));
+    }
+    refuse_unread(command, matches)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(line: &str) -> Option<String> {
+        let mut command = Cli::command();
+        let matches = command.try_get_matches_from_mut(line.split(' ')).unwrap();
+        let refused = refuse_unread(&mut Cli::command(), &matches).err()?;
+        Some(refused.to_string().lines().next().unwrap_or_default().to_owned())
+    }
+
+    #[test]
+    fn a_command_takes_the_flags_of_the_settings_that_it_reads() {
+        for line in [
+            "taxi status --jobs 2 --schema s",
+            "taxi run etl-web-to-gcs --schema s",
+            "taxi quarantine --month 2020-01 --lake l --spool s",
+            "taxi connections list --project p --credentials k",
+            "taxi connections test --config c",
+        ] {
+            assert_eq!(refused(line), None, "{line}");
+        }
+        let said = [
+            "taxi quarantine --month 2020-01 --jobs 2",
+            "taxi connections list --jobs 2",
+            "taxi drop --colour green --month 2020-01 --source tlc",
+        ];
+        insta::assert_snapshot!(said.map(|line| refused(line).unwrap_or_default()).join("\n"), @"
+        error: unexpected argument '--jobs' found: 'quarantine' does not read it
+        error: unexpected argument '--jobs' found: 'list' does not read it
+        error: unexpected argument '--source' found: 'drop' does not read it
+        ");
     }
 }

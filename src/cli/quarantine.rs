@@ -7,11 +7,11 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 
 use crate::clean::{RULES, RuleError};
-use crate::config::{Options, Settings};
 use crate::flow::thousands;
 use crate::lake::{LakeError, Quarantine, RefusedEdition};
 use crate::pipeline::Pipeline;
 use crate::prefect::ServerBlocks;
+use crate::settings::{Group, Options, Settings};
 use crate::support::text::{printable, shortened};
 use crate::trip::quarantine::QuarantinedRow;
 use crate::trip::{Colour, Month, TripFile};
@@ -20,6 +20,7 @@ use super::exit::{Error, Exit, Failed};
 use super::terminal::width;
 
 #[derive(Debug, Args)]
+#[command(mut_args = Group::only(&[Group::Lake, Group::Spool]))]
 pub(super) struct QuarantineArgs {
     /// The colour
     #[arg(long, alias = "color", default_value = "green", env = "TAXI_COLOUR")]
@@ -61,7 +62,7 @@ pub(super) async fn quarantine(args: QuarantineArgs) -> Result<Exit, Error> {
     let file = TripFile::new(args.colour, args.month);
     file.colour.check(file.month, Month::current())?;
     let settings = Settings::resolve_to_look(&args.options, &ServerBlocks).await?;
-    settings.refuse_missing_lake()?;
+    settings.lake.refuse_missing()?;
     let pipeline = Pipeline::to_look(settings)?;
     let failed = |error: LakeError| Failed(error.to_string());
     let mut refused = pipeline.refused(file).await.map_err(failed)?;

@@ -5,25 +5,25 @@ use std::io::Write;
 
 use crate::lake::unwrapped;
 use crate::redact::{Secrets, is_plain, redacted};
-
-/// The flags whose values are secrets.
-const SECRET_FLAGS: [&str; 4] = ["--credentials", "--database-url", "--source", "--zones"];
+use crate::settings::SecretNames;
 
 /// Ends the program with what is wrong with the command line, without a word of it that may be a
 /// secret: `taxi` is what it should have been.
 pub(super) fn exit(error: &clap::Error, taxi: &clap::Command) -> ! {
     let mut words: Vec<String> = Vec::new();
+    let secret_flags: Vec<&str> =
+        SecretNames::all().flat_map(|names| names.flags.iter().copied()).collect();
     let mut follows_secret = false;
     for word in std::env::args().skip(1) {
         let (flag, value) = word.split_once('=').unwrap_or((&word, ""));
         if follows_secret || !is_plain(&word) || unwrapped(&word).is_some() {
             words.push(word.clone());
         }
-        let secret = SECRET_FLAGS.contains(&flag) || !is_plain(value);
+        let secret = secret_flags.contains(&flag) || !is_plain(value);
         if flag.starts_with("--") && (secret || unwrapped(value).is_some()) {
             words.push(value.to_owned());
         }
-        follows_secret = SECRET_FLAGS.contains(&word.as_str());
+        follows_secret = secret_flags.contains(&word.as_str());
     }
     for variable in taxi.get_subcommands().flat_map(variables) {
         let value = std::env::var(variable).unwrap_or_default();

@@ -6,10 +6,10 @@ use std::time::Instant;
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Args, FromArgMatches, Subcommand};
 
-use crate::config::{Options, ParameterSet, Parameters, ParentParameters};
 use crate::flow::{Listener, month_table};
 use crate::flow_definition::{FlowCall, FlowDefinition, FlowReport};
 use crate::flows::FLOWS;
+use crate::settings::{Group, Options, ParameterSet, Parameters, ParentParameters};
 
 use super::dry_run::dry_run;
 use super::examples;
@@ -57,6 +57,7 @@ fn subcommand(flow: &FlowDefinition) -> clap::Command {
         ParameterSet::Months => MonthsArgs::<Parameters>::augment_args(command),
         ParameterSet::MonthsAndWarehouses => MonthsArgs::<ParentParameters>::augment_args(command),
     };
+    let command = command.mut_args(Group::only(flow.reads));
     command.about(flow.about).long_about(None).after_help(examples::of_flow(flow))
 }
 
@@ -139,7 +140,7 @@ impl RunArgs {
         if let FlowReport::Months(report) = &report
             // Who stops a run knows how it ended.
             && !run.is_cancelled()
-            && let Err(error) = pipeline.settings().notify(report, started.elapsed()).await
+            && let Err(error) = pipeline.settings().tell(report, started.elapsed()).await
         {
             warn(&error.to_string());
         }

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use crate::config::{Options, Settings};
 use crate::flow::{PastRun, month_table, run_table};
+use crate::settings::{FileOptions, Options, Settings};
 
 use super::examples;
 use super::exit::{Error, Exit};
@@ -47,7 +47,8 @@ enum RunsCommand {
 /// Shows the runs, or one.
 pub(super) fn runs(args: RunsArgs) -> Result<Exit, Error> {
     let mut options = Options::default();
-    (options.runs, options.config, options.profile) = (args.runs, args.config, args.profile);
+    options.run.runs = args.runs;
+    options.file = FileOptions { profile: args.profile, config: args.config };
     // The folder alone: a lake that cannot be reached does not matter here.
     let folder = Settings::runs_folder(&options)?;
     match (args.command, args.output) {

@@ -1,13 +1,11 @@
 //! What `taxi status` and `taxi verify` are asked for: months, warehouses, settings.
 
-use std::path::Path;
-
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args};
 
-use crate::config::{Credentials, Options, ParentParameters, Settings};
 use crate::inspect::{Facts, Stores};
 use crate::redact::is_plain;
+use crate::settings::{Credentials, Options, ParentParameters, Settings};
 use crate::trip::{Colour, Month, TripFile};
 use crate::warehouse::WarehouseKind;
 
@@ -46,8 +44,9 @@ impl MonthSelection {
             let values = matches.get_raw(name).into_iter().flatten();
             let mut values: Vec<_> = values.map(|value| value.to_string_lossy()).collect();
             if name == "credentials" {
-                let file = self.options.credentials.as_ref().and_then(Credentials::path);
-                values = file.map(Path::to_string_lossy).into_iter().collect();
+                let given = self.options.lake.stores.google.credentials.as_ref();
+                let name = given.and_then(Credentials::public_name);
+                values = name.into_iter().map(Into::into).collect();
             }
             let values = values.join(",");
             if !values.is_empty() && is_plain(&values) {

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::config::{Options, Settings};
 use crate::flow::{Journal, Listener, Run};
 use crate::pipeline::Pipeline;
 use crate::prefect::ServerBlocks;
+use crate::settings::{Options, Settings};
 
 use super::exit::{Error, Exit};
 use super::terminal::cancelled_by_signal;
@@ -29,8 +29,9 @@ pub(super) async fn start_to_look(
 }
 
 fn run_of(settings: &Settings, listener: Arc<dyn Listener>) -> Run {
-    let journal = Arc::new(Journal::new(&settings.runs, settings.keep_runs));
-    Run::new(vec![listener, journal], cancelled_by_signal(), settings.policy, settings.limits)
+    let journal = Arc::new(Journal::new(&settings.run.runs, settings.run.keep_runs));
+    let (policy, limits) = (settings.run.policy, settings.run.limits);
+    Run::new(vec![listener, journal], cancelled_by_signal(), policy, limits)
 }
 
 /// How the program ends after a run; `ok` says whether all went well.

@@ -3,11 +3,11 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::config::Settings;
 use crate::flow::Run;
 use crate::inspect::{Stores, Survey, ask_source};
 use crate::pipeline::Pipeline;
 use crate::prefect::ServerBlocks;
+use crate::settings::Settings;
 
 use super::exit::{Error, Exit};
 use super::output::Output;
@@ -27,9 +27,9 @@ pub(super) struct StatusArgs {
 /// Shows what the stores have.
 pub(super) async fn status(args: StatusArgs) -> Result<Exit, Error> {
     let settings = Settings::resolve_to_look(&args.selection.options, &ServerBlocks).await?;
-    settings.refuse_missing_lake()?;
+    settings.lake.refuse_missing()?;
     // Nobody listens: what could not be asked is part of the picture.
-    let run = Run::new(Vec::new(), cancelled_by_signal(), settings.policy, settings.limits);
+    let run = Run::new(Vec::new(), cancelled_by_signal(), settings.run.policy, settings.run.limits);
     let pipeline = Pipeline::to_look(settings)?;
     let stores = Stores::open(&pipeline, args.selection.warehouses(pipeline.settings()));
     let interrupted = run.progress();

@@ -23,7 +23,7 @@ pub(super) struct VerifyArgs {
 /// Counts months afresh in all stores and compares.
 pub(super) async fn verify(args: VerifyArgs, listener: Arc<dyn Listener>) -> Result<Exit, Error> {
     let (run, pipeline) = start_to_look(&args.selection.options, listener).await?;
-    pipeline.settings().refuse_missing_lake()?;
+    pipeline.settings().lake.refuse_missing()?;
     let stores = Stores::open(&pipeline, args.selection.warehouses(pipeline.settings()));
     let interrupted = run.progress();
     let (facts, files) = tokio::select! {

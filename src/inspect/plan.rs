@@ -94,7 +94,7 @@ impl Plan {
         facts: &Facts,
         survey: &Survey,
     ) -> Self {
-        let force = pipeline.settings().force;
+        let force = pipeline.settings().run.force;
         let months = survey.files.iter().map(|&file| {
             let mut steps: Vec<Step> = Vec::new();
             for store in &survey.stores {

@@ -86,8 +86,9 @@ impl<'a> Stores<'a> {
     /// credentials name.
     pub fn loaded_into(pipeline: &'a Pipeline) -> Self {
         let settings = pipeline.settings();
-        let kinds = WarehouseKind::all()
-            .filter(|kind| settings.to_warehouse.contains(kind) || settings.names_warehouse(*kind));
+        let kinds = WarehouseKind::all().filter(|kind| {
+            settings.warehouse.to_warehouse.contains(kind) || settings.names_warehouse(*kind)
+        });
         Self::open(pipeline, &kinds.collect::<Vec<_>>())
     }
 }

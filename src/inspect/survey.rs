@@ -241,7 +241,7 @@ impl Survey {
 }
 
 fn may_have(pipeline: &Pipeline, file: TripFile) -> bool {
-    pipeline.settings().source.may_have(file, Month::current())
+    pipeline.settings().source.source.may_have(file, Month::current())
 }
 
 fn cells<T>(

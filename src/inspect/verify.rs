@@ -59,7 +59,7 @@ pub async fn verify(
     facts: &Facts,
     survey: &Survey,
 ) -> Vec<Verified> {
-    let jobs = stores.pipeline.settings().limits.jobs;
+    let jobs = stores.pipeline.settings().run.limits.jobs;
     let months = futures_util::stream::iter(&survey.files)
         .map(async |&file| month(run, stores, facts, survey, file).await);
     months.buffered(jobs).collect().await

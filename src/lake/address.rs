@@ -1,90 +1,131 @@
+//! Where a lake is, and how an address is read: a scheme chooses the store in the table of
+//! `store/`, anything else is a local folder.
+
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::Arc;
 
 use object_store::path::Path as Key;
 
 use crate::redact::{MASK, is_plain, name_or_mask, without_secrets};
 
-use super::store::Closed;
-use super::{GcsSettings, Lake, LakeError, unwrapped};
+use super::LakeError;
+use super::store::{BUCKETS, BucketKind, BucketRow, folder};
+use super::unwrapped;
 
-/// Where a lake is.
+/// Where a lake is: a local folder, or a bucket of an object store with a prefix.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LakeAddress {
-    /// A local folder.
+pub struct LakeAddress(Place);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Place {
     Folder(PathBuf),
-    /// A bucket of Google Cloud Storage, and a prefix within it, which may be empty.
-    Gcs {
-        /// The bucket's name.
-        bucket: String,
-        /// The prefix, without slashes at its ends.
-        prefix: String,
-    },
+    Bucket(Bucket),
+}
+
+/// A bucket, and a prefix within it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Bucket {
+    pub(super) row: &'static BucketRow,
+    pub(super) name: String,
+    /// Without slashes at its ends; it may be empty.
+    pub(super) prefix: String,
 }
 
 impl LakeAddress {
+    /// The address of a local folder.
+    pub fn folder(path: impl Into<PathBuf>) -> Self {
+        Self(Place::Folder(path.into()))
+    }
+
+    /// The folder, if the lake is one.
+    pub fn as_folder(&self) -> Option<&Path> {
+        match &self.0 {
+            Place::Folder(root) => Some(root),
+            Place::Bucket(_) => None,
+        }
+    }
+
+    /// The scheme of its store: `gs`, or `file` for a local folder.
+    pub const fn scheme(&self) -> &'static str {
+        match self.bucket() {
+            Some(bucket) => bucket.row.kind.scheme,
+            None => "file",
+        }
+    }
+
+    pub(super) const fn bucket(&self) -> Option<&Bucket> {
+        match &self.0 {
+            Place::Folder(_) => None,
+            Place::Bucket(bucket) => Some(bucket),
+        }
+    }
+
     /// The address of a key, for people.
     pub fn of(&self, key: &str) -> String {
-        match self {
-            Self::Folder(root) => root.join(key).display().to_string(),
-            Self::Gcs { .. } => format!("{self}/{key}"),
+        match &self.0 {
+            Place::Folder(root) => root.join(key).display().to_string(),
+            Place::Bucket(_) => format!("{self}/{key}"),
         }
     }
 
-    /// Opens the lake. A local folder that is missing is an empty lake, and is not made.
-    pub fn open(&self, settings: &GcsSettings) -> Result<Lake, LakeError> {
-        let address = self.clone();
-        match self {
-            Self::Folder(_) => Ok(Lake { address, store: None, multipart: None, tokens: None }),
-            Self::Gcs { bucket, .. } => {
-                let (store, tokens) = settings.bucket(bucket)?;
-                let store = Arc::new(store);
-                Ok(Lake {
-                    address,
-                    store: Some(Arc::clone(&store) as _),
-                    multipart: Some(store),
-                    tokens: Some(tokens),
-                })
-            }
+    /// One text for a lake, however its address is spelled: links of a folder are followed.
+    pub fn canonical(&self) -> String {
+        match &self.0 {
+            Place::Folder(root) => without_links(root).display().to_string(),
+            Place::Bucket(_) => self.to_string(),
         }
     }
 
-    /// The lake of this address that can be asked nothing, for this reason.
-    pub fn closed(&self, why: impl Into<String>) -> Lake {
-        let store = Some(Arc::new(Closed(why.into())) as _);
-        Lake { address: self.clone(), store, multipart: None, tokens: None }
+    /// What to do if its store refuses access.
+    pub(super) const fn if_denied(&self) -> &'static str {
+        match self.bucket() {
+            Some(bucket) => bucket.row.kind.if_denied,
+            None => folder::IF_DENIED,
+        }
     }
 
     /// Whether it is a local folder that is not there.
     pub fn is_missing(&self) -> bool {
-        match self {
-            Self::Folder(root) => {
-                std::fs::metadata(root).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
-            }
-            Self::Gcs { .. } => false,
-        }
-    }
-
-    pub(super) fn failed(&self, source: object_store::Error) -> LakeError {
-        LakeError::store(self.to_string(), source)
+        let missing = |root| {
+            std::fs::metadata(root).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+        };
+        self.as_folder().is_some_and(missing)
     }
 }
 
-/// The longest prefix that leaves room for the keys of months in a name of 1,024 bytes
+/// A path without links, also of a folder that is still to be made.
+fn without_links(path: &Path) -> PathBuf {
+    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let there = whole.ancestors().find_map(|above| {
+        let rest = whole.strip_prefix(above).ok()?;
+        Some((std::fs::canonicalize(above).ok()?, rest))
+    });
+    match there {
+        Some((above, rest)) if rest.as_os_str().is_empty() => above,
+        Some((above, rest)) => above.join(rest),
+        None => whole.clone(),
+    }
+}
+
+/// The longest prefix that leaves room for the keys of months in a name of 1,024 bytes, which is
+/// what stores take
 /// (<https://cloud.google.com/storage/docs/objects#naming>).
 const LONGEST_PREFIX: usize = 900;
 
 /// The longest name of a folder or file that systems take.
 const LONGEST_NAME: usize = 255;
 
-/// Other schemes of object stores, and those of the web.
+/// Schemes of object stores and of the web: a folder is not called so, slashes and all.
 const SCHEMES: [&str; 13] = [
     "gs", "gcs", "s3", "s3a", "s3n", "az", "azure", "abfs", "abfss", "wasbs", "file", "http",
     "https",
 ];
+
+fn kinds() -> impl Iterator<Item = &'static BucketKind> {
+    BUCKETS.iter().map(|row| row.kind)
+}
 
 /// What is wrong with an address that is none.
 fn complaint(text: &str) -> Option<String> {
@@ -102,15 +143,40 @@ fn complaint(text: &str) -> Option<String> {
     if !(of_letters && (colon || slashes && known)) {
         return None;
     }
-    Some(match lower.as_str() {
-        "gs" | "gcs" => format!(": did you mean gs://{}?", name_or_mask(rest)),
-        "file" => format!(": did you mean file:///{}?", name_or_mask(rest)),
-        _ => {
-            ": name a folder, or a bucket of Google Cloud Storage as gs://bucket/prefix. A folder \
-              of such a name is given as ./NAME"
-                .to_owned()
+    let meant = |kind: &&BucketKind| kind.scheme == lower || kind.misspelt.contains(&&*lower);
+    let start = match kinds().find(meant) {
+        Some(kind) => format!("{}://", kind.scheme),
+        None if lower == "file" => "file:///".to_owned(),
+        None => {
+            let buckets = kinds()
+                .map(|kind| format!(", or a bucket of {} as {}", kind.title, kind.example()));
+            let buckets: String = buckets.collect();
+            return Some(format!(
+                ": name a folder{buckets}. A folder of such a name is given as ./NAME"
+            ));
         }
-    })
+    };
+    Some(format!(": did you mean {start}{}?", name_or_mask(rest)))
+}
+
+/// The bucket and the prefix of an address after its scheme, or what is wrong with them.
+fn bucket(row: &'static BucketRow, rest: &str) -> Result<Bucket, String> {
+    let (name, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+    let prefix = prefix.trim_matches('/');
+    if let Some(complaint) = (row.kind.complaint)(name) {
+        let example = row.kind.example();
+        return Err(format!(": {complaint}, and a prefix follows a slash: {example}"));
+    }
+    if prefix.len() > LONGEST_PREFIX {
+        return Err(": its prefix is longer than the name of an object may be".to_owned());
+    }
+    // What object_store takes as it is, and no other name in its place.
+    if Key::parse(prefix).is_err() {
+        return Err(
+            ": a prefix has no '//', no '.' or '..' between slashes, and no line breaks".to_owned()
+        );
+    }
+    Ok(Bucket { row, name: name.to_owned(), prefix: prefix.to_owned() })
 }
 
 impl FromStr for LakeAddress {
@@ -126,36 +192,21 @@ impl FromStr for LakeAddress {
             };
             LakeError::UnknownAddress { given, what: what.to_owned() }
         };
-        if let Some(rest) = text.strip_prefix("gs://") {
-            let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-            let prefix = prefix.trim_matches('/').to_owned();
-            let letters = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-            if bucket.is_empty() || !bucket.chars().all(letters) {
-                return Err(unknown(
-                    ": a bucket's name has letters, digits, dashes, dots and underscores, and a \
-                     prefix follows a slash: gs://bucket/prefix",
-                ));
+        for row in &BUCKETS {
+            let rest = text.strip_prefix(row.kind.scheme).and_then(|rest| rest.strip_prefix("://"));
+            if let Some(rest) = rest {
+                let bucket = bucket(row, rest).map_err(|what| unknown(&what))?;
+                return Ok(Self(Place::Bucket(bucket)));
             }
-            if prefix.len() > LONGEST_PREFIX {
-                return Err(unknown(": its prefix is longer than the name of an object may be"));
-            }
-            // What object_store takes as it is, and no other name in its place.
-            if Key::parse(&prefix).is_err() {
-                return Err(unknown(
-                    ": a prefix has no '//', no '.' or '..' between slashes, and no line breaks",
-                ));
-            }
-            return Ok(Self::Gcs { bucket: bucket.to_owned(), prefix });
         }
         if let Some(path) = text.strip_prefix("file://") {
             return if path.starts_with('/') {
-                Ok(Self::Folder(path.into()))
+                Ok(Self::folder(path))
             } else {
                 Err(unknown(": did you mean file:///, with three slashes?"))
             };
         }
-        let is_block = text.starts_with("prefect:");
-        if let Some(complaint) = complaint(text).filter(|_| !is_block) {
+        if let Some(complaint) = complaint(text) {
             return Err(unknown(&complaint));
         }
         let too_long = text.split('/').any(|name| name.len() > LONGEST_NAME);
@@ -167,18 +218,21 @@ impl FromStr for LakeAddress {
             || too_long
             || text.contains(['\n', '\r', '\0'])
         {
-            return Err(unknown(": name a folder, or a bucket as gs://bucket/prefix"));
+            let buckets = kinds().map(|kind| format!(", or a bucket as {}", kind.example()));
+            return Err(unknown(&format!(": name a folder{}", buckets.collect::<String>())));
         }
-        Ok(Self::Folder(text.into()))
+        Ok(Self::folder(text))
     }
 }
 
 impl fmt::Display for LakeAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Folder(root) => write!(f, "{}", root.display()),
-            Self::Gcs { bucket, prefix } if prefix.is_empty() => write!(f, "gs://{bucket}"),
-            Self::Gcs { bucket, prefix } => write!(f, "gs://{bucket}/{prefix}"),
+        match &self.0 {
+            Place::Folder(root) => write!(f, "{}", root.display()),
+            Place::Bucket(Bucket { row, name, prefix }) => {
+                write!(f, "{}://{name}", row.kind.scheme)?;
+                if prefix.is_empty() { Ok(()) } else { write!(f, "/{prefix}") }
+            }
         }
     }
 }
@@ -202,7 +256,7 @@ mod tests {
         for text in ["", "s3://b", "gs://", "file://x", "gs://b/a//b", "gs:///p", "gs://b/.."] {
             assert!(text.parse::<LakeAddress>().is_err(), "{text}");
         }
-        for text in ["./gs:b", "lake", "a/b:c", "gs/b", "prefect:gcs-bucket/x", "/x//y", "2020:1"] {
+        for text in ["./gs:b", "lake", "a/b:c", "gs/b", "/x//y", "2020:1"] {
             assert_eq!(text.parse::<LakeAddress>().unwrap().to_string(), text);
         }
     }
@@ -252,16 +306,5 @@ mod tests {
         '********' is not the address of a lake: name a folder, or a bucket as gs://bucket/prefix
         '********' is not the address of a lake: name a folder, or a bucket as gs://bucket/prefix
         ");
-    }
-
-    #[test]
-    fn the_key_of_an_object_is_what_is_shown() {
-        for prefix in ["fahrten/grün", "50%/a%20b", "a?b#c", "a+b c", "[x]*~|", "日本/é"] {
-            let address: LakeAddress = format!("gs://b/{prefix}").parse().unwrap();
-            let settings = GcsSettings { emulator: Some("h".into()), ..GcsSettings::default() };
-            let lake = address.open(&settings).unwrap();
-            assert_eq!(lake.key("k/x.parquet").as_ref(), format!("{prefix}/k/x.parquet"));
-            assert_eq!(lake.url("k/x.parquet"), format!("gs://b/{prefix}/k/x.parquet"));
-        }
     }
 }

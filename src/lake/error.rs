@@ -5,7 +5,7 @@ use crate::flow::{Failure, Retry, out_of_room};
 use crate::guard::Refusal;
 use crate::support::error_chain::cause;
 
-use super::store::Closed;
+use super::store::closed::Closed;
 
 /// Why the lake could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -24,17 +24,6 @@ pub enum LakeError {
         /// Why, as a sentence.
         why: String,
     },
-    /// The folder that is to be looked at is not there.
-    #[error(
-        "there is no lake connection or folder named '{name}' ({by}): taxi connections list shows \
-         the connections; the first run that publishes a month makes a folder"
-    )]
-    NotThere {
-        /// Its name.
-        name: String,
-        /// What names it.
-        by: String,
-    },
     /// The bucket, or the object, is not there.
     #[error("{address} is not there: does the bucket exist, and is its name right? ({source})")]
     NotFound {
@@ -44,28 +33,26 @@ pub enum LakeError {
         source: object_store::Error,
     },
     /// Access is refused.
-    #[error(
-        "{address} refuses access ({source}): the credentials need the role Storage Object Admin on \
-         the bucket. Name a key with --credentials or GOOGLE_APPLICATION_CREDENTIALS"
-    )]
+    #[error("{address} refuses access ({source}): {remedy}")]
     Denied {
         /// What was asked for.
         address: String,
         /// The store's error.
         source: object_store::Error,
+        /// What to do.
+        remedy: &'static str,
     },
     /// The credentials are none.
-    #[error(
-        "the credentials {which} cannot be used: {what}. Name the JSON key of a service account with \
-         --credentials or GOOGLE_APPLICATION_CREDENTIALS"
-    )]
+    #[error("the credentials {which} cannot be used: {what}. {remedy}")]
     Credentials {
         /// Their file, or where they come from.
         which: String,
         /// What is wrong with them.
         what: String,
+        /// What to do.
+        remedy: &'static str,
     },
-    /// No token is given for the credentials.
+    /// Google gives no token for the credentials.
     #[error(
         "there is no access token of Google ({source}): name the JSON key of a service account with \
          --credentials or GOOGLE_APPLICATION_CREDENTIALS, or log in with: gcloud auth \
@@ -163,7 +150,12 @@ impl LakeError {
         Self::Io { doing, path: path.to_owned(), source, option: "--spool" }
     }
 
-    pub(super) fn store(address: String, source: object_store::Error) -> Self {
+    /// What a store said when it was asked for an address; what to do if it refuses access.
+    pub(super) fn store(
+        if_denied: &'static str,
+        address: String,
+        source: object_store::Error,
+    ) -> Self {
         use object_store::Error::{Generic, NotFound, PermissionDenied, Unauthenticated};
         if let Some(why) = Closed::reason(&source) {
             return Self::Closed { why };
@@ -174,7 +166,9 @@ impl LakeError {
             Generic { .. } if source.to_string().contains("NoSuchBucket") => {
                 Self::NotFound { address, source }
             }
-            PermissionDenied { .. } | Unauthenticated { .. } => Self::Denied { address, source },
+            PermissionDenied { .. } | Unauthenticated { .. } => {
+                Self::Denied { address, source, remedy: if_denied }
+            }
             _ => Self::Store { address, source },
         }
     }
@@ -224,7 +218,7 @@ const fn passes(kind: io::ErrorKind) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::lake::{GcsSettings, LakeAddress};
+    use crate::lake::{LakeAddress, StoreOptions};
     use crate::trip::{Colour, TripFile};
 
     use super::*;
@@ -237,7 +231,7 @@ mod tests {
     fn retry(kind: io::ErrorKind) -> Retry {
         let source = Box::new(Local(kind.into()));
         let source = object_store::Error::Generic { store: "LocalFileSystem", source };
-        LakeError::store("data/x".to_owned(), source).retry()
+        LakeError::store("", "data/x".to_owned(), source).retry()
     }
 
     #[test]
@@ -253,15 +247,15 @@ mod tests {
             assert_eq!(retry(kind), Retry::Backoff, "{kind}");
         }
         let broken = object_store::Error::Generic { store: "GCS", source: "503".into() };
-        assert_eq!(LakeError::store("gs://b".to_owned(), broken).retry(), Retry::Backoff);
+        assert_eq!(LakeError::store("", "gs://b".to_owned(), broken).retry(), Retry::Backoff);
     }
 
     #[tokio::test]
     async fn a_file_in_the_place_of_a_folder_of_the_lake_is_not_tried_again() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("green"), "").unwrap();
-        let lake = LakeAddress::Folder(folder.path().to_owned());
-        let lake = lake.open(&GcsSettings::default()).unwrap();
+        let lake = LakeAddress::folder(folder.path());
+        let lake = lake.open(&StoreOptions::default()).unwrap();
         let file = TripFile::new(Colour::Green, "2020-01".parse().unwrap());
         let error = lake.published(file).await.unwrap_err();
         assert!(error.to_string().contains("Not a directory"), "{error}");

@@ -120,7 +120,7 @@ impl Lake {
     /// below are left out.
     pub(super) async fn objects(&self, folder: &str) -> Result<BTreeMap<String, u64>, LakeError> {
         let listing = self.store().list_with_delimiter(Some(&self.key(folder))).await;
-        let listing = listing.map_err(|source| LakeError::store(self.url(folder), source))?;
+        let listing = listing.map_err(|source| self.failed(folder, source))?;
         let objects = listing.objects.into_iter().filter_map(|object| {
             let name = object.location.filename()?;
             Some((format!("{folder}/{name}"), object.size))

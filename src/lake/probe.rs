@@ -4,7 +4,7 @@ use futures_util::StreamExt;
 use object_store::path::Path as Key;
 use rustix::fs::{Access, access};
 
-use super::{GcsSettings, LakeAddress, LakeError};
+use super::{Lake, LakeError};
 
 /// What may be done with a lake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,10 +17,10 @@ pub enum LakeAccess {
     Missing,
 }
 
-impl LakeAddress {
+impl Lake {
     /// Asks the lake what may be done with it.
-    pub async fn probe(&self, settings: &GcsSettings) -> Result<LakeAccess, LakeError> {
-        if let Self::Folder(root) = self {
+    pub async fn probe(&self) -> Result<LakeAccess, LakeError> {
+        if let Some(root) = self.address.as_folder() {
             return match std::fs::read_dir(root) {
                 Ok(_) if access(root, Access::WRITE_OK).is_ok() => Ok(LakeAccess::Write),
                 Ok(_) => Ok(LakeAccess::Read),
@@ -30,24 +30,25 @@ impl LakeAddress {
                 Err(source) => Err(LakeError::io("read", root, source)),
             };
         }
-        let lake = self.open(settings)?;
-        let root = lake.key("");
-        let mut objects = lake.store().list(Some(&root));
+        let failed =
+            |source| LakeError::store(self.address.if_denied(), self.address.to_string(), source);
+        let root = self.key("");
+        let mut objects = self.store().list(Some(&root));
         if let Some(Err(source)) = objects.next().await {
-            return Err(self.failed(source));
+            return Err(failed(source));
         }
-        let Some(parts) = &lake.multipart else { return Ok(LakeAccess::Read) };
+        let Some(parts) = &self.multipart else { return Ok(LakeAccess::Read) };
         // An upload that is begun and broken off needs the rights of a write and makes nothing.
-        let key: Key = lake.key("probe");
+        let key: Key = self.key("probe");
         let upload = match parts.create_multipart(&key).await {
             Ok(upload) => upload,
-            Err(source) => match self.failed(source) {
+            Err(source) => match failed(source) {
                 LakeError::Denied { .. } => return Ok(LakeAccess::Read),
                 error => return Err(error),
             },
         };
         let ended = parts.abort_multipart(&key, &upload).await;
-        ended.map_err(|source| self.failed(source))?;
+        ended.map_err(failed)?;
         Ok(LakeAccess::Write)
     }
 }

@@ -212,14 +212,14 @@ impl Lake {
         match self.store().head(&self.key(key)).await {
             Ok(_) => Ok(true),
             Err(object_store::Error::NotFound { .. }) => Ok(false),
-            Err(source) => Err(LakeError::store(self.url(key), source)),
+            Err(source) => Err(self.failed(key, source)),
         }
     }
 
     pub(super) async fn remove(&self, key: &str) -> Result<(), LakeError> {
         match self.store().delete(&self.key(key)).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(source) => Err(LakeError::store(self.url(key), source)),
+            Err(source) => Err(self.failed(key, source)),
         }
     }
 }

@@ -107,7 +107,7 @@ impl Lake {
         match self.store().head(&self.key(key)).await {
             Ok(meta) => Ok(self.object(key, &meta) == *object),
             Err(object_store::Error::NotFound { .. }) => Ok(false),
-            Err(source) => Err(LakeError::store(self.url(key), source)),
+            Err(source) => Err(self.failed(key, source)),
         }
     }
 
@@ -160,7 +160,7 @@ impl Lake {
     /// The last bytes of an object and what it is; none where there is none.
     async fn tail(&self, key: &str, length: u64) -> Result<Option<(Bytes, ObjectMeta)>, LakeError> {
         let options = GetOptions { range: Some(GetRange::Suffix(length)), ..GetOptions::default() };
-        let failed = |source| LakeError::store(self.url(key), source);
+        let failed = |source| self.failed(key, source);
         match self.store().get_opts(&self.key(key), options).await {
             Ok(result) => {
                 let meta = result.meta.clone();
@@ -270,7 +270,7 @@ impl Lake {
         open: impl FnOnce() -> std::io::Result<File>,
     ) -> Result<Option<(String, Option<String>)>, LakeError> {
         for key in keys {
-            let failed = |source| LakeError::store(self.url(key), source);
+            let failed = |source| self.failed(key, source);
             let result = match self.store().get(&self.key(key)).await {
                 Ok(result) => result,
                 Err(object_store::Error::NotFound { .. }) => continue,

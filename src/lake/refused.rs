@@ -51,7 +51,7 @@ impl Lake {
         let about = file.refused_key();
         self.prepare()?;
         let put = self.store().put(&self.key(&about), PutPayload::from(text)).await;
-        put.map_err(|source| LakeError::store(self.url(&about), source))?;
+        put.map_err(|source| self.failed(&about, source))?;
         if let (Some(key), Some(path)) = (&key, rows) {
             match self.local(key) {
                 Some(target) => copy(path, target).await?,
@@ -91,7 +91,7 @@ impl Lake {
         file: TripFile,
     ) -> Result<Option<RefusedEdition>, LakeError> {
         let key = file.refused_key();
-        let failed = |source| LakeError::store(self.url(&key), source);
+        let failed = |source| self.failed(&key, source);
         match self.store().get(&self.key(&key)).await {
             Ok(found) => Ok(serde_json::from_slice(&found.bytes().await.map_err(failed)?).ok()),
             Err(object_store::Error::NotFound { .. }) => Ok(None),

@@ -37,7 +37,7 @@ impl Lake {
 
     /// One that is not understood counts as none.
     async fn note<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, LakeError> {
-        let failed = |source| LakeError::store(self.url(key), source);
+        let failed = |source| self.failed(key, source);
         let result = match self.store().get(&self.key(key)).await {
             Ok(result) if result.meta.size <= LARGEST => result,
             Ok(_) | Err(object_store::Error::NotFound { .. }) => return Ok(None),
@@ -55,6 +55,6 @@ impl Lake {
         let text = serde_json::to_vec(said).unwrap_or_default();
         self.prepare()?;
         let put = self.store().put(&self.key(key), PutPayload::from(text)).await;
-        put.map(drop).map_err(|source| LakeError::store(self.url(key), source))
+        put.map(drop).map_err(|source| self.failed(key, source))
     }
 }

@@ -54,9 +54,7 @@ impl Lake {
                 let object = self.key(key);
                 let store = self.store();
                 let put = store.put(&object, PutPayload::from(bytes));
-                interruptible(put, progress)
-                    .await?
-                    .map_err(|source| LakeError::store(self.url(key), source))?;
+                interruptible(put, progress).await?.map_err(|source| self.failed(key, source))?;
                 progress.advance(length);
                 Ok(())
             }
@@ -73,7 +71,7 @@ impl Lake {
         progress: &Progress,
     ) -> Result<(), LakeError> {
         let object = self.key(key);
-        let failed = |source| LakeError::store(self.url(key), source);
+        let failed = |source| self.failed(key, source);
         let upload = interruptible(store.create_multipart(&object), progress).await?;
         let upload = upload.map_err(failed)?;
         notes.change(|note| note.uploads.push((key.to_owned(), upload.clone())))?;
@@ -127,7 +125,7 @@ impl Lake {
         };
         match store.abort_multipart(&self.key(key), &upload.to_owned()).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(source) => Err(LakeError::store(self.url(key), source)),
+            Err(source) => Err(self.failed(key, source)),
         }
     }
 }

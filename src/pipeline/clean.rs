@@ -1,8 +1,8 @@
 use std::path::Path;
 
 use crate::clean::{CleanError, Cleaned, Job, clean, new_columns, published_before};
-use crate::config::{MissingColumn, NewColumn};
 use crate::flow::{Progress, Stop};
+use crate::settings::{MissingColumn, NewColumn};
 use crate::source::{Fetched, Held};
 use crate::support::blocking::blocking;
 use crate::trip::{Format, TripFile};
@@ -15,11 +15,11 @@ impl Pipeline {
             file,
             input: input.to_owned(),
             format,
-            rules: self.settings.rules.clone(),
-            refuse_new_columns: self.settings.on_new_column == NewColumn::Fail,
+            rules: self.settings.cleaning.rules.clone(),
+            refuse_new_columns: self.settings.cleaning.on_new_column == NewColumn::Fail,
             keep: None,
-            refuse_missing_columns: self.settings.on_missing_column == MissingColumn::Fail,
-            workers: self.settings.threads,
+            refuse_missing_columns: self.settings.cleaning.on_missing_column == MissingColumn::Fail,
+            workers: self.settings.cleaning.threads,
             folder: held.folder().to_owned(),
         }
     }
@@ -38,7 +38,7 @@ impl Pipeline {
         let job = self.job(file, &fetched.path, fetched.format, held);
         let (source, progress) = (fetched.facts.clone(), progress.clone());
         progress.begin(source.size);
-        let keep = self.settings.on_new_column == NewColumn::Keep;
+        let keep = self.settings.cleaning.on_new_column == NewColumn::Keep;
         let cleaned = blocking(move || {
             let keep = keep.then(|| new_columns(&job, &progress)).transpose()?;
             clean(&Job { keep, ..job }, &source, &progress)

@@ -22,8 +22,8 @@ impl Pipeline {
         held: &Held,
         progress: &Progress,
     ) -> Result<Outcome, FetchError> {
-        let source = &self.settings.source;
-        let anew = self.settings.force || into_lake && self.lacks_raw(file).await?;
+        let source = &self.settings.source.source;
+        let anew = self.settings.run.force || into_lake && self.lacks_raw(file).await?;
         let known =
             before.filter(|month| !anew && self.is_current(month)).map(|month| &month.source);
         let seen = match known {
@@ -67,7 +67,7 @@ impl Pipeline {
         known: Option<&SourceFacts>,
         progress: &Progress,
     ) -> Result<Answer, TaskError> {
-        let source = &self.settings.source;
+        let source = &self.settings.source.source;
         let address = source.locate(file).map_err(FetchError::from)?;
         let expected = source.should_have(file, Month::current());
         let seen = match known {
@@ -86,7 +86,7 @@ impl Pipeline {
 
     /// Whether the bytes as fetched are to be kept and are not.
     async fn lacks_raw(&self, file: TripFile) -> Result<bool, FetchError> {
-        if !self.settings.keep_raw || self.settings.source == Source::Raw {
+        if !self.settings.source.keep_raw || self.settings.source.source == Source::Raw {
             return Ok(false);
         }
         let kept = self.lake.has_raw(file).await;

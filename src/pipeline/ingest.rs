@@ -3,9 +3,9 @@ use std::path::Path;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::clean::{CleanError, Job, new_columns, stream};
-use crate::config::NewColumn;
 use crate::flow::{Progress, Stop};
 use crate::guard::Refusal;
+use crate::settings::NewColumn;
 use crate::source::{Arrival, Held};
 use crate::support::blocking::{blocking, finished};
 use crate::trip::{KeptColumn, Provenance, TripFile};
@@ -63,7 +63,7 @@ impl Pipeline {
         progress: &Progress,
     ) -> Result<Ingested, TaskError> {
         let mut job = self.job(file, &arrival.path, arrival.format, held);
-        if self.settings.on_new_column == NewColumn::Keep {
+        if self.settings.cleaning.on_new_column == NewColumn::Keep {
             job.keep = Some(new_columns_arriving(&job, arrival, progress).await?);
         }
         let kept = job.keep.clone().unwrap_or_default();

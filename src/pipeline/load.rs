@@ -62,7 +62,7 @@ impl FromLake<'_> {
     }
 
     fn missing(&self) -> WarehouseError {
-        let lake = self.pipeline.settings().lake.to_string();
+        let lake = self.pipeline.settings().lake.address().to_string();
         WarehouseError::of(TaskError::NotInLake { file: self.file, lake })
     }
 }
@@ -124,7 +124,7 @@ impl LakeMonth for FromLake<'_> {
 impl LakeZones for ZonesFromLake<'_> {
     async fn rows(&self) -> Result<Option<(SourceFacts, Batches)>, WarehouseError> {
         let Self(pipeline) = self;
-        let local = pipeline.settings().spool.join("zones.parquet");
+        let local = pipeline.settings().run.spool.join("zones.parquet");
         let zones = pipeline.lake().zone_rows(&local).await.map_err(WarehouseError::of)?;
         Ok(zones.map(|(facts, rows)| (facts, Box::new(rows) as Batches)))
     }

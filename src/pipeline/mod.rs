@@ -13,14 +13,14 @@ mod publish;
 mod refused;
 mod zones;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use tokio::sync::OnceCell;
 
-use crate::config::{NewColumn, Settings};
 use crate::flow::{Run, Stop};
-use crate::lake::{BucketLocation, Lake, LakeAddress};
+use crate::lake::{BucketLocation, Lake};
 use crate::schema;
+use crate::settings::{NewColumn, Settings};
 use crate::source::{Fetcher, Held, Spool};
 use crate::trip::{Item, Provenance, TripFile};
 
@@ -41,20 +41,20 @@ pub struct Pipeline {
 impl Pipeline {
     /// Makes what the steps need; asks nobody yet.
     pub fn new(settings: Settings) -> Result<Self, TaskError> {
-        let lake = settings.lake.open(&settings.gcs)?;
+        let lake = settings.lake.open.open()?;
         Self::with(settings, lake)
     }
 
     /// The same for commands that only look: nothing is made, and a lake that cannot be opened
     /// says so when it is asked.
     pub fn to_look(settings: Settings) -> Result<Self, TaskError> {
-        let lake = settings.lake_to_look_at();
+        let lake = settings.lake.open.open_to_look();
         Self::with(settings, lake)
     }
 
     fn with(settings: Settings, lake: Lake) -> Result<Self, TaskError> {
-        let fetcher = Fetcher::new(&settings.http)?;
-        let spool = Spool::new(&settings.spool);
+        let fetcher = Fetcher::new(&settings.source.http)?;
+        let spool = Spool::new(&settings.run.spool);
         Ok(Self { settings, fetcher, lake, spool, bucket: OnceCell::new() })
     }
 
@@ -71,11 +71,7 @@ impl Pipeline {
     /// Takes hold of a place in the spool; waits where another run has it.
     pub async fn hold(&self, run: &Run, item: impl Into<Item>) -> Result<Held, TaskError> {
         let item = item.into();
-        // However the lake is spelled.
-        let lake = match &self.settings.lake {
-            LakeAddress::Folder(root) => real(root).display().to_string(),
-            lake @ LakeAddress::Gcs { .. } => lake.to_string(),
-        };
+        let lake = self.settings.lake.address().canonical();
         match self.spool.hold(item, &lake, &run.progress()).await {
             Ok(Some(held)) if !run.is_cancelled() => Ok(held),
             Ok(_) => Err(Stop::Interrupted.into()),
@@ -88,30 +84,16 @@ impl Pipeline {
 
     /// Whether a month as published was made by this schema and these rules.
     pub fn is_current(&self, provenance: &Provenance) -> bool {
-        let keep = self.settings.on_new_column == NewColumn::Keep;
+        let keep = self.settings.cleaning.on_new_column == NewColumn::Keep;
         let left_out = !provenance.unknown_columns.is_empty() && provenance.kept_columns.is_none();
         !(keep && left_out)
             && provenance.schema_digest == schema::digest(provenance.colour)
-            && provenance.rules_digest == self.settings.rules.digest()
+            && provenance.rules_digest == self.settings.cleaning.rules.digest()
     }
 
     /// A place in the spool for a month of the lake that is only read.
     pub fn reading_place(&self, file: TripFile) -> PathBuf {
         let name = format!("{}.{}.parquet", file.stem(), std::process::id());
-        self.settings.spool.join(name)
-    }
-}
-
-/// A path without links, also of a folder that is still to be made.
-fn real(path: &Path) -> PathBuf {
-    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let there = whole.ancestors().find_map(|above| {
-        let rest = whole.strip_prefix(above).ok()?;
-        Some((std::fs::canonicalize(above).ok()?, rest))
-    });
-    match there {
-        Some((above, rest)) if rest.as_os_str().is_empty() => above,
-        Some((above, rest)) => above.join(rest),
-        None => whole.clone(),
+        self.settings.run.spool.join(name)
     }
 }

@@ -19,7 +19,7 @@ impl Pipeline {
         progress: &Progress,
     ) -> Result<Written, TaskError> {
         let raw: Option<(&Path, Format)> =
-            self.settings.keep_raw.then_some((fetched.path.as_path(), fetched.format));
+            self.settings.source.keep_raw.then_some((fetched.path.as_path(), fetched.format));
         let month = Publication {
             file,
             provenance: &cleaned.provenance,

@@ -2,7 +2,7 @@
 //! at them.
 
 use crate::clean::{CleanError, Streamed};
-use crate::lake::{Lake, LakeAddress, LakeError, Quarantine, RefusedEdition};
+use crate::lake::{Lake, LakeAddress, LakeError, Quarantine, RefusedEdition, StoreOptions};
 use crate::source::Held;
 use crate::trip::TripFile;
 
@@ -14,7 +14,7 @@ impl Pipeline {
         &self,
         file: TripFile,
     ) -> Result<Option<(RefusedEdition, Quarantine)>, LakeError> {
-        let local = self.settings.spool.join("refused.parquet");
+        let local = self.settings.run.spool.join("refused.parquet");
         let in_lake = self.lake.refused(file, &local).await?;
         let in_spool = match self.refusals()? {
             Some(refusals) => refusals.refused(file, &local).await?,
@@ -35,14 +35,14 @@ impl Pipeline {
     /// Where editions that Postgres was to get straight from the web are kept if they are refused;
     /// `None` if there are none.
     fn refusals(&self) -> Result<Option<Lake>, LakeError> {
-        if !self.settings.spool.join("refused").is_dir() {
+        if !self.settings.run.spool.join("refused").is_dir() {
             return Ok(None);
         }
         self.spool_as_lake().map(Some)
     }
 
     pub(super) fn spool_as_lake(&self) -> Result<Lake, LakeError> {
-        LakeAddress::Folder(self.settings.spool.clone()).open(&self.settings.gcs)
+        LakeAddress::folder(&self.settings.run.spool).open(&StoreOptions::default())
     }
 
     /// If this error refuses an edition, keeps its rows set aside, so that people can look at them,
@@ -77,7 +77,7 @@ impl Pipeline {
 
     /// The rows of a month that were set aside, as the lake has them.
     pub async fn quarantine(&self, file: TripFile) -> Result<Option<Quarantine>, LakeError> {
-        let local = self.settings.spool.join("quarantine.parquet");
+        let local = self.settings.run.spool.join("quarantine.parquet");
         self.lake.quarantine(file, &local).await
     }
 }

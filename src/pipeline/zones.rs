@@ -18,9 +18,9 @@ impl Pipeline {
     ) -> Result<Outcome, FetchError> {
         let wanted = Wanted {
             item: Item::Zones,
-            address: Source::locate_zones(&self.settings.zones)?,
+            address: Source::locate_zones(&self.settings.source.zones)?,
             expected: true,
-            known: before.filter(|_| !self.settings.force),
+            known: before.filter(|_| !self.settings.run.force),
             seen: None,
         };
         let raw = RawInLake { lake: &self.lake, file: None };
@@ -35,7 +35,8 @@ impl Pipeline {
         held: &Held,
     ) -> Result<(PathBuf, u64), TaskError> {
         let local = held.path("zones-before.parquet");
-        let before = if self.settings.force { None } else { self.lake.count_zones(&local).await? };
+        let before =
+            if self.settings.run.force { None } else { self.lake.count_zones(&local).await? };
         let target = held.path("zones.parquet");
         let rows = clean_zones(&fetched.path, fetched.format, &fetched.facts, before, &target)?;
         Ok((target, rows))

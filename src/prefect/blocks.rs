@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::config::{BlockName, Blocks, Credentials, MASK, Options, Reference};
+use crate::settings::{BlockContents, BlockName, Blocks, MASK, Reference};
 use crate::support::http::percent_encoded;
 
 use super::{Api, PrefectError};
@@ -45,14 +45,14 @@ struct Document {
 
 #[async_trait]
 impl Blocks for ServerBlocks {
-    async fn read(&self, block: &BlockName) -> Result<Options, crate::config::BlockError> {
+    async fn read(&self, block: &BlockName) -> Result<BlockContents, crate::settings::BlockError> {
         Api::find()?.read(block).await
     }
 }
 
 #[async_trait]
 impl Blocks for Api {
-    async fn read(&self, block: &BlockName) -> Result<Options, crate::config::BlockError> {
+    async fn read(&self, block: &BlockName) -> Result<BlockContents, crate::settings::BlockError> {
         let path = format!(
             "block_types/slug/{}/block_documents/name/{}?include_secrets=true",
             percent_encoded(&block.kind),
@@ -65,8 +65,8 @@ impl Blocks for Api {
 }
 
 /// What a block of a type says, as the settings say it.
-fn says(kind: &str, data: &Map<String, Value>) -> Result<Options, BlockError> {
-    let mut says = Options::default();
+fn says(kind: &str, data: &Map<String, Value>) -> Result<BlockContents, BlockError> {
+    let mut says = BlockContents::default();
     match kind {
         "gcs-bucket" => {
             let bucket =
@@ -100,7 +100,7 @@ fn says(kind: &str, data: &Map<String, Value>) -> Result<Options, BlockError> {
 
 /// The key of a service account: itself before a file; none for the application default
 /// credentials.
-fn google_key(data: &Map<String, Value>) -> Result<Option<Credentials>, BlockError> {
+fn google_key(data: &Map<String, Value>) -> Result<Option<Reference>, BlockError> {
     let info = match data.get("service_account_info") {
         // Kept as a text by some versions.
         Some(Value::String(text)) if text == MASK => return Err(masked()),
@@ -116,7 +116,7 @@ fn google_key(data: &Map<String, Value>) -> Result<Option<Credentials>, BlockErr
         (None, Some(path)) => Reference::File(PathBuf::from(path)),
         (None, None) => return Ok(None),
     };
-    Ok(Some(Credentials(key)))
+    Ok(Some(key))
 }
 
 /// A URL as SQLAlchemy writes it: its scheme may name a driver.
@@ -182,7 +182,7 @@ fn text<'a>(data: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
 mod tests {
     use super::*;
 
-    fn block(kind: &str, json: &str) -> Result<Options, String> {
+    fn block(kind: &str, json: &str) -> Result<BlockContents, String> {
         says(kind, &serde_json::from_str(json).unwrap()).map_err(|error| error.to_string())
     }
 
@@ -213,12 +213,12 @@ mod tests {
     #[test]
     fn a_bucket_has_a_folder_and_a_key_or_neither() {
         let said = |kind: &str, json: &str| {
-            let options = block(kind, json).unwrap();
-            let key = options.credentials.map(|key| match key.0 {
+            let contents = block(kind, json).unwrap();
+            let key = contents.credentials.map(|key| match key {
                 Reference::File(path) => path.display().to_string(),
                 key => key.resolve().unwrap().reveal().to_owned(),
             });
-            (options.lake.map(|lake| lake.to_string()), key)
+            (contents.lake.map(|lake| lake.to_string()), key)
         };
         let of = |text: &str| Some(text.to_owned());
         let bare = said("gcs-bucket", r#"{"bucket": "b", "gcp_credentials": {}}"#);

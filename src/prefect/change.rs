@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::config::MASK;
+use crate::settings::MASK;
 
 /// Something on the server, and what becomes of it.
 #[derive(Debug, Clone, PartialEq, Serialize)]

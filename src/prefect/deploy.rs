@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use crate::config::{own_before_added, suggestion};
+use crate::settings::{own_before_added, suggestion};
 use crate::support::http::percent_encoded;
 
 use super::change::{Action, Step};

@@ -124,7 +124,7 @@ fn words(field: &Map<String, Value>) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::ParentParameters;
+    use crate::settings::ParentParameters;
 
     fn parent() -> Value {
         form(schemars::schema_for!(ParentParameters).as_value())

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use serde_saphyr::{Error as YamlError, Spanned};
 
-use crate::config::suggestion;
+use crate::settings::suggestion;
 
 use super::names::Named;
 use super::{PoolKind, cron, rrule};

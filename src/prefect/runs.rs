@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::config::own_before_added;
+use crate::settings::own_before_added;
 
 use super::{Api, Id, PrefectError};
 

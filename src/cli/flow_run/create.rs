@@ -6,9 +6,9 @@ use std::time::Duration;
 use clap::{ArgMatches, Args};
 use serde_json::{Value, json};
 
-use crate::config::ParentParameters;
 use crate::flows;
 use crate::prefect::{Api, Asking, MonthRun};
+use crate::settings::ParentParameters;
 use crate::trip::{Month, TripFile};
 
 use crate::cli::deploy::of_server;

@@ -6,17 +6,16 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Options, Settings};
 use crate::flow::{Journal, Listener, Run, RunReport};
 use crate::flow_definition::FlowCall;
 use crate::flows;
 use crate::pipeline::Pipeline;
 use crate::prefect::report::{Execution, Outcome, Terms};
 use crate::prefect::{Api, Id, PrefectError, ServerBlocks};
+use crate::settings::{FlowRunOptions, Options, SecretNames, Settings};
 use crate::trip::Month;
 
 use crate::cli::exit::{Error, Exit, Failed};
-use crate::cli::secrets::SECRETS;
 use crate::cli::terminal::{cancelled_by_signal, warn};
 
 #[derive(Debug, Args)]
@@ -26,22 +25,8 @@ pub(in crate::cli) struct ExecuteArgs {
     #[arg(long, value_name = "ID", value_parser = run_id, env = "PREFECT__FLOW_RUN_ID")]
     id: String,
 
-    /// How often the flow is tried again after it failed, where the flow run does not say
-    #[arg(long, value_name = "N", default_value_t = 0, env = "TAXI_FLOW_RETRIES")]
-    flow_retries: u32,
-
-    /// How long until then
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration, env = "TAXI_FLOW_RETRY_DELAY")]
-    flow_retry_delay: Duration,
-
-    /// How long a server that is away is waited for at the end, until it has the whole record
-    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = humantime::parse_duration, env = "TAXI_DELIVER_FOR")]
-    deliver_for: Duration,
-
-    /// How many seconds between two signs of life: by them an automation tells a run that goes on
-    /// from one whose machine is gone
-    #[arg(long, value_name = "SECONDS", default_value_t = 180, value_parser = clap::value_parser!(u64).range(1..), env = "PREFECT_FLOWS_HEARTBEAT_FREQUENCY")]
-    heartbeat: u64,
+    #[command(flatten)]
+    flow_run: FlowRunOptions,
 
     #[command(flatten)]
     options: Options,
@@ -54,22 +39,24 @@ const ASK_EVERY: Duration = Duration::from_secs(10);
 pub(super) async fn execute(args: ExecuteArgs, listener: Arc<dyn Listener>) -> Result<Exit, Error> {
     let stop = cancelled_by_signal();
     let terms = Terms {
-        retries: args.flow_retries,
-        retry_delay: args.flow_retry_delay,
-        deliver_for: args.deliver_for,
+        retries: args.flow_run.flow_retries,
+        retry_delay: args.flow_run.flow_retry_delay,
+        deliver_for: args.flow_run.deliver_for,
         ask_every: ASK_EVERY,
-        heartbeat: Duration::from_secs(args.heartbeat),
+        heartbeat: Duration::from_secs(args.flow_run.heartbeat),
     };
     let (api, id) = (Api::find()?, Id::from(args.id));
     let mut execution = tokio::select! {
         found = Execution::find(api, &id, terms) => found.map_err(|error| failed(&error))?,
         () = stop.cancelled() => return Ok(Exit::Interrupted),
     };
-    execution.hide(SECRETS.into_iter().filter_map(|name| std::env::var(name).ok()));
+    let variables = SecretNames::all().flat_map(|names| names.variables);
+    execution.hide(variables.filter_map(|name| std::env::var(name).ok()));
     let outcome = match prepare(&execution, &args.options).await {
         Ok((call, pipeline)) => {
             execution.hide(pipeline.settings().secrets());
-            let journal = Journal::new(&pipeline.settings().runs, pipeline.settings().keep_runs);
+            let settings = &pipeline.settings().run;
+            let journal = Journal::new(&settings.runs, settings.keep_runs);
             run(&execution, &call, &pipeline, &[listener, Arc::new(journal)], &stop).await
         }
         Err(error) => {
@@ -113,13 +100,13 @@ async fn run(
         let report = RunReport::from(call.run(run, pipeline).await?);
         // Who stops a run knows how it ended.
         if !run.is_cancelled()
-            && let Err(error) = settings.notify(&report, started.elapsed()).await
+            && let Err(error) = settings.tell(&report, started.elapsed()).await
         {
             warn(&error.to_string());
         }
         Ok(report)
     };
-    Box::pin(execution.run(listeners, stop, settings.policy, settings.limits, work)).await
+    Box::pin(execution.run(listeners, stop, settings.run.policy, settings.run.limits, work)).await
 }
 
 /// An id as the server writes it.

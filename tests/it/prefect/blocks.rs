@@ -1,8 +1,8 @@
 //! Blocks as the UI and the Python collections make them, with the schemas that the server
 //! itself brings of `prefect-gcp` and `prefect-sqlalchemy`.
 
-use nyc_taxi_etl::config::{BlockError, BlockName, Blocks, Options};
 use nyc_taxi_etl::prefect::{Access, Api, Auth};
+use nyc_taxi_etl::settings::{BlockContents, BlockError, BlockName, Blocks};
 use serde_json::{Value, json};
 
 use crate::cloud::Cloud;
@@ -23,7 +23,7 @@ async fn make(server: &PrefectServer, kind: &str, name: &str, data: Value) -> Va
     server.post("block_documents/", document).await["id"].clone()
 }
 
-async fn read(server: &PrefectServer, kind: &str, name: &str) -> Result<Options, BlockError> {
+async fn read(server: &PrefectServer, kind: &str, name: &str) -> Result<BlockContents, BlockError> {
     let api = Api::new(&Access { url: server.url(), auth: Auth::None }).unwrap();
     api.read(&BlockName { kind: kind.to_owned(), name: name.to_owned() }).await
 }
@@ -46,7 +46,7 @@ async fn a_bucket_block_leads_to_a_lake_with_the_key_of_the_block_within_it() {
     ] {
         let says = read(server, kind, name).await.unwrap();
         assert_eq!(says.lake.map(|lake| lake.to_string()).as_deref(), lake);
-        let key = says.credentials.unwrap().0.resolve().unwrap();
+        let key = says.credentials.unwrap().resolve().unwrap();
         assert_eq!(serde_json::from_str::<Value>(key.reveal()).unwrap(), account);
     }
     make(server, "gcs-bucket", "open", json!({ "bucket": "open" })).await;

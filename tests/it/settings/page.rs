@@ -44,7 +44,7 @@ fn the_page_has_the_variable_and_the_default_of_every_key() {
     let row = |key: &str| {
         PAGE.lines().find(|line| line.starts_with(&format!("| `{key}`"))).expect(key).to_owned()
     };
-    let help = with("").run(["run", "etl-web-to-gcs", "--help"]).exits(0).stdout;
+    let help = with("").run(["run", "etl-parent-flow", "--help"]).exits(0).stdout;
     let mut compared = 0;
     for setting in shown.as_array().unwrap() {
         let key = setting["key"].as_str().unwrap();

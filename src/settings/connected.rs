@@ -1,0 +1,85 @@
+//! What the name of a connection leads to.
+
+use crate::redact::is_plain;
+
+use super::block_name::BlockName;
+use super::connection_kind::ConnectionKind;
+use super::error::SettingsError;
+use super::file::{File, Named, Table};
+use super::keys::suggestion;
+use super::options::Options;
+use super::origin::{Origin, Place};
+use super::reference::ConnectionReference;
+
+/// The connection in force where none is named.
+pub(super) const DEFAULT: &str = "default";
+
+/// A connection in force: where it leads, the settings that come with it, where it is said.
+pub(super) struct Connected<T> {
+    pub(super) to: T,
+    pub(super) options: Options,
+    pub(super) origin: Origin,
+}
+
+/// What the name of a database leads to.
+pub(super) enum Found<'a, T> {
+    /// A connection of the file, and its name.
+    Table(&'a str, &'a Table<T>),
+    /// A block.
+    Block(&'a BlockName),
+}
+
+impl File {
+    /// What a reference leads to among these connections. A name that is not there is refused.
+    pub(super) fn find<'a, T>(
+        &self,
+        kind: ConnectionKind,
+        among: &'a Named<T>,
+        reference: &'a ConnectionReference,
+        by: &Origin,
+    ) -> Result<Found<'a, T>, SettingsError> {
+        let by_whom = || Box::new(by.clone());
+        match reference {
+            ConnectionReference::Block(block) => Ok(Found::Block(block)),
+            ConnectionReference::Address(_) => Err(SettingsError::NotAName { kind, by: by_whom() }),
+            ConnectionReference::Name(name) => match among.get(name) {
+                Some(table) => Ok(Found::Table(name, table)),
+                None if !is_plain(name) => Err(SettingsError::NotAName { kind, by: by_whom() }),
+                None => {
+                    let meant = suggestion(name, among.keys().map(String::as_str));
+                    Err(self.no_connection(kind, name, by, meant))
+                }
+            },
+        }
+    }
+
+    pub(super) fn says(
+        &self,
+        kind: ConnectionKind,
+        name: &str,
+        by: &Origin,
+        line: usize,
+    ) -> Origin {
+        Origin::Connection {
+            name: format!("{}.{name}", kind.table()),
+            by: Box::new(by.clone()),
+            place: Some(Place::new(&self.path, line)),
+        }
+    }
+
+    pub(super) fn no_connection(
+        &self,
+        kind: ConnectionKind,
+        name: &str,
+        by: &Origin,
+        meant: String,
+    ) -> SettingsError {
+        SettingsError::NoConnection {
+            kind,
+            name: name.to_owned(),
+            by: Box::new(by.clone()),
+            path: self.path.clone(),
+            meant,
+        }
+    }
+}

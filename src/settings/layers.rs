@@ -1,0 +1,273 @@
+//! Flags before the environment, before a connection, before a profile, before the rest of
+//! `taxi.toml`, before the defaults: said here once, for every setting.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::ValueEnum;
+use serde_json::{Value, json};
+
+use crate::clean::{Changeable, Level, Rules};
+use crate::guard::Share;
+use crate::lake::LakeAddress;
+use crate::warehouse::WarehouseKind;
+
+use super::blocks::ReadBlocks;
+use super::file::{Defaults, File};
+use super::keys::suggestion;
+use super::origin::{Effective, Origin, Place};
+use super::reference::ConnectionReference;
+use super::secret::Credentials;
+use super::{MissingColumn, NewColumn, NotifyOn, Options, SettingsError};
+
+/// The settings that one side says.
+pub(super) struct Layer {
+    pub(super) options: Options,
+    rules: Vec<(Changeable, Level, Origin)>,
+    origin: Box<dyn Fn(&str) -> Origin>,
+}
+
+impl Layer {
+    /// What flags and the environment say.
+    fn asked(options: &Options) -> Self {
+        let flagged = options.flagged.0.clone();
+        let origin = move |key: &str| {
+            let (flag, variable) = Options::names(key);
+            if flagged.contains(key) {
+                return Origin::Flag { name: flag };
+            }
+            Origin::Environment { name: variable }
+        };
+        let levels = options.cleaning.levels();
+        let rules = levels.map(|(rule, level, key)| (rule.clone(), level, origin(key))).collect();
+        let mut options = options.clone();
+        // As DATABASE_URL="" has it: that is not said.
+        options.postgres.database_url.take_if(|url| url.is_empty());
+        Self { options, rules, origin: Box::new(origin) }
+    }
+
+    /// The layers of the settings but for connections: what is asked, the profile, the top of the
+    /// file.
+    pub(super) fn all(options: &Options, file: &File) -> Result<Vec<Self>, SettingsError> {
+        let mut layers = vec![Self::asked(options)];
+        if let Some(name) = &options.file.profile {
+            let profile = file.profiles.get(name).ok_or_else(|| SettingsError::NoProfile {
+                name: name.clone(),
+                path: file.path.clone(),
+                meant: suggestion(name, file.profiles.keys().map(String::as_str)),
+            })?;
+            layers.push(Self::file(&file.path, Some(name), profile));
+        }
+        layers.push(Self::file(&file.path, None, &file.top));
+        Ok(layers)
+    }
+
+    /// Where a setting of this layer comes from.
+    pub(super) fn origin(&self, key: &str) -> Origin {
+        (self.origin)(key)
+    }
+
+    /// What a connection says.
+    pub(super) fn connection(options: Options, origin: Origin) -> Self {
+        Self { options, rules: Vec::new(), origin: Box::new(move |_| origin.clone()) }
+    }
+
+    /// What the file says at its top, or in a profile.
+    pub(super) fn file(path: &Path, profile: Option<&str>, defaults: &Defaults) -> Self {
+        let (path, profile) = (path.to_owned(), profile.map(str::to_owned));
+        let at = move |line| {
+            let place = Place::new(&path, line);
+            match &profile {
+                Some(name) => Origin::Profile { name: name.clone(), place },
+                None => Origin::File { place },
+            }
+        };
+        let rules = defaults.rules.iter();
+        let rules = rules.map(|(rule, level, line)| (rule.clone(), *level, at(*line))).collect();
+        let lines = defaults.options.lines.clone();
+        let origin = move |key: &str| at(lines.get(key).copied().unwrap_or_default());
+        Self { options: defaults.options.value.clone(), rules, origin: Box::new(origin) }
+    }
+}
+
+/// Picks each setting from the first layer that says it, and notes which that was.
+pub(super) struct Picker<'a> {
+    /// What is asked on the command line, and what the file says: the first goes first.
+    layers: Vec<Layer>,
+    /// The connection whose settings are being picked: it goes after what is asked.
+    pub(super) connection: Option<Layer>,
+    pub(super) picked: Vec<Effective>,
+    /// The file, for its connections.
+    pub(super) file: &'a File,
+    /// The blocks that were read.
+    pub(super) blocks: &'a ReadBlocks,
+}
+
+impl<'a> Picker<'a> {
+    pub(super) const fn new(layers: Vec<Layer>, file: &'a File, blocks: &'a ReadBlocks) -> Self {
+        Self { layers, connection: None, picked: Vec::new(), file, blocks }
+    }
+
+    /// What the first layer that says a setting says of it.
+    pub(super) fn find<T: Clone>(
+        &self,
+        key: &str,
+        of: impl Fn(&Options) -> &Option<T>,
+    ) -> Option<(T, Origin)> {
+        let (asked, file) = self.layers.split_at(1);
+        let mut layers = asked.iter().chain(&self.connection).chain(file);
+        layers.find_map(|layer| Some((of(&layer.options).clone()?, layer.origin(key))))
+    }
+
+    /// A setting that has a default.
+    pub(super) fn pick<T: Clone + Show>(
+        &mut self,
+        key: &str,
+        of: impl Fn(&Options) -> &Option<T>,
+        default: T,
+    ) -> T {
+        let (value, origin) = self.find(key, of).unwrap_or((default, Origin::Default));
+        self.note(key, value.show(), origin);
+        value
+    }
+
+    /// A setting that may be left out.
+    pub(super) fn optional<T: Clone + Show>(
+        &mut self,
+        key: &str,
+        of: impl Fn(&Options) -> &Option<T>,
+    ) -> Option<T> {
+        self.named(key, key, of)
+    }
+
+    /// The same under the name that it has for the connection in hand.
+    pub(super) fn named<T: Clone + Show>(
+        &mut self,
+        name: &str,
+        key: &str,
+        of: impl Fn(&Options) -> &Option<T>,
+    ) -> Option<T> {
+        let found = self.find(key, of);
+        let (value, origin) = found.map_or((None, Origin::Default), |(v, o)| (Some(v), o));
+        self.note(name, value.as_ref().map_or(Value::Null, Show::show), origin);
+        value
+    }
+
+    /// A setting that only a variable of the environment says.
+    pub(super) fn variable(&mut self, key: &str, variable: &str) -> Option<String> {
+        let value = std::env::var(variable).ok().filter(|value| !value.is_empty())?;
+        self.note(key, json!(value), Origin::Environment { name: variable.to_owned() });
+        Some(value)
+    }
+
+    /// The rules with their levels.
+    pub(super) fn rules(&mut self) -> Rules {
+        let mut rules = Rules::default();
+        let mut origins = BTreeMap::new();
+        for layer in self.layers.iter().rev() {
+            for (rule, level, origin) in &layer.rules {
+                rules.set(rule, *level);
+                origins.insert(rule.name(), origin.clone());
+            }
+        }
+        for (rule, level) in rules.iter() {
+            let origin = origins.remove(rule.name).unwrap_or(Origin::Default);
+            self.note(&format!("rules.{}", rule.name), level.to_string().into(), origin);
+        }
+        rules
+    }
+
+    /// Notes a setting in force.
+    pub(super) fn note(&mut self, key: &str, value: Value, from: Origin) {
+        self.picked.push(Effective { key: key.to_owned(), value, from });
+    }
+}
+
+/// A value as people may see it.
+pub(super) trait Show {
+    fn show(&self) -> Value;
+}
+
+impl Show for String {
+    fn show(&self) -> Value {
+        json!(self)
+    }
+}
+
+impl Show for bool {
+    fn show(&self) -> Value {
+        json!(self)
+    }
+}
+
+impl Show for usize {
+    fn show(&self) -> Value {
+        json!(self)
+    }
+}
+
+impl Show for Duration {
+    fn show(&self) -> Value {
+        json!(humantime::format_duration(*self).to_string())
+    }
+}
+
+impl Show for Share {
+    fn show(&self) -> Value {
+        json!(self.to_string())
+    }
+}
+
+impl Show for PathBuf {
+    fn show(&self) -> Value {
+        json!(self.display().to_string())
+    }
+}
+
+impl Show for ConnectionReference {
+    fn show(&self) -> Value {
+        json!(self.to_string())
+    }
+}
+
+impl Show for LakeAddress {
+    fn show(&self) -> Value {
+        json!(self.to_string())
+    }
+}
+
+impl Show for Credentials {
+    fn show(&self) -> Value {
+        json!(self.to_string())
+    }
+}
+
+impl Show for Vec<WarehouseKind> {
+    fn show(&self) -> Value {
+        json!(self)
+    }
+}
+
+impl Show for NewColumn {
+    fn show(&self) -> Value {
+        value_name(self)
+    }
+}
+
+impl Show for MissingColumn {
+    fn show(&self) -> Value {
+        value_name(self)
+    }
+}
+
+impl Show for NotifyOn {
+    fn show(&self) -> Value {
+        value_name(self)
+    }
+}
+
+/// The name of a value that flags spell.
+fn value_name<T: ValueEnum>(value: &T) -> Value {
+    json!(value.to_possible_value().map(|value| value.get_name().to_owned()))
+}

@@ -1,0 +1,83 @@
+//! Who is told how a run ended.
+
+use std::time::Duration;
+
+use clap::ValueEnum;
+use serde::Deserialize;
+use serde_json::json;
+use url::{Position, Url};
+
+use crate::flow::RunReport;
+use crate::notify::{NotifyError, Webhook};
+
+use super::SettingsError;
+use super::file::Table;
+use super::layers::{Picker, Show};
+use super::origin::{Origin, Place};
+use super::secret::Reference;
+use super::settings_group::SettingsGroup;
+
+/// `[notify]`: who is told how a run ended.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct NotifySettings {
+    /// The address that a message is posted to, as Slack takes it.
+    pub webhook: Option<Reference>,
+    /// After which runs.
+    pub on: NotifyOn,
+}
+
+/// After which runs a message is posted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NotifyOn {
+    /// After those in which a month failed.
+    #[default]
+    Failure,
+    /// After every run.
+    Always,
+}
+
+impl NotifySettings {
+    /// Tells who is to be told how a run ended; `secrets` are left out of what is told.
+    pub(super) async fn tell(
+        &self,
+        report: &RunReport,
+        took: Duration,
+        secrets: &[String],
+    ) -> Result<(), NotifyError> {
+        match &self.webhook {
+            Some(webhook) if self.on == NotifyOn::Always || !report.ok => {
+                let webhook = webhook.resolve();
+                let webhook = webhook.map_err(|error| NotifyError::Address(error.to_string()))?;
+                Webhook::new(webhook.reveal())?.tell(report, took, secrets).await
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl SettingsGroup for NotifySettings {
+    fn resolve(from: &mut Picker<'_>) -> Result<Self, SettingsError> {
+        let Table { value: notify, lines, .. } = &from.file.notify;
+        let path = &from.file.path;
+        let by = |key| match lines.get(key) {
+            Some(line) => Origin::File { place: Place::new(path, *line) },
+            None => Origin::Default,
+        };
+        let webhook = notify.webhook.as_ref().map(ToString::to_string);
+        from.note("notify.webhook", json!(webhook), by("webhook"));
+        from.note("notify.on", notify.on.show(), by("on"));
+        Ok(notify.clone())
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        let Some(Ok(webhook)) = self.webhook.as_ref().map(Reference::resolve) else {
+            return Vec::new();
+        };
+        let webhook = webhook.reveal().trim();
+        // What is after the host lets everybody post.
+        let path = Url::parse(webhook).ok().map(|url| url[Position::BeforePath..].to_owned());
+        std::iter::once(webhook.to_owned()).chain(path).collect()
+    }
+}

@@ -1,0 +1,115 @@
+//! How runs go: what is tried again, how much at once, where a run leaves what it makes.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use clap::builder::BoolishValueParser;
+use serde::Deserialize;
+
+use crate::flow::{Limits, Policy, TaskName};
+
+use super::SettingsError;
+use super::layers::Picker;
+use super::settings_group::SettingsGroup;
+use super::values::{at_least_one, count, duration, some_duration, some_time, time};
+
+const HEADING: &str = "Run settings";
+
+/// The heading of the spool, which commands use that run nothing.
+pub(super) const SPOOL: &str = "Spool settings";
+
+/// The headings of its flags.
+pub(super) const HEADINGS: &[&str] = &[HEADING, SPOOL];
+
+/// The concurrency limits of tasks. Cleaning takes all cores and most of the memory that a run
+/// may have, so one month is cleaned while others are fetched and loaded.
+const AT_ONCE: [(TaskName, usize); 2] = [(TaskName::Clean, 1), (TaskName::Ingest, 1)];
+
+/// What is said of runs.
+#[derive(Debug, Clone, Default, Args, Deserialize)]
+#[serde(default)]
+#[command(next_help_heading = HEADING)]
+pub struct RunOptions {
+    /// Do a month again even if nothing has changed, and even if it would be refused
+    #[serde(skip)]
+    #[arg(long, env = "TAXI_FORCE", value_name = "YES", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = BoolishValueParser::new())]
+    pub force: Option<bool>,
+
+    /// How many months are in flight at once [default: 4]
+    #[arg(long, value_name = "N", value_parser = at_least_one, env = "TAXI_JOBS")]
+    #[serde(deserialize_with = "count")]
+    pub jobs: Option<usize>,
+
+    /// How often a task is tried again after a passing trouble [default: 5]
+    #[arg(long, value_name = "N", env = "TAXI_RETRIES")]
+    pub retries: Option<usize>,
+
+    /// How long until the first of these tries; doubled for each after it [default: 1s]
+    #[arg(long, value_name = "TIME", value_parser = time, env = "TAXI_RETRY_DELAY")]
+    #[serde(deserialize_with = "duration")]
+    pub retry_delay: Option<Duration>,
+
+    /// How long each try of a task may take [default: 2h]
+    #[arg(long, value_name = "TIME", value_parser = some_time, env = "TAXI_TASK_TIMEOUT")]
+    #[serde(deserialize_with = "some_duration")]
+    pub task_timeout: Option<Duration>,
+
+    /// The folder for the journal, which taxi runs shows [default: data/runs]
+    #[arg(long, value_name = "FOLDER", env = "TAXI_RUNS")]
+    pub runs: Option<PathBuf>,
+
+    /// How many runs the journal keeps; 0 for none [default: 100]
+    #[arg(long, value_name = "N", env = "TAXI_KEEP_RUNS")]
+    pub keep_runs: Option<usize>,
+
+    /// The folder for what is on its way [default: data/spool]
+    #[arg(long, help_heading = SPOOL, value_name = "FOLDER", env = "TAXI_SPOOL")]
+    pub spool: Option<PathBuf>,
+}
+
+/// How runs go.
+#[derive(Debug, Clone)]
+pub struct RunSettings {
+    /// The folder for what is on its way.
+    pub spool: PathBuf,
+    /// The folder for the journal.
+    pub runs: PathBuf,
+    /// How many runs it keeps.
+    pub keep_runs: usize,
+    /// Whether a month is done again even if nothing has changed.
+    pub force: bool,
+    /// How many things at once, and for how long.
+    pub limits: Limits,
+    /// How tasks are tried again.
+    pub policy: Policy,
+}
+
+impl RunSettings {
+    /// The folder of the journal.
+    pub(super) fn journal(from: &mut Picker<'_>) -> PathBuf {
+        from.pick("runs", |o| &o.run.runs, "data/runs".into())
+    }
+}
+
+impl SettingsGroup for RunSettings {
+    fn resolve(from: &mut Picker<'_>) -> Result<Self, SettingsError> {
+        let (policy, limits) = (Policy::default(), Limits::default());
+        Ok(Self {
+            spool: from.pick("spool", |o| &o.run.spool, "data/spool".into()),
+            runs: Self::journal(from),
+            keep_runs: from.pick("keep_runs", |o| &o.run.keep_runs, 100),
+            force: from.pick("force", |o| &o.run.force, false),
+            limits: Limits {
+                time: from.pick("task_timeout", |o| &o.run.task_timeout, limits.time),
+                jobs: from.pick("jobs", |o| &o.run.jobs, limits.jobs),
+                at_once: &AT_ONCE,
+            },
+            policy: Policy {
+                retries: from.pick("retries", |o| &o.run.retries, policy.retries),
+                first_delay: from.pick("retry_delay", |o| &o.run.retry_delay, policy.first_delay),
+                ..policy
+            },
+        })
+    }
+}
