@@ -9,7 +9,9 @@ use arrow::array::RecordBatch;
 use super::CleanError;
 use super::gzip::Members;
 use super::parquet_file::{Batches, ParquetFile, UnreadColumns};
-use super::records::{End, MOST_FIELDS, Shape, field_text, last_cut, record_end, split_fields};
+use super::records::{
+    End, MOST_FIELDS, Shape, field_text, last_cut, marks_of_order, record_end, split_fields,
+};
 use super::text::Piece;
 use crate::flow::Progress;
 use crate::schema::{HeaderError, editions};
@@ -276,17 +278,6 @@ impl Pieces {
 /// The shortest run of bytes of 0 that is damage: a disk or a program made room for bytes that never
 /// came.
 const NULS: usize = 64;
-
-/// How long the byte order marks are that begin a text. Programs that take one for a letter
-/// write another before it, or write it again as the three letters of its bytes.
-pub(super) fn marks_of_order(text: &[u8]) -> usize {
-    const MARKS: [&[u8]; 2] = [b"\xef\xbb\xbf", b"\xc3\xaf\xc2\xbb\xc2\xbf"];
-    let mut at = 0;
-    while let Some(mark) = MARKS.iter().find(|mark| text[at..].starts_with(mark)) {
-        at += mark.len();
-    }
-    at
-}
 
 /// Where a long run of bytes of 0 begins in a text, if it ends after `from`.
 fn nuls(text: &[u8], from: usize) -> Option<usize> {

@@ -213,6 +213,17 @@ pub(super) fn field_text(bytes: &[u8], quoted: bool) -> String {
     if quoted && text.contains("\"\"") { text.replace("\"\"", "\"") } else { text.into_owned() }
 }
 
+/// How long the byte order marks are that begin a text. Programs that take one for a letter
+/// write another before it, or write it again as the three letters of its bytes.
+pub(super) fn marks_of_order(text: &[u8]) -> usize {
+    const MARKS: [&[u8]; 2] = [b"\xef\xbb\xbf", b"\xc3\xaf\xc2\xbb\xc2\xbf"];
+    let mut at = 0;
+    while let Some(mark) = MARKS.iter().find(|mark| text[at..].starts_with(mark)) {
+        at += mark.len();
+    }
+    at
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

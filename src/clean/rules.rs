@@ -307,6 +307,17 @@ impl Rules {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::guard::{FAULTS, REJECTING};
+
+    #[test]
+    fn the_guard_names_the_rules_of_the_table() {
+        let named = |fixed: bool| {
+            let rules =
+                RULES.iter().filter(move |it| it.fixed == fixed && it.default == Level::Reject);
+            rules.map(|rule| rule.name).collect::<Vec<_>>()
+        };
+        assert_eq!((named(true), named(false)), (FAULTS.to_vec(), REJECTING.to_vec()));
+    }
 
     #[test]
     fn a_changed_level_changes_the_digest() {

@@ -4,8 +4,7 @@ use std::ops::Range;
 
 use super::batch::{Marks, Refused, marks};
 use super::fields::{self, Clock, Field};
-use super::input::marks_of_order;
-use super::records::{End, Shape, field_text, plain_end, record_end, split_fields};
+use super::records::{End, Shape, field_text, marks_of_order, plain_end, record_end, split_fields};
 use super::rules::{UNREADABLE, WRONG_FIELD_COUNT};
 use super::times::{Written, unusual};
 use super::typed::{Typed, Values};

@@ -10,9 +10,8 @@ use parquet::file::metadata::KeyValue;
 
 use super::CleanError;
 use super::fields::{self, Field as Read};
-use super::input::marks_of_order;
 use super::output::small_file;
-use super::records::{End, Shape, field_text, record_end, split_fields};
+use super::records::{End, Shape, field_text, marks_of_order, record_end, split_fields};
 use crate::schema::is_missing_word;
 use crate::trip::{Format, SourceFacts};
 

@@ -44,7 +44,7 @@ pub static SMALL: LazyLock<Trips> = LazyLock::new(|| Trips {
 pub static LARGE: LazyLock<Trips> = LazyLock::new(|| Trips {
     colour: "yellow",
     month: "2010-01",
-    bytes: dirty(Recipe::new(Colour::Yellow, 2010, 1).rows(220_000)),
+    bytes: dirty(Recipe::new(Colour::Yellow, 2010, 1).rows(300_000)),
     key: "yellow/yellow_tripdata_2010-01.parquet",
 });
 

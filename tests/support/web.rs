@@ -153,14 +153,14 @@ impl From<Answer> for Reply {
 
 async fn serve(state: Arc<Mutex<State>>, log: Log, mut connection: Connection) -> io::Result<()> {
     while let Some(request) = connection.request().await? {
-        let _in_flight = log.enter(&request);
+        let in_flight = log.enter(&request);
         connection.body(&request).await?;
         let mut plan = state.lock().unwrap().plan(&request.path);
         let reply = match plan.instead.take() {
             Some(answer) => answer.into(),
             None => reply(&state, &request, &plan).await?,
         };
-        match send(connection, &request, reply, &plan).await? {
+        match send(connection, &request, reply, &plan, in_flight).await? {
             Some(open) => connection = open,
             None => break,
         }
@@ -253,7 +253,9 @@ async fn send(
     request: &Request,
     mut reply: Reply,
     plan: &Plan,
+    in_flight: impl Sized,
 ) -> io::Result<Option<Connection>> {
+    let mut in_flight = Some(in_flight);
     let cut = plan.cut.filter(|(after, _)| *after < reply.length.max(1));
     let mut left = cut.map_or(reply.length, |(after, _)| after);
     let bodiless = request.method == "HEAD" || reply.status == 304;
@@ -280,15 +282,19 @@ async fn send(
     while left > 0 {
         let room = buffer.len().min(left as usize);
         let read = reply.source.read(&mut buffer[..room]).await?;
+        if let Some(pace) = plan.bytes_per_second {
+            tokio::time::sleep(Duration::from_secs_f64(read as f64 / pace as f64)).await;
+        }
+        // With its last bytes, the client is free to ask for more.
+        if read as u64 == left {
+            in_flight.take();
+        }
         match (read, plan.framing) {
             (0, _) => return Ok(None),
             (_, Framing::Chunks) => connection.chunk(&buffer[..read]).await?,
             _ => connection.write(&buffer[..read]).await?,
         }
         left -= read as u64;
-        if let Some(pace) = plan.bytes_per_second {
-            tokio::time::sleep(Duration::from_secs_f64(read as f64 / pace as f64)).await;
-        }
     }
     match (cut, plan.framing) {
         (Some((_, Cut::Reset)), _) => connection.reset().await?,
