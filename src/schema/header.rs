@@ -25,7 +25,7 @@ pub struct Mapping {
     /// How many empty fields may end a record beyond those of the header.
     pub surplus: usize,
     /// The columns that have a value in every month of the edition: the index of each in
-    /// [`columns`], and its name as the edition spells it.
+    /// `columns`, and its name as the edition spells it.
     pub filled: Vec<(usize, String)>,
 }
 

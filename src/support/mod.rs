@@ -1,9 +1,9 @@
 //! Small things that every room uses and that belong to none.
 //!
-//! - [`blocking`]: work for a thread of its own, such as hashing a file
-//! - [`error_chain`]: the causes of an error
-//! - [`http`]: what every service asked over HTTP has in common
-//! - [`text`]: texts made short enough to show
+//! - `blocking`: work for a thread of its own, such as hashing a file
+//! - `error_chain`: the causes of an error
+//! - `http`: what every service asked over HTTP has in common
+//! - `text`: texts made short enough to show
 
 pub(crate) mod blocking;
 pub(crate) mod error_chain;

@@ -1,7 +1,7 @@
 //! The stores that a lake can be in besides a local folder: one file each, and the table of them.
 //!
 //! The scheme of a lake's address chooses the row, and nothing else in the program knows which
-//! store it is. A new store is a file here with its options, a row of [`BUCKETS`] and a field of
+//! store it is. A new store is a file here with its options, a row of `BUCKETS` and a field of
 //! [`StoreOptions`]; what people say of it is a group of `settings`.
 
 mod bucket_kind;
