@@ -7,6 +7,7 @@ use crate::schema::{self, Column, Kind};
 use crate::trip::Colour;
 
 use super::PostgresError;
+use super::code::harmless;
 use super::names::{Names, declared, literal, quoted};
 use super::relation::{Relation, written};
 use super::types::{Held, Holder};
@@ -50,6 +51,7 @@ struct Found {
     base_modifier: i32,
     domain_needs_value: bool,
     about: Option<String>,
+    is_harmless: bool,
     generation: Option<String>,
 }
 
@@ -76,6 +78,11 @@ impl Columns {
         source: &Relation,
     ) -> Result<Self, PostgresError> {
         let found = found(client, parent, source).await?;
+        // What is looked at here is what is declared: nothing can come between.
+        if let Some(it) = found.iter().find(|it| !source.is_trusted && it.is_computed()) {
+            let what = format!("an expression for its column {}", written(&it.name));
+            return source.refuse_expression(&names.schema, &names.table, &what);
+        }
         let obstacle = |why: String, remedy: String| {
             let table = format!("{}.{}", names.schema, names.table);
             Err(PostgresError::Obstacle { table, why, remedy })
@@ -115,6 +122,20 @@ impl Columns {
             let text = |holder: &Holder| is_kept && *holder == Holder::Text(None);
             let fits = |holder: &Holder| holder.may_hold(column.kind) || text(holder);
             let Some(holder) = holder.filter(fits) else {
+                if name == schema::PICKUP {
+                    let table = names.shown(&names.table);
+                    return obstacle(
+                        format!(
+                            "its partition key {name} has the type {}, not timestamp",
+                            there.declared_type
+                        ),
+                        format!(
+                            "The type of a partition key cannot be changed: rename the table (ALTER \
+                             TABLE {table} RENAME TO ...) and load its months again, or load into \
+                             another place with --schema or --table"
+                        ),
+                    );
+                }
                 return obstacle(
                     format!(
                         "its column {name} has the type {}, which does not hold every value of it",
@@ -196,6 +217,11 @@ fn renamed<'a>(
 }
 
 impl Found {
+    /// Whether its default could run a statement, or its type is not one of the server's own.
+    fn is_computed(&self) -> bool {
+        !self.is_harmless || self.declared_type.contains(['.', '"'])
+    }
+
     fn declared(&self) -> String {
         let mut text = format!("{} {}", quoted(&self.name), self.declared_type);
         if let Some(collation) = &self.collation {
@@ -259,7 +285,7 @@ async fn found(
                       FROM pg_catalog.pg_collation c JOIN pg_catalog.pg_namespace n ON n.oid = c.collnamespace
                      WHERE c.oid = a.attcollation) END,
                base.name, base.modifier, base.needy,
-               pg_catalog.col_description(p.attrelid, p.attnum)
+               pg_catalog.col_description(p.attrelid, p.attnum), HARMLESS
           FROM pg_catalog.pg_attribute a
           JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
           LEFT JOIN pg_catalog.pg_attribute p ON p.attrelid = $2 AND p.attname = a.attname AND NOT p.attisdropped
@@ -278,7 +304,8 @@ async fn found(
                   FROM down ORDER BY depth DESC LIMIT 1) base
          WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped
          ORDER BY a.attnum";
-    let rows = client.query(sql, &[&source.oid, &parent.oid]).await;
+    let sql = sql.replace("HARMLESS", &harmless("d.adbin"));
+    let rows = client.query(&sql, &[&source.oid, &parent.oid]).await;
     let rows = rows.map_err(PostgresError::at("looking at the table's columns"))?;
     let found = rows.iter().map(|row| {
         let generated: &str = row.get(4);
@@ -306,6 +333,7 @@ async fn found(
             base_modifier: row.get(14),
             domain_needs_value: row.get(15),
             about: row.get(16),
+            is_harmless: row.get(17),
             generation,
         }
     });

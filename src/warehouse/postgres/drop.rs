@@ -28,7 +28,7 @@ impl Postgres {
             tokio::select! {
                 dropped = work => Some(dropped),
                 () = progress.cancelled() => None,
-                never = watcher.watch() => match never {},
+                stopped = watcher.watch() => Some(Err(stopped)),
             }
         };
         match dropped {
@@ -61,6 +61,7 @@ async fn take_out(
         obstacles::refuse_overlaps(&transaction, names, file, parent, Some(partition)).await?;
         obstacles::refuse_dependents(&transaction, names, partition).await?;
     }
+    foreign::refuse_altered_rows(&transaction, names).await?;
     let has_month = place.partition.is_some();
     let day = first_day(file.month);
     let delete = async |table: &str, wheres: &str| {
@@ -68,7 +69,6 @@ async fn take_out(
         transaction.execute(&sql, &[]).await.map_err(PostgresError::at("taking the month out"))
     };
     let set_aside = if has_quarantine {
-        obstacles::refuse_row_security(&transaction, names, &names.quarantine).await?;
         quarantine::lock(&transaction, names).await?;
         delete(&names.quarantine, &format!("month = {day}")).await?
     } else {
@@ -76,7 +76,6 @@ async fn take_out(
     };
     let table = literal(&names.table);
     let ledger = if has_ledger {
-        obstacles::refuse_row_security(&transaction, names, LEDGER).await?;
         let lock = format!("LOCK TABLE {} IN ROW EXCLUSIVE MODE", names.qualified(LEDGER));
         execute(&transaction, "taking the month out", &lock).await?;
         foreign::ledger(&transaction, &names.schema, Access::Write).await?;

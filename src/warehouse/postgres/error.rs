@@ -155,6 +155,18 @@ pub enum PostgresError {
         /// Its last word.
         word: LastWord,
     },
+    /// No standby confirmed a commit.
+    #[error(
+        "no synchronous standby confirmed the commit in {seconds} s (synchronous_standby_names is \
+         {standbys}): what was changed is on this server, and would be lost with it. Bring the \
+         standby back, or take it out of synchronous_standby_names; then run this again"
+    )]
+    Unreplicated {
+        /// The server's setting, in quotes.
+        standbys: String,
+        /// How long it was waited.
+        seconds: u64,
+    },
     /// An edition that must not take the place of the month that is there.
     #[error(transparent)]
     EditionRefused(#[from] Box<Refusal>),

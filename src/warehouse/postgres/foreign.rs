@@ -6,20 +6,22 @@
 
 use tokio_postgres::GenericClient;
 
-use crate::schema;
+use crate::schema::{self, PICKUP};
 use crate::trip::Colour;
 use crate::trip::quarantine::{FIELDS, LINE, REASONS};
 
+use super::code::{Scope, Use, trusted};
 use super::columns::lacking;
 use super::ledger::{self, LEDGER};
 use super::names::{Names, first_day, literal};
-use super::relation::{PARTS, Relation, find, not_ours, trusted, written};
-use super::{PostgresError, views};
+use super::relation::{Relation, find, not_ours, written};
+use super::writes::Change;
+use super::{PostgresError, copied, obstacles, views, writes};
 
 /// What is to be done with a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Access {
-    /// It is only read: it may belong to anybody.
+    /// It is looked at in the catalog and its rows are copied out: it may belong to anybody.
     Read,
     /// It is changed, and what its owner put on it runs with the rights of this session.
     Write,
@@ -68,8 +70,11 @@ pub(super) async fn ledger(
         return not_ours(schema, LEDGER, "it is no ledger of months");
     }
     match access {
-        Access::Write => found.refuse_others(schema, LEDGER)?,
-        Access::Read => found.refuse_to_read(client, schema, LEDGER).await?,
+        Access::Write => {
+            found.refuse_others(schema, LEDGER)?;
+            found.refuse_code_of_others(client, schema, LEDGER, Scope::Tree).await?;
+        }
+        Access::Read => {}
     }
     Ok(Some(found))
 }
@@ -111,13 +116,10 @@ pub(super) async fn table(
         _ => return refuse(format!("it is {}", found.what())),
     }
     if access == Access::Read {
-        found.refuse_to_read(client, &names.schema, &names.table).await?;
         return Ok(Some(found));
     }
     let in_ledger = is_in_ledger(client, names).await?;
-    if !found.is_trusted {
-        refuse_unless_handed_over(client, names, &names.table, &found, in_ledger).await?;
-    }
+    refuse_to_write(client, names, &names.table, &found, in_ledger).await?;
     let lacks = lacking(&columns, schema::columns(colour));
     let is_marked = found.comment.as_deref() == Some(&*views::about(colour));
     if !in_ledger && !is_marked && !lacks.is_empty() {
@@ -133,9 +135,9 @@ pub(super) async fn table(
 /// Whether the ledger says that months were loaded into the table; a ledger of others says
 /// nothing.
 async fn is_in_ledger(client: &impl GenericClient, names: &Names) -> Result<bool, PostgresError> {
-    let there = ledger(client, &names.schema, Access::Read).await?;
-    if !there.is_some_and(|ledger| ledger.is_trusted) {
-        return Ok(false);
+    match ledger(client, &names.schema, Access::Read).await? {
+        Some(ledger) if ledger.may_be_queried(client).await? => {}
+        _ => return Ok(false),
     }
     let sql = format!(
         "SELECT FROM {} WHERE table_name = $1 AND month IS NOT NULL LIMIT 1",
@@ -145,16 +147,40 @@ async fn is_in_ledger(client: &impl GenericClient, names: &Names) -> Result<bool
     Ok(found.map_err(PostgresError::at("reading the ledger"))?.is_some())
 }
 
-/// A table that this program has loaded may belong to a group by now of which a superuser is not
-/// a member, and a partition to the member of a group that loaded it: these are ours still, if
-/// nothing that others made runs when they are written.
-async fn refuse_unless_handed_over(
+/// Refuses a table that would run code of others when it is written.
+///
+/// One that this program has loaded may belong to a group by now of which a superuser is not a
+/// member, and a partition to the member of a group that loaded it: these are ours still, if
+/// nothing is computed that could run a statement.
+async fn refuse_to_write(
     client: &impl GenericClient,
     names: &Names,
     name: &str,
     found: &Relation,
     in_ledger: bool,
 ) -> Result<(), PostgresError> {
+    let schema = &names.schema;
+    if !in_ledger || !is_handed_over(client, names, name, found).await? {
+        found.refuse_others(schema, name)?;
+    }
+    // A month is put into the table without touching its other months.
+    let scope = if name == names.table { Scope::Alone } else { Scope::Tree };
+    found.refuse_code_of_others(client, schema, name, scope).await?;
+    if found.is_trusted {
+        return Ok(());
+    }
+    let of = if *name == *names.quarantine { Use::Rows } else { Use::Model };
+    found.refuse_expressions(client, schema, name, of).await
+}
+
+/// Whether a table of an owner who is not trusted may be changed all the same: it is in a schema
+/// of ours, and this session has its owner's rights.
+async fn is_handed_over(
+    client: &impl GenericClient,
+    names: &Names,
+    name: &str,
+    found: &Relation,
+) -> Result<bool, PostgresError> {
     let sql = format!(
         "SELECT {}, pg_catalog.pg_has_role(nspowner, 'USAGE')
            FROM pg_catalog.pg_namespace WHERE nspname = $1",
@@ -165,18 +191,7 @@ async fn refuse_unless_handed_over(
     let (is_trusted, is_owned) =
         schema.map_or((false, false), |row| (row.get::<_, bool>(0), row.get::<_, bool>(1)));
     // Whoever owns the schema may drop a partition that another member of the group has loaded.
-    let may_change = found.is_owned || (is_owned && name == names.partition);
-    if !(in_ledger && is_trusted && may_change) {
-        return found.refuse_others(&names.schema, name);
-    }
-    match found.code_of_others(client, &PARTS).await? {
-        Some(code) => not_ours(
-            &names.schema,
-            name,
-            format!("it belongs to {} and uses {code}, which would run as you", found.owner),
-        ),
-        None => Ok(()),
-    }
+    Ok(is_trusted && (found.is_owned || (is_owned && name == names.partition)))
 }
 
 /// The quarantine of a table; refuses what has its name and is not one of ours.
@@ -206,11 +221,26 @@ pub(super) async fn quarantine(
             "nothing says that this program made it; if it did: COMMENT ON TABLE {table} IS {mark}"
         ));
     }
-    if access == Access::Write && !found.is_trusted {
+    if access == Access::Write {
         let in_ledger = is_in_ledger(client, names).await?;
-        refuse_unless_handed_over(client, names, name, &found, in_ledger).await?;
+        refuse_to_write(client, names, name, &found, in_ledger).await?;
     }
     Ok(Some(found))
+}
+
+/// Refuses a ledger or a quarantine whose rows would not be what is written to them, or not be
+/// seen.
+pub(super) async fn refuse_altered_rows(
+    client: &impl GenericClient,
+    names: &Names,
+) -> Result<(), PostgresError> {
+    let columns: Vec<&str> = LEDGER_COLUMNS.iter().map(|(name, _)| *name).collect();
+    let key = Change::Upsert(&["table_name", "month"]);
+    writes::refuse_altered(client, names, LEDGER, &columns, key).await?;
+    obstacles::refuse_row_security(client, names, LEDGER).await?;
+    let columns: Vec<&str> = QUARANTINE_COLUMNS.iter().map(|(name, _)| *name).collect();
+    writes::refuse_altered(client, names, &names.quarantine, &columns, Change::Replace).await?;
+    obstacles::refuse_row_security(client, names, &names.quarantine).await
 }
 
 /// Whether the ledger has months that came straight from the web, with the rows set aside:
@@ -236,7 +266,7 @@ pub(super) async fn partition(
     parent: Option<&Relation>,
     access: Access,
 ) -> Result<Option<Relation>, PostgresError> {
-    if find(client, &names.schema, LEDGER).await?.is_some()
+    if ledger(client, &names.schema, Access::Read).await?.is_some()
         && let Some(other) = ledger::other_colour(client, names, colour).await?
     {
         return not_ours(&names.schema, &names.table, format!("it holds {other} trips"));
@@ -253,7 +283,6 @@ pub(super) async fn partition(
         return refuse(format!("it is no partition of {}", names.table));
     }
     if access == Access::Read {
-        found.refuse_to_read(client, &names.schema, &names.partition).await?;
         return Ok(Some(found));
     }
     match found.kind {
@@ -261,10 +290,8 @@ pub(super) async fn partition(
         'p' => return refuse("it is divided into further partitions".to_owned()),
         _ => return refuse(format!("it is {}", found.what())),
     }
-    if !found.is_trusted {
-        let in_ledger = is_in_ledger(client, names).await?;
-        refuse_unless_handed_over(client, names, &names.partition, &found, in_ledger).await?;
-    }
+    let in_ledger = is_in_ledger(client, names).await?;
+    refuse_to_write(client, names, &names.partition, &found, in_ledger).await?;
     Ok(Some(found))
 }
 
@@ -283,7 +310,7 @@ pub(super) async fn refuse_rows_of_others(
     if made.map_err(looking())?.is_some() {
         return Ok(());
     }
-    if find(client, &names.schema, LEDGER).await?.is_some() {
+    if is_in_ledger(client, names).await? {
         let sql = format!(
             "SELECT FROM {} WHERE table_name = $1 AND month = {}",
             names.qualified(LEDGER),
@@ -293,18 +320,17 @@ pub(super) async fn refuse_rows_of_others(
             return Ok(());
         }
     }
-    let sql = format!("SELECT FROM {} LIMIT 1", names.qualified(&names.partition));
-    match client.query_opt(&sql, &[]).await.map_err(looking())? {
-        Some(_) => not_ours(
-            &names.schema,
-            &names.partition,
-            format!(
-                "it has rows that this program did not load; to keep them, \
-                 ALTER TABLE {} DETACH PARTITION {} and rename it",
-                names.shown(&names.table),
-                written(&names.partition)
-            ),
-        ),
-        None => Ok(()),
+    if !copied::has_rows(client, &names.qualified(&names.partition), PICKUP).await? {
+        return Ok(());
     }
+    not_ours(
+        &names.schema,
+        &names.partition,
+        format!(
+            "it has rows that this program did not load; to keep them, \
+             ALTER TABLE {} DETACH PARTITION {} and rename it",
+            names.shown(&names.table),
+            written(&names.partition)
+        ),
+    )
 }

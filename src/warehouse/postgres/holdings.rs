@@ -2,18 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use tokio_postgres::{Client, Row};
+use tokio_postgres::{Client, Row, Transaction};
 
 use crate::flow::Progress;
 use crate::schema::{self, Sums, summed};
 use crate::trip::{Colour, Month, TripFile};
 use crate::warehouse::Holding;
 
+use super::code::Scope;
 use super::columns::lacking;
+use super::connection::Session;
 use super::foreign::Access;
-use super::names::{Names, quoted};
-use super::relation::{Relation, settled};
-use super::{Postgres, PostgresError, foreign, ledger, locks, privileges};
+use super::names::{Names, first_day, quoted};
+use super::privileges::Readable;
+use super::relation::{Relation, find, settled};
+use super::transaction::execute;
+use super::{Postgres, PostgresError, copied, foreign, ledger, locks, privileges};
 
 impl Postgres {
     /// What the ledger and the table have of a colour, earliest month first. Makes nothing.
@@ -59,15 +63,16 @@ impl Postgres {
         file: TripFile,
         progress: &Progress,
     ) -> Result<Option<Sums>, PostgresError> {
-        let session = self.target().connect().await?;
+        let mut session = self.target().connect().await?;
         let names = self.names(file);
-        let watcher = locks::Watcher::of(&session);
-        let counted = tokio::select! {
-            counted = settled(&session.client, &names, async || {
-                count(&session.client, &names, file.colour).await
-            }) => Some(counted),
-            () = progress.cancelled() => None,
-            never = watcher.watch() => match never {},
+        let counted = {
+            let watcher = locks::Watcher::of(&session);
+            let work = Box::pin(count(&mut session, &names, file));
+            tokio::select! {
+                counted = work => Some(counted),
+                () = progress.cancelled() => None,
+                stopped = watcher.watch() => Some(Err(stopped)),
+            }
         };
         match counted {
             Some(counted) => counted.map_err(|error| session.explain(error)),
@@ -97,34 +102,79 @@ async fn partitions(
 }
 
 async fn count(
-    client: &Client,
+    session: &mut Session,
     names: &Names,
-    colour: Colour,
+    file: TripFile,
 ) -> Result<Option<Sums>, PostgresError> {
-    let counting = || PostgresError::at("counting the month");
-    let Some(parent) = foreign::table(client, names, colour, Access::Read).await? else {
+    let look = async |client: &Client| {
+        let Some(parent) = foreign::table(client, names, file.colour, Access::Read).await? else {
+            return Ok(None);
+        };
+        let found = foreign::partition(client, names, file.colour, Some(&parent), Access::Read);
+        Ok(found.await?.map(|partition| (parent, partition)))
+    };
+    let Some((parent, partition)) =
+        settled(&session.client, names, async || look(&session.client).await).await?
+    else {
         return Ok(None);
     };
-    let found = foreign::partition(client, names, colour, Some(&parent), Access::Read).await?;
-    let Some(found) = found else { return Ok(None) };
-    let partition = names.qualified(&names.partition);
-    let there = found.columns(client).await?;
-    // A column that the table does not have yet comes to nothing.
-    let columns = summed(colour)
-        .into_iter()
-        .filter(|column| there.iter().any(|(name, _)| name == column.name));
-    let columns: Vec<&'static str> = columns.map(|column| column.name).collect();
+    // A column that the table does not have yet adds nothing.
+    let there = partition.columns(&session.client).await?;
+    let columns = summed(file.colour).into_iter().map(|column| column.name);
+    let columns: Vec<&'static str> =
+        columns.filter(|column| there.iter().any(|(name, _)| name == column)).collect();
+    let readable = privileges::readable(&session.client, names, &parent, &partition).await?;
+    let transaction = session.begin().await?;
+    let (table, name) = match readable {
+        Readable::Month => (partition, &names.partition),
+        Readable::Table => (parent, &names.table),
+    };
+    let lock = format!("LOCK TABLE ONLY {} IN ACCESS SHARE MODE", names.qualified(name));
+    execute(&transaction, "counting the month", &lock).await?;
+    // The name is that of this table from here on.
+    let changed = || PostgresError::Changed { table: names.shown(name) };
+    let table = find(&transaction, &names.schema, name).await?.filter(|it| it.oid == table.oid);
+    let table = table.ok_or_else(changed)?;
+    let mut sums = Sums::of(file.colour);
+    if table.may_be_queried(&transaction).await? {
+        query(&transaction, names, file, readable, &columns, &mut sums).await?;
+    } else if readable == Readable::Month && table.kind == 'r' {
+        copied::sums(&transaction, &names.qualified(name), &columns, &mut sums).await?;
+    } else {
+        table.refuse_others(&names.schema, name)?;
+        table.refuse_code_of_others(&transaction, &names.schema, name, Scope::Tree).await?;
+    }
+    Ok(Some(sums))
+}
+
+/// Sums a month up, in its own table or in the one of all months.
+async fn query(
+    transaction: &Transaction<'_>,
+    names: &Names,
+    file: TripFile,
+    readable: Readable,
+    columns: &[&'static str],
+    sums: &mut Sums,
+) -> Result<(), PostgresError> {
     let counts = std::iter::once("pg_catalog.count(*)".to_owned())
         .chain(columns.iter().map(|name| sum(name)));
     let counts = counts.collect::<Vec<_>>().join(", ");
-    let sql = format!("SELECT {counts} FROM {partition}");
-    let row = client.query_one(&sql, &[]).await.map_err(counting())?;
-    let mut counted = Sums::of(colour);
-    counted.rows = row.get::<_, i64>(0) as u64;
-    for (at, name) in columns.into_iter().enumerate() {
-        counted.columns.insert(name, whole(&row, at + 1));
+    let from = match readable {
+        Readable::Month => names.qualified(&names.partition),
+        Readable::Table => format!(
+            "{} WHERE pickup_datetime >= {} AND pickup_datetime < {}",
+            names.qualified(&names.table),
+            first_day(file.month),
+            first_day(file.month.next())
+        ),
+    };
+    let row = transaction.query_one(&format!("SELECT {counts} FROM {from}"), &[]).await;
+    let row = row.map_err(PostgresError::at("counting the month"))?;
+    sums.rows = row.get::<_, i64>(0).unsigned_abs();
+    for (at, name) in columns.iter().enumerate() {
+        sums.columns.insert(name, whole(&row, at + 1));
     }
-    Ok(Some(counted))
+    Ok(())
 }
 
 /// The sum of a column as [`Sums`] has it. What is not a number is larger than every other in

@@ -4,6 +4,7 @@
 use tokio_postgres::GenericClient;
 
 use super::PostgresError;
+use super::code::harmless;
 use super::names::{Names, literal, quoted};
 use super::relation::Relation;
 
@@ -46,7 +47,7 @@ pub(super) async fn of_month(
     let Some(parent) = parent else {
         return Ok(vec![ours(format!("CREATE INDEX ON {new} {OURS}"))]);
     };
-    let of_table = found(client, parent, &names.table, "ON ONLY", false).await?;
+    let of_table = found(client, parent, &names.table, "ON ONLY", partition, false).await?;
     let mut indexes: Vec<Index> = Vec::new();
     for index in &of_table {
         indexes.push(Index { make: index.make(&new, None), how: index.key(), renamed: None });
@@ -55,7 +56,7 @@ pub(super) async fn of_month(
         indexes.push(ours(format!("CREATE INDEX ON {new} {OURS}")));
     }
     if let Some(partition) = partition {
-        let own = found(client, partition, &names.partition, "ON", true).await?;
+        let own = found(client, partition, &names.partition, "ON", Some(partition), true).await?;
         for (at, index) in own.iter().enumerate() {
             let how = index.key();
             // Of two that are equal one is enough.
@@ -102,9 +103,11 @@ impl Found {
                 format!("CREATE {unique}INDEX {named}ON {table} {}", self.how)
             }
         };
-        let space = |name: &str| format!("SET LOCAL default_tablespace = {}", literal(name));
         match &self.tablespace {
-            Some(tablespace) => format!("{}; {make}; {}", space(tablespace), space("")),
+            Some(tablespace) => format!(
+                "SET LOCAL default_tablespace = {}; {make}; SET LOCAL default_tablespace TO DEFAULT",
+                literal(tablespace)
+            ),
             None => make,
         }
     }
@@ -115,11 +118,21 @@ async fn found(
     table: &Relation,
     name: &str,
     on: &str,
+    partition: Option<&Relation>,
     own: bool,
 ) -> Result<Vec<Found>, PostgresError> {
     // What comes before USING is cut off by its length: a name may hold that word too.
     let sql = "
-        SELECT c.relname, n.nspname, i.indisunique, pg_catalog.pg_get_constraintdef(k.oid), k.conname,
+        SELECT c.relname, n.nspname, i.indisunique,
+               CASE WHEN k.contype IN ('p', 'u') THEN
+                        pg_catalog.regexp_replace(pg_catalog.pg_get_constraintdef(k.oid),
+                            '((?: DEFERRABLE)?(?: INITIALLY DEFERRED)?)$',
+                            coalesce((SELECT ' WITH (' || pg_catalog.replace(pg_catalog.string_agg(
+                                                pg_catalog.quote_ident(option_name) || ' = ' ||
+                                                pg_catalog.quote_literal(option_value), ', '), '\\', '\\\\') || ')'
+                                        FROM pg_catalog.pg_options_to_table(there.reloptions)), '') || '\\1')
+                    ELSE pg_catalog.pg_get_constraintdef(k.oid) END,
+               k.conname,
                pg_catalog.substr(pg_catalog.pg_get_indexdef(i.indexrelid), 1 + pg_catalog.length(pg_catalog.format(
                    'CREATE %sINDEX %I %s %I.%I ', CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END,
                    c.relname, $2::text, n.nspname, $3::text))),
@@ -127,14 +140,30 @@ async fn found(
           FROM pg_catalog.pg_index i
           JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
           JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-          LEFT JOIN pg_catalog.pg_tablespace s ON s.oid = c.reltablespace
+          JOIN pg_catalog.pg_database db ON db.datname = pg_catalog.current_database()
+          -- The index of the old partition that is a part of it, else itself.
+          LEFT JOIN LATERAL (
+               SELECT part.indexrelid FROM pg_catalog.pg_inherits h
+                 JOIN pg_catalog.pg_index part ON part.indexrelid = h.inhrelid
+                WHERE h.inhparent = c.oid AND part.indrelid = $6 LIMIT 1) AS old ON true
+          JOIN pg_catalog.pg_class there ON there.oid = coalesce(old.indexrelid, c.oid)
+          LEFT JOIN pg_catalog.pg_tablespace s
+                 ON s.oid = coalesce(nullif(there.reltablespace, 0), nullif(c.reltablespace, 0),
+                                     CASE WHEN there.relkind = 'i' THEN db.dattablespace END)
           LEFT JOIN pg_catalog.pg_constraint k
                  ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid AND k.contype IN ('p', 'u', 'x')
          WHERE i.indrelid = $1
            AND NOT ($4 AND EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhrelid = i.indexrelid))
            AND (i.indisvalid OR NOT $4)
+           AND ($5 OR EXPRESSIONS AND PREDICATE)
          ORDER BY i.indisprimary DESC, i.indexrelid";
-    let rows = client.query(sql, &[&table.oid, &on, &name, &own]).await;
+    // Of an owner who is not trusted none that could run a statement: it was refused before.
+    let sql = sql
+        .replace("EXPRESSIONS", &harmless("i.indexprs"))
+        .replace("PREDICATE", &harmless("i.indpred"));
+    let partition = partition.map(|partition| partition.oid);
+    let rows =
+        client.query(&sql, &[&table.oid, &on, &name, &own, &table.is_trusted, &partition]).await;
     let rows = rows.map_err(PostgresError::at("reading the table's indexes"))?;
     let found = rows.iter().map(|row| Found {
         name: row.get(0),

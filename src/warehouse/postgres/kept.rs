@@ -5,7 +5,7 @@
 use tokio_postgres::{GenericClient, Transaction};
 
 use super::PostgresError;
-use super::names::Names;
+use super::names::{Names, quoted};
 use super::relation::Relation;
 use super::transaction::execute;
 
@@ -45,14 +45,52 @@ const STATEMENTS: &str = "
           FROM old JOIN pg_catalog.pg_trigger t ON tgrelid = old.oid WHERE NOT tgisinternal AND tgparentid = 0
         UNION ALL
         SELECT 5, pg_catalog.format('ALTER TABLE %s %s TRIGGER %I', name,
-                   CASE tgenabled WHEN 'D' THEN 'DISABLE' WHEN 'R' THEN 'ENABLE REPLICA' ELSE 'ENABLE ALWAYS' END, tgname)
-          FROM old JOIN pg_catalog.pg_trigger t ON tgrelid = old.oid WHERE NOT tgisinternal AND tgenabled <> 'O'
+                   CASE t.tgenabled WHEN 'D' THEN 'DISABLE' WHEN 'R' THEN 'ENABLE REPLICA'
+                                    WHEN 'A' THEN 'ENABLE ALWAYS' ELSE 'ENABLE' END, t.tgname)
+          FROM old JOIN pg_catalog.pg_trigger t ON t.tgrelid = old.oid
+          LEFT JOIN pg_catalog.pg_trigger above ON above.oid = t.tgparentid
+         WHERE NOT t.tgisinternal AND t.tgenabled <> coalesce(above.tgenabled, 'O')
         UNION ALL
         SELECT 6, pg_catalog.pg_get_ruledef(r.oid)
           FROM old JOIN pg_catalog.pg_rewrite r ON ev_class = old.oid
         UNION ALL
+        SELECT 7, pg_catalog.format('ALTER TABLE %s %s RULE %I', name,
+                   CASE ev_enabled WHEN 'D' THEN 'DISABLE' WHEN 'R' THEN 'ENABLE REPLICA' ELSE 'ENABLE ALWAYS' END, rulename)
+          FROM old JOIN pg_catalog.pg_rewrite r ON ev_class = old.oid WHERE ev_enabled <> 'O'
+        UNION ALL
         SELECT 7, pg_catalog.pg_get_statisticsobjdef(s.oid)
           FROM old JOIN pg_catalog.pg_statistic_ext s ON stxrelid = old.oid
+        UNION ALL
+        SELECT 8, pg_catalog.format('ALTER STATISTICS %I.%I SET STATISTICS %s', n.nspname, stxname, target)
+          FROM old JOIN pg_catalog.pg_statistic_ext s ON stxrelid = old.oid
+          JOIN pg_catalog.pg_namespace n ON n.oid = stxnamespace,
+       LATERAL (SELECT (pg_catalog.to_jsonb(s)->>'stxstattarget')::int AS target) AS set WHERE target >= 0
+        UNION ALL
+        SELECT 12, pg_catalog.format('ALTER STATISTICS %I.%I OWNER TO %I', n.nspname, stxname,
+                   pg_catalog.pg_get_userbyid(stxowner))
+          FROM old JOIN pg_catalog.pg_statistic_ext s ON stxrelid = old.oid
+          JOIN pg_catalog.pg_namespace n ON n.oid = stxnamespace
+         WHERE pg_catalog.pg_get_userbyid(stxowner) <> current_user
+        UNION ALL
+        SELECT 11, CASE
+                   WHEN k.oid IS NOT NULL THEN pg_catalog.format('COMMENT ON CONSTRAINT %I ON %s IS %L', k.conname, name, description)
+                   WHEN t.oid IS NOT NULL THEN pg_catalog.format('COMMENT ON TRIGGER %I ON %s IS %L', t.tgname, name, description)
+                   WHEN r.oid IS NOT NULL THEN pg_catalog.format('COMMENT ON RULE %I ON %s IS %L', r.rulename, name, description)
+                   WHEN p.oid IS NOT NULL THEN pg_catalog.format('COMMENT ON POLICY %I ON %s IS %L', p.polname, name, description)
+                   ELSE pg_catalog.format('COMMENT ON STATISTICS %I.%I IS %L', n.nspname, s.stxname, description) END
+          FROM old CROSS JOIN pg_catalog.pg_description d
+          LEFT JOIN pg_catalog.pg_constraint k ON d.classoid = 'pg_catalog.pg_constraint'::regclass
+                                              AND k.oid = d.objoid AND k.conrelid = old.oid
+          LEFT JOIN pg_catalog.pg_trigger t ON d.classoid = 'pg_catalog.pg_trigger'::regclass
+                                           AND t.oid = d.objoid AND t.tgrelid = old.oid
+          LEFT JOIN pg_catalog.pg_rewrite r ON d.classoid = 'pg_catalog.pg_rewrite'::regclass
+                                           AND r.oid = d.objoid AND r.ev_class = old.oid
+          LEFT JOIN pg_catalog.pg_policy p ON d.classoid = 'pg_catalog.pg_policy'::regclass
+                                          AND p.oid = d.objoid AND p.polrelid = old.oid
+          LEFT JOIN pg_catalog.pg_statistic_ext s ON d.classoid = 'pg_catalog.pg_statistic_ext'::regclass
+                                                 AND s.oid = d.objoid AND s.stxrelid = old.oid
+          LEFT JOIN pg_catalog.pg_namespace n ON n.oid = s.stxnamespace
+         WHERE coalesce(k.oid, t.oid, r.oid, p.oid, s.oid) IS NOT NULL
         UNION ALL
         SELECT 8, pg_catalog.format('ALTER TABLE %s REPLICA IDENTITY %s', name,
                    CASE relreplident WHEN 'f' THEN 'FULL' ELSE 'NOTHING' END)
@@ -111,12 +149,43 @@ pub(super) async fn granted(
 #[derive(Debug, Default)]
 pub(super) struct Kept {
     statements: Vec<String>,
-    /// `None` if it was never granted on.
-    grants: Option<Vec<String>>,
-    /// The indexes that mark the order of its rows, and that identify a row to replicas: the name
-    /// of the statement, the index of the table that theirs is a part of, else their own name.
-    marks: Vec<(&'static str, Option<u32>, String)>,
+    grants: Vec<String>,
+    /// Whether grants on the table itself were ever changed. If not, its owner has every right.
+    is_granted: bool,
+    indexes: Vec<KeptOfIndex>,
 }
+
+/// What an index of the old partition has.
+#[derive(Debug)]
+struct KeptOfIndex {
+    /// The index of the table that it is a part of.
+    of_table: Option<u32>,
+    name: String,
+    /// What the table says of it, between `ALTER TABLE ...` and its name.
+    marks: Vec<String>,
+    /// What it says of itself, after `ALTER INDEX ...`.
+    settings: Vec<String>,
+    /// Its description, as a constant.
+    comment: Option<String>,
+}
+
+/// The indexes of a table, as [`KeptOfIndex`] has them.
+const INDEXES: &str = "
+    SELECT h.inhparent, c.relname,
+           ARRAY(SELECT 'CLUSTER ON' WHERE i.indisclustered
+                 UNION ALL SELECT 'REPLICA IDENTITY USING INDEX' WHERE i.indisreplident AND t.relreplident = 'i'),
+           ARRAY(SELECT pg_catalog.format('SET (%s)', pg_catalog.string_agg(
+                            pg_catalog.quote_ident(option_name) || ' = ' || pg_catalog.quote_literal(option_value), ', '))
+                   FROM pg_catalog.pg_options_to_table(c.reloptions) HAVING pg_catalog.count(*) > 0
+                 UNION ALL
+                 SELECT pg_catalog.format('ALTER COLUMN %s SET STATISTICS %s', a.attnum, a.attstattarget)
+                   FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attstattarget >= 0),
+           pg_catalog.quote_literal(pg_catalog.obj_description(c.oid, 'pg_class'))
+      FROM pg_catalog.pg_index i
+      JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
+      JOIN pg_catalog.pg_class t ON t.oid = i.indrelid
+      LEFT JOIN pg_catalog.pg_inherits h ON h.inhrelid = i.indexrelid
+     WHERE i.indrelid = $1";
 
 impl Kept {
     /// What a partition has. `owner` is whose the new one will be.
@@ -132,26 +201,18 @@ impl Kept {
         let rows = client.query(&sql, &[&partition.oid]).await.map_err(keeping())?;
         let statements = rows.iter().map(|row| row.get(0)).collect();
         let rows = client.query(GRANTS, &[&partition.oid, &owner]).await.map_err(keeping())?;
-        let granted = "SELECT relacl IS NOT NULL FROM pg_catalog.pg_class WHERE oid = $1";
-        let granted = client.query_one(granted, &[&partition.oid]).await.map_err(keeping())?;
-        let some = granted.get::<_, bool>(0) || !rows.is_empty();
-        let sql = "SELECT i.indisclustered, i.indisreplident AND t.relreplident = 'i', h.inhparent, c.relname
-                     FROM pg_catalog.pg_index i
-                     JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
-                     JOIN pg_catalog.pg_class t ON t.oid = i.indrelid
-                     LEFT JOIN pg_catalog.pg_inherits h ON h.inhrelid = i.indexrelid
-                    WHERE i.indrelid = $1";
-        let indexes = client.query(sql, &[&partition.oid]).await.map_err(keeping())?;
-        let mut marks = Vec::new();
-        for row in indexes {
-            for (at, mark) in [(0, "CLUSTER ON"), (1, "REPLICA IDENTITY USING INDEX")] {
-                if row.get::<_, bool>(at) {
-                    marks.push((mark, row.get(2), row.get(3)));
-                }
-            }
-        }
-        let grants = some.then(|| rows.iter().map(|row| row.get(0)).collect());
-        Ok(Self { statements, grants, marks })
+        let grants = rows.iter().map(|row| row.get(0)).collect();
+        let sql = "SELECT relacl IS NOT NULL FROM pg_catalog.pg_class WHERE oid = $1";
+        let is_granted = client.query_one(sql, &[&partition.oid]).await.map_err(keeping())?.get(0);
+        let indexes = client.query(INDEXES, &[&partition.oid]).await.map_err(keeping())?;
+        let indexes = indexes.iter().map(|row| KeptOfIndex {
+            of_table: row.get(0),
+            name: row.get(1),
+            marks: row.get(2),
+            settings: row.get(3),
+            comment: row.get(4),
+        });
+        Ok(Self { statements, grants, is_granted, indexes: indexes.collect() })
     }
 
     /// Gives all of it to the partition that has the name now.
@@ -171,24 +232,40 @@ impl Kept {
                     WHERE n.nspname = $1 AND c.relname = $2
                       AND ($3 OR grantee <> c.relowner)
                     GROUP BY c.oid, grantee";
-        let granted = self.grants.is_some();
-        let rows = transaction.query(sql, &[&names.schema, &names.partition, &granted]).await;
+        let rows =
+            transaction.query(sql, &[&names.schema, &names.partition, &self.is_granted]).await;
         for row in rows.map_err(keeping())? {
             execute(transaction, step, row.get(0)).await?;
         }
-        for statement in self.grants.iter().flatten().chain(&self.statements) {
+        for statement in self.grants.iter().chain(&self.statements) {
             execute(transaction, step, statement).await?;
         }
-        for (mark, of_table, name) in &self.marks {
-            let sql = "SELECT pg_catalog.quote_ident(c.relname)
+        for index in &self.indexes {
+            let sql = "SELECT pg_catalog.quote_ident(c.relname), pg_catalog.format('%I.%I', n.nspname, c.relname),
+                              c.relname
                          FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
+                         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
                          LEFT JOIN pg_catalog.pg_inherits h ON h.inhrelid = i.indexrelid
                         WHERE i.indrelid = pg_catalog.to_regclass($1)
                           AND (h.inhparent = $2 OR $2 IS NULL AND c.relname = $3)";
-            let found = transaction.query_opt(sql, &[&table, of_table, name]).await;
-            if let Some(row) = found.map_err(keeping())? {
-                let mark = format!("ALTER TABLE {table} {mark} {}", row.get::<_, &str>(0));
-                execute(transaction, step, &mark).await?;
+            let found = transaction.query_opt(sql, &[&table, &index.of_table, &index.name]).await;
+            let Some(row) = found.map_err(keeping())? else { continue };
+            let (name, qualified): (&str, &str) = (row.get(0), row.get(1));
+            let (name, qualified) = if row.get::<_, &str>(2) == index.name {
+                (name.to_owned(), qualified.to_owned())
+            } else {
+                let own = quoted(&index.name);
+                let rename = format!("ALTER INDEX {qualified} RENAME TO {own}");
+                execute(transaction, step, &rename).await?;
+                let qualified = names.qualified(&index.name);
+                (own, qualified)
+            };
+            let marks = index.marks.iter().map(|it| format!("ALTER TABLE {table} {it} {name}"));
+            let settings = index.settings.iter().map(|it| format!("ALTER INDEX {qualified} {it}"));
+            let comment =
+                index.comment.iter().map(|it| format!("COMMENT ON INDEX {qualified} IS {it}"));
+            for statement in marks.chain(settings).chain(comment) {
+                execute(transaction, step, &statement).await?;
             }
         }
         Ok(())

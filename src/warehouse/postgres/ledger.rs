@@ -1,13 +1,15 @@
 //! The ledger: what was loaded, from what, when.
 
+use std::ops::ControlFlow;
+
 use tokio_postgres::GenericClient;
 use tokio_postgres::types::ToSql;
 
 use crate::trip::{Colour, Month, Provenance, TripFile};
 use crate::warehouse::LedgerRow;
 
-use super::PostgresError;
 use super::names::{Names, first_day, quoted};
+use super::{PostgresError, copied};
 
 /// The table of the ledger.
 pub(super) const LEDGER: &str = "loads";
@@ -29,23 +31,30 @@ pub(super) async fn make(client: &impl GenericClient, schema: &str) -> Result<()
     client.batch_execute(&sql).await.map_err(PostgresError::at("making the ledger"))
 }
 
-/// The other colour that a table holds months of.
+/// The other colour that a table holds months of, by a ledger that may belong to anybody.
 pub(super) async fn other_colour(
     client: &impl GenericClient,
     names: &Names,
     colour: Colour,
 ) -> Result<Option<String>, PostgresError> {
-    let sql = format!(
-        "SELECT colour FROM {}.{LEDGER} WHERE table_name = $1 AND colour <> $2
-            AND pg_catalog.to_regclass($3) IS NOT NULL LIMIT 1",
-        quoted(&names.schema)
-    );
-    let parent = names.qualified(&names.table);
-    let found = client
-        .query_opt(&sql, &[&names.table, &colour.as_str(), &parent])
-        .await
-        .map_err(PostgresError::at("reading the ledger"))?;
-    Ok(found.map(|row| row.get(0)))
+    let sql = "SELECT pg_catalog.to_regclass($1) IS NOT NULL";
+    let there = client.query_one(sql, &[&names.qualified(&names.table)]).await;
+    if !there.map_err(PostgresError::at("reading the ledger"))?.get::<_, bool>(0) {
+        return Ok(None);
+    }
+    let mut other = None;
+    copied::rows(client, &names.qualified(LEDGER), &["table_name", "colour"], |row| {
+        if let [Some(table), Some(of)] = row.as_slice()
+            && *table == names.table
+            && of != colour.as_str()
+        {
+            other = Some(of.clone());
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    })
+    .await?;
+    Ok(other)
 }
 
 /// What the ledger says of a month whose partition is there; none where either is missing.
@@ -70,27 +79,27 @@ pub(super) async fn known(
     Ok(found.and_then(|row| LedgerRow::read(row.get(0))))
 }
 
-/// What the ledger says of each month of a colour in a table; of one whose row is not
-/// understood, nothing.
+/// What a ledger that may belong to anybody says of each month of a colour in a table; of one whose
+/// row is not understood, nothing.
 pub(super) async fn all(
     client: &impl GenericClient,
     names: &Names,
     colour: Colour,
 ) -> Result<Vec<(Month, Option<Provenance>)>, PostgresError> {
-    let sql = format!(
-        "SELECT pg_catalog.to_char(month, 'YYYY-MM'), provenance FROM {}.{LEDGER}
-          WHERE table_name = $1 AND colour = $2 AND month IS NOT NULL",
-        quoted(&names.schema)
-    );
-    let rows = client
-        .query(&sql, &[&names.table, &colour.as_str()])
-        .await
-        .map_err(PostgresError::at("reading the ledger"))?;
-    let months = rows.iter().filter_map(|row| {
-        let month = row.get::<_, &str>(0).parse().ok()?;
-        Some((month, LedgerRow::read(row.get(1))))
-    });
-    Ok(months.collect())
+    let columns = ["table_name", "colour", "month", "provenance"];
+    let mut months = Vec::new();
+    copied::rows(client, &names.qualified(LEDGER), &columns, |row| {
+        if let [Some(table), Some(of), Some(first_day), said] = row.as_slice()
+            && *table == names.table
+            && of == colour.as_str()
+            && let Some(month) = first_day.strip_suffix("-01").and_then(|it| it.parse().ok())
+        {
+            months.push((month, LedgerRow::read(said.as_deref())));
+        }
+        ControlFlow::Continue(())
+    })
+    .await?;
+    Ok(months)
 }
 
 /// Writes a month's row.

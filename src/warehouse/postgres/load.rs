@@ -6,10 +6,11 @@ use tokio_postgres::{GenericClient, Transaction};
 
 use crate::flow::Progress;
 use crate::guard::Before;
-use crate::schema;
+use crate::schema::{self, PICKUP};
 use crate::trip::{Colour, Provenance, TripFile};
 use crate::warehouse::{Batches, Loaded};
 
+use super::code::Scope;
 use super::connection::Session;
 use super::foreign::Access;
 use super::kept::Kept;
@@ -19,7 +20,7 @@ use super::month_table::{MonthTable, Place};
 use super::names::{Names, columns_declared, first_day, quoted};
 use super::transaction::{execute, fill};
 use super::{
-    Postgres, PostgresError, columns, foreign, index, ledger, locks, obstacles, privileges,
+    Postgres, PostgresError, columns, copied, foreign, index, ledger, locks, obstacles, privileges,
     quarantine, relation, types, views,
 };
 
@@ -100,29 +101,45 @@ impl Postgres {
             tokio::select! {
                 replaced = work => Some(replaced),
                 () = progress.cancelled() => None,
-                never = watcher.watch() => match never {},
+                stopped = watcher.watch() => Some(Err(Stopped::ByPostgres(stopped))),
             }
         };
         let Some(replaced) = replaced else {
             session.cancel().await;
             return Err(PostgresError::Interrupted.into());
         };
-        let loaded = replaced.map_err(|stopped| match stopped {
-            Stopped::ByPostgres(error) => session.explain(error).into(),
-            Stopped::ByProof(error) => error,
-        })?;
+        let loaded = match replaced {
+            Ok(loaded) => loaded,
+            Err(Stopped::ByProof(error)) => return Err(error),
+            Err(Stopped::ByPostgres(error)) => {
+                if matches!(error, PostgresError::Unreplicated { .. }) {
+                    session.cancel().await;
+                }
+                return Err(session.explain(error).into());
+            }
+        };
         if loaded != Loaded::Unchanged {
             // The month is in: what follows serves those who ask, and may fail without harm.
-            let analyze = format!("ANALYZE {}", names.qualified(&names.partition));
-            if let Err(error) = session.client.batch_execute(&analyze).await {
-                tracing::warn!("{}: cannot be analysed: {error}", load.file);
-            }
-            if let Err(error) = views::make(&mut session, self.schema()).await {
+            let watcher = locks::Watcher::of(&session);
+            let work = Box::pin(serve(&mut session, &names));
+            let served = tokio::select! {
+                served = work => served,
+                stopped = watcher.watch() => Err(stopped),
+            };
+            if let Err(error) = served {
                 tracing::warn!("{}: {error}", load.file);
             }
         }
         Ok(loaded)
     }
+}
+
+/// What helps those who query the month: the planner's statistics, and the view over the taxis.
+async fn serve(session: &mut Session, names: &Names) -> Result<(), PostgresError> {
+    let analyze = format!("ANALYZE {}", names.qualified(&names.partition));
+    let analyzed = session.client.batch_execute(&analyze).await;
+    let analyzed = analyzed.map_err(PostgresError::at("analysing the month"));
+    views::make(session, &names.schema).await.and(analyzed)
 }
 
 /// Why a month is not replaced.
@@ -146,6 +163,7 @@ async fn prepare(
 ) -> Result<(), PostgresError> {
     make_schema(session, &names.schema).await?;
     privileges::to_read(&session.client, names).await?;
+    foreign::ledger(&session.client, &names.schema, Access::Write).await?;
     Place::of(&session.client, names, file, Access::Read).await.map(drop)
 }
 
@@ -250,18 +268,20 @@ async fn before(
     }
     let step = || PostgresError::at("looking at the month that is there");
     let partition = names.qualified(&names.partition);
-    let there = transaction
-        .query_opt(
-            "SELECT FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass($1)",
-            &[&partition],
-        )
-        .await
-        .map_err(step())?;
-    if there.is_none() {
+    if relation::find(transaction, &names.schema, &names.partition).await?.is_none() {
         return Ok(None);
     }
-    let counted = transaction.query_one(&format!("SELECT count(*) FROM {partition}"), &[]).await;
-    Ok(Some(Before::of_rows(counted.map_err(step())?.get::<_, i64>(0) as u64)))
+    let lock = format!("LOCK TABLE {partition} IN ACCESS SHARE MODE");
+    execute(transaction, "looking at the month that is there", &lock).await?;
+    let rows = match relation::find(transaction, &names.schema, &names.partition).await? {
+        Some(there) if there.may_be_queried(transaction).await? => {
+            let sql = format!("SELECT pg_catalog.count(*) FROM {partition}");
+            let counted = transaction.query_one(&sql, &[]).await;
+            counted.map_err(step())?.get::<_, i64>(0).unsigned_abs()
+        }
+        _ => copied::count(transaction, &partition, PICKUP, |_| true).await?,
+    };
+    Ok(Some(Before::of_rows(rows)))
 }
 
 /// Widens the columns of the table that other months keep and whose type does not hold the values
@@ -279,6 +299,9 @@ async fn widen(session: &mut Session, names: &Names, load: Load<'_>) -> Result<(
     if columns::too_narrow(&session.client, names, &kept, &parent).await?.is_empty() {
         return Ok(());
     }
+    // The rows of all months are written again, and what is computed of them with them.
+    parent.refuse_others(&names.schema, &names.table)?;
+    parent.refuse_code_of_others(&session.client, &names.schema, &names.table, Scope::Tree).await?;
     let mut transaction = session.begin().await?;
     let step = async |attempt: &Transaction<'_>| {
         lock_table(attempt, names).await?;

@@ -1,6 +1,5 @@
 //! What others hold while a load waits for it: said while it waits, and when it gives up.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -46,9 +45,11 @@ impl Watcher {
         Self { target: session.target.clone(), heard: Arc::clone(&session.heard) }
     }
 
-    /// Tells people of waits, for as long as it is polled.
-    pub(super) async fn watch(&self) -> Infallible {
+    /// Tells people of waits, for as long as it is polled. Ends if a commit has waited for a
+    /// standby for as long as the session waits for a lock: the server itself would for ever.
+    pub(super) async fn watch(&self) -> PostgresError {
         let mut told = Told::default();
+        let mut committing: Option<Instant> = None;
         let mut second: Option<Session> = None;
         loop {
             tokio::time::sleep(LOOK).await;
@@ -63,6 +64,18 @@ impl Watcher {
                 tokio::time::sleep(REPEAT).await;
                 continue;
             };
+            let standbys = standbys(&session.client, process).await.ok().flatten();
+            if let Some((standbys, patience)) = standbys {
+                told.tell(&format!(
+                    "a synchronous standby to confirm the commit (synchronous_standby_names is {standbys})"
+                ));
+                let waited = committing.get_or_insert_with(Instant::now).elapsed();
+                if patience.is_some_and(|patience| waited >= patience) {
+                    return PostgresError::Unreplicated { standbys, seconds: waited.as_secs() };
+                }
+                continue;
+            }
+            committing = None;
             let held = blockers(&session.client, process).await.ok().flatten();
             if let Some(held) = &held {
                 told.tell(held);
@@ -84,6 +97,22 @@ impl Told {
             self.0 = Some((Instant::now(), held.to_owned()));
         }
     }
+}
+
+/// The standbys that a process waits for with its commit, if it does, and for how long it may.
+async fn standbys(
+    client: &impl GenericClient,
+    process: i32,
+) -> Result<Option<(String, Option<Duration>)>, PostgresError> {
+    let sql =
+        "SELECT pg_catalog.quote_literal(pg_catalog.current_setting('synchronous_standby_names'))
+                 FROM pg_catalog.pg_stat_activity WHERE pid = $1 AND wait_event = 'SyncRep'";
+    let found = client.query_opt(sql, &[&process]).await;
+    let Some(row) = found.map_err(PostgresError::at("asking what is waited for"))? else {
+        return Ok(None);
+    };
+    let patience = limit(client).await?;
+    Ok(Some((row.get(0), (!patience.is_zero()).then_some(patience))))
 }
 
 /// What a process waits for, and who holds it.

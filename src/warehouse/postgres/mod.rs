@@ -1,10 +1,12 @@
 //! Postgres: months as partitions, filled by binary COPY and swapped in by one transaction.
 
 mod certificate;
+mod code;
 mod columns;
 mod connect_error;
 mod connection;
 mod conninfo;
+mod copied;
 mod copy;
 mod database;
 mod drop;
@@ -32,6 +34,7 @@ mod transaction;
 mod types;
 mod views;
 mod wire;
+mod writes;
 mod zones;
 
 pub use connect_error::{ConnectError, Refusal};

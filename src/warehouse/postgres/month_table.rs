@@ -10,13 +10,14 @@ use crate::schema::{self, Column};
 use crate::trip::{Colour, KeptColumn, TripFile};
 
 use super::PostgresError;
+use super::code::harmless;
 use super::columns::Columns;
 use super::foreign::{self, Access};
 use super::index::{self, Index};
 use super::names::{Names, first_day, quoted};
 use super::obstacles;
 use super::privileges::{self, Wanted, new_owner};
-use super::relation::{Relation, settled};
+use super::relation::{Relation, settled, written};
 use super::transaction::execute;
 
 /// How the table of a month is made.
@@ -72,7 +73,11 @@ struct Storage {
     unlogged: bool,
     method: Option<String>,
     options: Option<String>,
+    /// That of the old partition, else of the table. One that is in the default of the database
+    /// stays there; a new one goes where the session's own default is.
     tablespace: Option<String>,
+    /// Whether that is the default of the database, which needs no privilege.
+    is_in_default: bool,
 }
 
 impl MonthTable {
@@ -119,12 +124,12 @@ impl MonthTable {
             parent: parent.as_ref(),
             partition,
             with_quarantine,
-            tablespace: storage.tablespace.as_deref(),
+            tablespace: storage.tablespace.as_deref().filter(|_| !storage.is_in_default),
             referenced: referenced(client, parent.as_ref(), partition).await?,
         };
         privileges::to_load(client, names, &wanted).await?;
-        obstacles::refuse_row_security(client, names, super::ledger::LEDGER).await?;
-        obstacles::refuse_row_security(client, names, &names.quarantine).await?;
+        obstacles::refuse_keys_to_others(client, names, &wanted.referenced).await?;
+        foreign::refuse_altered_rows(client, names).await?;
         let plan = Self::of(client, names, file, kept, &place, &storage).await?;
         if let Some(parent) = parent {
             // It reads rows: last.
@@ -153,7 +158,8 @@ impl MonthTable {
             tablespace: None,
             referenced: referenced(client, parent.as_ref(), None).await?,
         };
-        privileges::to_load(client, names, &wanted).await
+        privileges::to_load(client, names, &wanted).await?;
+        foreign::refuse_altered_rows(client, names).await
     }
 
     async fn of(
@@ -172,13 +178,13 @@ impl MonthTable {
                 let source = partition.as_ref().unwrap_or(parent);
                 let columns =
                     Columns::of_table(client, names, file.colour, &ours, parent, source).await?;
-                (columns, checks(client, source).await?)
+                (columns, checks(client, names, source).await?)
             }
         };
         let (first, last) = (first_day(file.month), first_day(file.month.next()));
         let bounds = format!("CHECK (pickup_datetime >= {first} AND pickup_datetime < {last})");
         // That of the old partition says the same, as the server writes it.
-        if partition.is_none() || !constraints.iter().any(|(name, _)| is_ours(name)) {
+        if !constraints.iter().any(|(name, _)| partition.is_some() && is_ours(name)) {
             let taken = |name: &str| constraints.iter().any(|(other, _)| other == name);
             let numbered = (1..).map(|number| format!("month_{number}"));
             let mut candidates = std::iter::once("month".to_owned()).chain(numbered);
@@ -287,12 +293,20 @@ fn is_ours(name: &str) -> bool {
 
 async fn checks(
     client: &impl GenericClient,
+    names: &Names,
     source: &Relation,
 ) -> Result<Vec<(String, String)>, PostgresError> {
-    let sql = "SELECT conname, pg_catalog.pg_get_constraintdef(oid) FROM pg_catalog.pg_constraint
-                WHERE conrelid = $1 AND contype = 'c' ORDER BY conname";
-    let rows = client.query(sql, &[&source.oid]).await;
+    let sql = format!(
+        "SELECT conname, pg_catalog.pg_get_constraintdef(oid), $2 OR {} FROM pg_catalog.pg_constraint
+          WHERE conrelid = $1 AND contype = 'c' ORDER BY conname",
+        harmless("conbin")
+    );
+    let rows = client.query(&sql, &[&source.oid, &source.is_trusted]).await;
     let rows = rows.map_err(PostgresError::at("looking at the table's checks"))?;
+    if let Some(row) = rows.iter().find(|row| !row.get::<_, bool>(2)) {
+        let what = format!("the check {}", written(row.get(0)));
+        return source.refuse_expression(&names.schema, &names.table, &what);
+    }
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
@@ -351,9 +365,11 @@ async fn storage(
                          WHERE t.oid = c.reltoastrelid) AS options
                  WHERE c.relkind = 'r'),
                (SELECT spcname FROM pg_catalog.pg_tablespace
-                 WHERE oid = coalesce(nullif(c.reltablespace, 0), nullif(p.reltablespace, 0)))
-          FROM pg_catalog.pg_class c, pg_catalog.pg_class p
-         WHERE c.oid = $1 AND p.oid = $2";
+                 WHERE oid = coalesce(nullif(c.reltablespace, 0), nullif(p.reltablespace, 0),
+                                      CASE WHEN c.relkind = 'r' THEN d.dattablespace END)),
+               c.reltablespace = 0 AND p.reltablespace = 0
+          FROM pg_catalog.pg_class c, pg_catalog.pg_class p, pg_catalog.pg_database d
+         WHERE c.oid = $1 AND p.oid = $2 AND d.datname = pg_catalog.current_database()";
     let row = client.query_one(sql, &[&source.oid, &parent.oid]).await;
     let row = row.map_err(PostgresError::at("looking at the table's storage"))?;
     Ok(Storage {
@@ -361,5 +377,6 @@ async fn storage(
         method: row.get(1),
         options: row.get::<_, Option<String>>(2).map(|options| format!("({options})")),
         tablespace: row.get(3),
+        is_in_default: row.get(4),
     })
 }

@@ -2,11 +2,13 @@
 
 use tokio_postgres::GenericClient;
 
+use crate::schema::PICKUP;
 use crate::trip::TripFile;
 
-use super::PostgresError;
+use super::code::trusted;
 use super::names::{Names, first_day};
 use super::relation::{Relation, not_ours, refuse_type, written};
+use super::{PostgresError, copied};
 
 fn looking() -> impl FnOnce(tokio_postgres::Error) -> PostgresError {
     PostgresError::at("looking at the month's place")
@@ -103,8 +105,17 @@ pub(super) async fn refuse_default_rows(
     let table = format!("{}.{}", super::names::quoted(schema), super::names::quoted(name));
     let (first, last) = (first_day(file.month), first_day(file.month.next()));
     let of_month = format!("pickup_datetime >= {first} AND pickup_datetime < {last}");
-    let sql = format!("SELECT pg_catalog.count(*) FROM {table} WHERE {of_month}");
-    let rows: i64 = client.query_one(&sql, &[]).await.map_err(looking())?.get(0);
+    let default = super::relation::find(client, schema, name).await?;
+    let rows = match default {
+        Some(default) if default.may_be_queried(client).await? => {
+            let sql = format!("SELECT pg_catalog.count(*) FROM {table} WHERE {of_month}");
+            client.query_one(&sql, &[]).await.map_err(looking())?.get::<_, i64>(0).unsigned_abs()
+        }
+        _ => {
+            let month = format!("{}-", file.month);
+            copied::count(client, &table, PICKUP, |pickup| pickup.starts_with(&month)).await?
+        }
+    };
     if rows == 0 {
         return Ok(());
     }
@@ -133,7 +144,8 @@ pub(super) async fn refuse_dependents(
                      pg_catalog.pg_describe_object('pg_catalog.pg_class'::regclass, r.ev_class, 0)
                  WHEN k.conparentid <> 0 THEN
                      pg_catalog.pg_describe_object(d.classid, k.conparentid, 0)
-                 ELSE pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid) END AS what
+                 ELSE pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid) END AS what,
+               coalesce(k.contype = 'f', false)
           FROM pg_catalog.pg_depend d
           JOIN target t ON d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = t.oid
                         OR d.refclassid = 'pg_catalog.pg_type'::regclass AND d.refobjid IN (t.reltype, t.typarray)
@@ -151,13 +163,20 @@ pub(super) async fn refuse_dependents(
         return Ok(());
     }
     let (shown, table) = (names.shown(&names.partition), names.shown(&names.table));
-    obstacle(
-        names,
-        format!("something depends on its partition {shown}: {}", dependents.join(", ")),
+    let remedy = if rows.iter().any(|row| row.get(1)) {
+        "Partitions are replaced, and a foreign key keeps them from going: drop it before, and add \
+         it again afterwards if it is needed"
+            .to_owned()
+    } else {
         format!(
             "Partitions are replaced: drop it before and make it again afterwards, or let it depend \
              on {table}"
-        ),
+        )
+    };
+    obstacle(
+        names,
+        format!("something depends on its partition {shown}: {}", dependents.join(", ")),
+        remedy,
     )
 }
 
@@ -188,6 +207,34 @@ pub(super) async fn refuse_publications(
         }
         None => Ok(()),
     }
+}
+
+/// Refuses foreign keys to tables of owners who are not trusted: checking the month's keys asks
+/// such a table with the rights of this session.
+pub(super) async fn refuse_keys_to_others(
+    client: &impl GenericClient,
+    names: &Names,
+    referenced: &[u32],
+) -> Result<(), PostgresError> {
+    let sql = format!(
+        "SELECT n.nspname, c.relname, pg_catalog.pg_get_userbyid(c.relowner)::text, current_user::text
+           FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+          WHERE c.oid = ANY ($1) AND NOT {} LIMIT 1",
+        trusted("c.relowner")
+    );
+    let Some(row) = client.query_opt(&sql, &[&referenced]).await.map_err(looking())? else {
+        return Ok(());
+    };
+    let shown = format!("{}.{}", written(row.get(0)), written(row.get(1)));
+    let (owner, role) = (written(row.get(2)), written(row.get(3)));
+    obstacle(
+        names,
+        format!(
+            "a foreign key refers to {shown}, which belongs to {owner}: what {owner} puts on it \
+             would run as {role}"
+        ),
+        format!("If {owner} is to be trusted: GRANT {owner} TO {role}; if not, drop the key"),
+    )
 }
 
 /// Refuses a table whose row security would filter what this session writes or deletes.

@@ -73,7 +73,9 @@ impl Lacking {
     fn needs_ownership(&mut self, shown: &str, relation: &Relation) {
         let (owner, role) = (written(&relation.owner), written(&self.role));
         let give = format!("ALTER TABLE {shown} OWNER TO {role}");
-        let remedy = if relation.is_of_superuser {
+        let remedy = if let Some(inherit) = &relation.inherit {
+            inherit.clone()
+        } else if relation.is_of_superuser {
             give
         } else {
             format!("GRANT {owner} TO {role}, or {give}")
@@ -176,6 +178,38 @@ pub(super) async fn to_read(
     lacking.needs_usage(schema, &names.schema);
     lacking.look_at_table(client, names, LEDGER, &["SELECT"]).await?;
     lacking.refuse(&names.schema)
+}
+
+/// Through which table a role may read a month.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Readable {
+    /// The month's own.
+    Month,
+    /// That of all months, since a grant on it does not extend to reading its partitions directly.
+    Table,
+}
+
+/// Through which table a role may read a month; refuses one that may read neither.
+pub(super) async fn readable(
+    client: &impl GenericClient,
+    names: &Names,
+    parent: &Relation,
+    partition: &Relation,
+) -> Result<Readable, PostgresError> {
+    let sql = "SELECT pg_catalog.has_table_privilege($1::oid, 'SELECT'),
+                      pg_catalog.has_table_privilege($2::oid, 'SELECT')";
+    let row = client.query_one(sql, &[&partition.oid, &parent.oid]).await;
+    let row = row.map_err(PostgresError::at("asking what may be done"))?;
+    if row.get::<_, bool>(0) {
+        return Ok(Readable::Month);
+    }
+    if row.get::<_, bool>(1) && parent.may_be_queried(client).await? {
+        return Ok(Readable::Table);
+    }
+    let mut lacking = Lacking::of(partition.role.clone());
+    lacking.look_at_table(client, names, &names.partition, &["SELECT"]).await?;
+    lacking.refuse(&names.schema)?;
+    Ok(Readable::Month)
 }
 
 /// Who is to own a month's table: the owner of the partition that it replaces, unless that is

@@ -45,6 +45,7 @@ pub(super) async fn replace(
             "CREATE TABLE {table} (month date NOT NULL, {LINE} bigint NOT NULL,
                 {REASONS} text[] NOT NULL, {FIELDS} text[] NOT NULL);
              CREATE INDEX ON {table} (month);
+             ALTER TABLE {table} REPLICA IDENTITY FULL;
              COMMENT ON TABLE {table} IS {}{}",
             literal(QUARANTINE_MARK),
             owned.unwrap_or_default()
@@ -75,7 +76,10 @@ pub(super) async fn lock(
     names: &Names,
 ) -> Result<(), PostgresError> {
     let table = names.qualified(&names.quarantine);
-    let lock = format!("LOCK TABLE {table} IN ROW EXCLUSIVE MODE");
+    // Nobody puts anything on a table of an owner who is not trusted once it is locked.
+    let found = foreign::quarantine(transaction, names, Access::Read).await?;
+    let mode = if found.is_none_or(|it| it.is_trusted) { "ROW" } else { "SHARE UPDATE" };
+    let lock = format!("LOCK TABLE {table} IN {mode} EXCLUSIVE MODE");
     execute(transaction, "clearing the quarantine", &lock).await?;
     foreign::quarantine(transaction, names, Access::Write).await.map(drop)
 }

@@ -3,6 +3,7 @@
 use tokio_postgres::GenericClient;
 
 use super::PostgresError;
+use super::code::trusted;
 use super::ledger::LEDGER;
 use super::names::{Names, quoted};
 
@@ -17,33 +18,15 @@ pub(super) struct Relation {
     pub(super) is_trusted: bool,
     /// Whether this session has the owner's rights.
     pub(super) is_owned: bool,
+    /// The statement that gives this session the owner's rights, if its role is a member of the
+    /// owner already but does not inherit from it.
+    pub(super) inherit: Option<String>,
     /// Whether its owner is a superuser, whose rights nobody should be given.
     pub(super) is_of_superuser: bool,
     /// The role of this session.
     pub(super) role: String,
     pub(super) comment: Option<String>,
 }
-
-/// SQL that tells whether an owner is trusted: it is the session's role, a role that this one was
-/// made a member of, or a superuser. That a superuser counts as a member of every role tells
-/// nothing: the grants are looked up.
-pub(super) fn trusted(owner: &str) -> String {
-    format!(
-        "({owner} IN (
-            WITH RECURSIVE mine AS (
-                SELECT oid FROM pg_catalog.pg_roles WHERE rolname IN (current_user, session_user)
-                UNION
-                SELECT m.roleid FROM pg_catalog.pg_auth_members m JOIN mine ON m.member = mine.oid,
-               LATERAL pg_catalog.to_jsonb(m) AS how
-                 WHERE coalesce((how->>'inherit_option')::bool OR (how->>'set_option')::bool, true))
-            SELECT oid FROM mine
-            UNION ALL SELECT oid FROM pg_catalog.pg_roles WHERE rolsuper))"
-    )
-}
-
-/// The catalogs of all parts of a table that may run something when it is written.
-pub(super) const PARTS: [&str; 6] =
-    ["pg_class", "pg_constraint", "pg_attrdef", "pg_policy", "pg_trigger", "pg_rewrite"];
 
 /// What has a name in a schema.
 pub(super) async fn find(
@@ -55,7 +38,12 @@ pub(super) async fn find(
         "SELECT c.oid, c.relkind::text, pg_catalog.pg_get_userbyid(c.relowner)::text, {},
                 pg_catalog.pg_has_role(c.relowner, 'USAGE'), current_user::text,
                 pg_catalog.obj_description(c.oid, 'pg_class'),
-                (SELECT rolsuper FROM pg_catalog.pg_roles WHERE oid = c.relowner)
+                (SELECT rolsuper FROM pg_catalog.pg_roles WHERE oid = c.relowner),
+                CASE WHEN pg_catalog.pg_has_role(c.relowner, 'MEMBER') AND NOT pg_catalog.pg_has_role(c.relowner, 'USAGE')
+                     THEN CASE WHEN pg_catalog.current_setting('server_version_num')::int >= 160000
+                               THEN pg_catalog.format('GRANT %I TO %I WITH INHERIT TRUE',
+                                        pg_catalog.pg_get_userbyid(c.relowner), current_user)
+                               ELSE pg_catalog.format('ALTER ROLE %I INHERIT', current_user) END END
            FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
           WHERE n.nspname = $1 AND c.relname = $2",
         trusted("c.relowner")
@@ -70,6 +58,7 @@ pub(super) async fn find(
         is_owned: row.get(4),
         role: row.get(5),
         comment: row.get(6),
+        inherit: row.get(8),
         is_of_superuser: row.get::<_, Option<bool>>(7).unwrap_or_default(),
     }))
 }
@@ -154,19 +143,6 @@ impl Relation {
         }
     }
 
-    /// Refuses it unless its owner is trusted: what its owner put on it would run with the
-    /// rights of this session.
-    pub(super) fn refuse_others(&self, schema: &str, name: &str) -> Result<(), PostgresError> {
-        if self.is_trusted {
-            return Ok(());
-        }
-        Err(PostgresError::OthersTable {
-            table: format!("{schema}.{name}"),
-            owner: self.owner.clone(),
-            role: self.role.clone(),
-        })
-    }
-
     /// Its columns with their types, as the server writes them.
     pub(super) async fn columns(
         &self,
@@ -178,54 +154,6 @@ impl Relation {
         let rows = client.query(sql, &[&self.oid]).await;
         let rows = rows.map_err(PostgresError::at("looking at the columns"))?;
         Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
-    }
-
-    /// Refuses to read a table of others that runs what others made when it is read: policies, and
-    /// casts of types.
-    pub(super) async fn refuse_to_read(
-        &self,
-        client: &impl GenericClient,
-        schema: &str,
-        name: &str,
-    ) -> Result<(), PostgresError> {
-        if self.is_trusted
-            || self.code_of_others(client, &["pg_class", "pg_policy"]).await?.is_none()
-        {
-            return Ok(());
-        }
-        self.refuse_others(schema, name)
-    }
-
-    /// A function, operator or type of an owner who is not trusted that the table uses, in any of
-    /// its parts of some catalogs.
-    pub(super) async fn code_of_others(
-        &self,
-        client: &impl GenericClient,
-        catalogs: &[&str],
-    ) -> Result<Option<String>, PostgresError> {
-        let sql = format!(
-            "WITH parts AS (
-                SELECT 'pg_catalog.pg_class'::regclass::oid AS class, $1::oid AS part
-                UNION ALL SELECT 'pg_catalog.pg_class'::regclass, indexrelid FROM pg_catalog.pg_index WHERE indrelid = $1
-                UNION ALL SELECT 'pg_catalog.pg_constraint'::regclass, oid FROM pg_catalog.pg_constraint WHERE conrelid = $1
-                UNION ALL SELECT 'pg_catalog.pg_attrdef'::regclass, oid FROM pg_catalog.pg_attrdef WHERE adrelid = $1
-                UNION ALL SELECT 'pg_catalog.pg_policy'::regclass, oid FROM pg_catalog.pg_policy WHERE polrelid = $1
-                UNION ALL SELECT 'pg_catalog.pg_trigger'::regclass, oid FROM pg_catalog.pg_trigger WHERE tgrelid = $1
-                UNION ALL SELECT 'pg_catalog.pg_rewrite'::regclass, oid FROM pg_catalog.pg_rewrite WHERE ev_class = $1)
-             SELECT pg_catalog.pg_describe_object(d.refclassid, d.refobjid, 0)
-               FROM parts JOIN pg_catalog.pg_depend d ON d.classid = class AND d.objid = part
-               LEFT JOIN pg_catalog.pg_proc p ON d.refclassid = 'pg_catalog.pg_proc'::regclass AND p.oid = d.refobjid
-               LEFT JOIN pg_catalog.pg_operator o ON d.refclassid = 'pg_catalog.pg_operator'::regclass AND o.oid = d.refobjid
-               LEFT JOIN pg_catalog.pg_opclass k ON d.refclassid = 'pg_catalog.pg_opclass'::regclass AND k.oid = d.refobjid
-               LEFT JOIN pg_catalog.pg_type t ON d.refclassid = 'pg_catalog.pg_type'::regclass AND t.oid = d.refobjid
-              WHERE coalesce(p.proowner, o.oprowner, k.opcowner, t.typowner) IS NOT NULL
-                AND (SELECT relname FROM pg_catalog.pg_class WHERE oid = class) = ANY ($2::text[])
-                AND NOT {} LIMIT 1",
-            trusted("coalesce(p.proowner, o.oprowner, k.opcowner, t.typowner)")
-        );
-        let found = client.query_opt(&sql, &[&self.oid, &catalogs]).await;
-        let found = found.map_err(PostgresError::at("looking at what the table uses"))?;
-        Ok(found.map(|row| row.get(0)))
     }
 }
 

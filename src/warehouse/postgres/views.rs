@@ -10,7 +10,7 @@ use super::connection::Session;
 use super::kept::granted;
 use super::locks::LOCK_TIMEOUT;
 use super::names::{Names, literal, quoted, trips, type_name};
-use super::relation::find;
+use super::relation::{Relation, find};
 use super::{PostgresError, locks};
 
 /// The view over yellow and green.
@@ -49,20 +49,27 @@ pub(super) async fn make(session: &mut Session, schema: &str) -> Result<(), Post
         locks::advisory(&place)
     );
     transaction.batch_execute(&lock).await.map_err(step())?;
-    let Some(view) = wanted(&transaction, schema, &place).await? else {
+    let Some(view) = wanted(&transaction, schema).await? else {
         return Ok(());
     };
+    let old = find(&transaction, schema, VIEW).await?;
+    let options = match &old {
+        Some(old) => options(&transaction, old).await?,
+        None => String::new(),
+    };
+    let Wanted { select, mark } = view;
+    let view = format!("VIEW {place}{options} AS {select}; COMMENT ON VIEW {place} IS {mark}");
     // What users built on the view and granted on it stays, unless its columns are others.
     let attempt = transaction.savepoint("replace").await.map_err(step())?;
     match attempt.batch_execute(&format!("CREATE OR REPLACE {view}")).await {
         Ok(()) => attempt.commit().await.map_err(step())?,
         Err(error) if error.code() == Some(&SqlState::INVALID_TABLE_DEFINITION) => {
             attempt.rollback().await.map_err(step())?;
-            let granted = match find(&transaction, schema, VIEW).await? {
-                Some(old) => granted(&transaction, &old).await?,
+            let kept = match &old {
+                Some(old) => kept(&transaction, old).await?,
                 None => Vec::new(),
             };
-            let again = format!("DROP VIEW {place}; CREATE {view}; {}", granted.join("; "));
+            let again = format!("DROP VIEW {place}; CREATE {view}; {}", kept.join("; "));
             transaction.batch_execute(&again).await.map_err(step())?;
         }
         Err(error) => return Err(step()(error)),
@@ -70,12 +77,49 @@ pub(super) async fn make(session: &mut Session, schema: &str) -> Result<(), Post
     transaction.commit().await.map_err(step())
 }
 
-/// The view as it should be, after `CREATE`; none where it is so or others have its name.
+/// The options of a view (`security_invoker`, say), which replacing it would take away.
+async fn options(transaction: &Transaction<'_>, view: &Relation) -> Result<String, PostgresError> {
+    let sql = "SELECT ' WITH (' || pg_catalog.string_agg(pg_catalog.quote_ident(option_name) || ' = ' ||
+                          pg_catalog.quote_literal(option_value), ', ') || ')'
+                 FROM pg_catalog.pg_class c, LATERAL pg_catalog.pg_options_to_table(c.reloptions) WHERE c.oid = $1";
+    let row = transaction.query_one(sql, &[&view.oid]).await;
+    let row = row.map_err(PostgresError::at("looking at the view trips"))?;
+    Ok(row.get::<_, Option<String>>(0).unwrap_or_default())
+}
+
+/// The statements that give a view that is made again what the old one had: its grants, its owner,
+/// the descriptions of its columns.
+async fn kept(
+    transaction: &Transaction<'_>,
+    view: &Relation,
+) -> Result<Vec<String>, PostgresError> {
+    let sql = "SELECT pg_catalog.format('COMMENT ON COLUMN %I.%I.%I IS %L', n.nspname, c.relname, a.attname, d.description)
+                 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+                 JOIN pg_catalog.pg_description d ON d.objoid = c.oid AND d.classoid = 'pg_catalog.pg_class'::regclass
+                 JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = d.objsubid
+                WHERE c.oid = $1 AND d.objsubid > 0
+                UNION ALL
+               SELECT pg_catalog.format('ALTER VIEW %I.%I OWNER TO %I', n.nspname, c.relname, pg_catalog.pg_get_userbyid(c.relowner))
+                 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+                WHERE c.oid = $1 AND pg_catalog.pg_get_userbyid(c.relowner) <> current_user";
+    let rows = transaction.query(sql, &[&view.oid]).await;
+    let rows = rows.map_err(PostgresError::at("looking at the view trips"))?;
+    let mut statements = granted(transaction, view).await?;
+    statements.extend(rows.iter().map(|row| row.get::<_, String>(0)));
+    Ok(statements)
+}
+
+struct Wanted {
+    select: String,
+    /// Its description, as a constant.
+    mark: String,
+}
+
+/// The view as it should be; none where it is so or others have its name.
 async fn wanted(
     transaction: &Transaction<'_>,
     schema: &str,
-    place: &str,
-) -> Result<Option<String>, PostgresError> {
+) -> Result<Option<Wanted>, PostgresError> {
     let mut there = Vec::new();
     for colour in [Colour::Yellow, Colour::Green] {
         let found = find(transaction, schema, &trips(colour)).await?;
@@ -96,8 +140,7 @@ async fn wanted(
             return Ok(None);
         }
     }
-    let mark = literal(&mark);
-    Ok(Some(format!("VIEW {place} AS {select}; COMMENT ON VIEW {place} IS {mark}")))
+    Ok(Some(Wanted { select, mark: literal(&mark) }))
 }
 
 /// The columns of both colours over each table; null where a colour lacks one.

@@ -87,8 +87,10 @@ struct Notes {
     last_word: Option<LastWord>,
     /// What the session waited for last, and who held it.
     held: Option<String>,
-    /// When the last bytes were sent, if none came back since.
-    unanswered: Option<Instant>,
+    /// How often the server has yet to say that it is ready.
+    unanswered: u32,
+    /// When bytes went or came last.
+    last: Option<Instant>,
 }
 
 impl Heard {
@@ -124,9 +126,9 @@ impl Heard {
         self.notes(|notes| notes.last_word.clone())
     }
 
-    /// How long the server has not answered what was sent last.
+    /// How long nothing went or came, if the server has yet to finish what it was asked.
     pub(super) fn silence(&self) -> Option<Duration> {
-        self.notes(|notes| notes.unanswered.map(|since| since.elapsed()))
+        self.notes(|notes| notes.last.filter(|_| notes.unanswered > 0).map(|at| at.elapsed()))
     }
 }
 
@@ -135,6 +137,7 @@ pub(super) struct Listened<S> {
     stream: S,
     heard: Arc<Heard>,
     message: Message,
+    sent: Sent,
 }
 
 /// The longest message that is kept whole.
@@ -187,12 +190,52 @@ impl Message {
             (Some(b'K'), Some(process)) => {
                 heard.notes(|notes| notes.process = Some(i32::from_be_bytes(*process)));
             }
+            (Some(b'Z'), _) => {
+                heard.notes(|notes| notes.unanswered = notes.unanswered.saturating_sub(1));
+            }
             (Some(b'E'), _) => {
                 if let Some(word) = last_word(&self.body) {
                     heard.notes(|notes| notes.last_word = Some(word));
                 }
             }
             _ => {}
+        }
+    }
+}
+
+/// The message that is going out: which of them the server answers by saying that it is ready.
+#[derive(Default)]
+struct Sent {
+    head: Vec<u8>,
+    ahead: usize,
+    has_begun: bool,
+}
+
+impl Sent {
+    fn note(&mut self, mut bytes: &[u8], heard: &Heard) {
+        while !bytes.is_empty() {
+            // The first message of a session has no kind.
+            let head = if self.has_begun { 5 } else { 4 };
+            if self.head.len() < head {
+                let taken = bytes.len().min(head - self.head.len());
+                self.head.extend_from_slice(&bytes[..taken]);
+                bytes = &bytes[taken..];
+                if self.head.len() < head {
+                    return;
+                }
+                let length = self.head.last_chunk::<4>().copied().unwrap_or_default();
+                self.ahead = (u32::from_be_bytes(length) as usize).saturating_sub(4);
+                if !self.has_begun || matches!(self.head[0], b'Q' | b'S') {
+                    heard.notes(|notes| notes.unanswered += 1);
+                }
+            }
+            let taken = bytes.len().min(self.ahead);
+            self.ahead -= taken;
+            bytes = &bytes[taken..];
+            if self.ahead == 0 {
+                self.head.clear();
+                self.has_begun = true;
+            }
         }
     }
 }
@@ -216,7 +259,7 @@ fn last_word(body: &[u8]) -> Option<LastWord> {
 
 impl<S> Listened<S> {
     pub(super) fn new(stream: S, heard: Arc<Heard>) -> Self {
-        Self { stream, heard, message: Message::default() }
+        Self { stream, heard, message: Message::default(), sent: Sent::default() }
     }
 }
 
@@ -231,7 +274,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Listened<S> {
         let read = Pin::new(&mut this.stream).poll_read(context, buffer);
         let new = &buffer.filled()[before..];
         if !new.is_empty() {
-            this.heard.notes(|notes| notes.unanswered = None);
+            this.heard.notes(|notes| notes.last = Some(Instant::now()));
             this.message.hear(new, &this.heard);
         }
         read
@@ -264,8 +307,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Listened<S> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.stream).poll_write(context, bytes);
         match written {
-            Poll::Ready(Ok(1..)) => {
-                this.heard.notes(|notes| notes.unanswered = Some(Instant::now()));
+            Poll::Ready(Ok(count @ 1..)) => {
+                this.sent.note(&bytes[..count], &this.heard);
+                this.heard.notes(|notes| notes.last = Some(Instant::now()));
             }
             Poll::Ready(Err(_)) => this.hear_out(context),
             _ => {}
@@ -295,6 +339,31 @@ mod tests {
     fn message(kind: u8, body: &[u8]) -> Vec<u8> {
         let length = (body.len() as u32 + 4).to_be_bytes();
         [&[kind], &length[..], body].concat()
+    }
+
+    #[test]
+    fn the_server_is_silent_until_it_is_ready_once_for_each_thing_it_was_asked() {
+        let startup = [&12u32.to_be_bytes()[..], &[0, 3, 0, 0, b'Q', b'S', 0, 0]].concat();
+        let sent = [
+            startup,
+            message(b'Q', b"BEGIN\0"),
+            message(b'd', &[b'Q'; 3000]),
+            message(b'C', b"Ss\0"),
+            message(b'S', b""),
+        ]
+        .concat();
+        for cut in [1, 3, 5, 1000, sent.len()] {
+            let heard = Heard::default();
+            let (mut out, mut back) = (Sent::default(), Message::default());
+            sent.chunks(cut).for_each(|part| out.note(part, &heard));
+            heard.notes(|notes| notes.last = Some(Instant::now()));
+            for _ in 0..3 {
+                assert!(heard.silence().is_some(), "{cut}");
+                back.hear(&message(b'C', b"COMMIT\0"), &heard);
+                back.hear(&message(b'Z', b"I"), &heard);
+            }
+            assert!(heard.silence().is_none(), "{cut}");
+        }
     }
 
     #[test]

@@ -2,16 +2,18 @@
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Int16Type};
-use tokio_postgres::Transaction;
 use tokio_postgres::error::SqlState;
+use tokio_postgres::{GenericClient, Transaction};
 
 use crate::trip::{Colour, SourceFacts, TripFile};
 use crate::warehouse::Batches;
 
+use super::code::Scope;
 use super::names::{literal, quoted};
 use super::relation::{Relation, find};
 use super::transaction::execute;
-use super::{Postgres, PostgresError, locks, privileges};
+use super::writes::Change;
+use super::{Postgres, PostgresError, locks, privileges, writes};
 
 const TABLE: &str = "zones";
 
@@ -53,10 +55,12 @@ impl Postgres {
         let asked = (TABLE, found.as_ref());
         privileges::to_load_zones(&session.client, &names, asked).await?;
         if let Some(found) = &found {
-            found.refuse_others(self.schema(), TABLE)?;
+            refuse_others(&session.client, self.schema(), found).await?;
         } else {
             super::relation::refuse_type(&session.client, self.schema(), TABLE).await?;
         }
+        let key = Change::Upsert(&["location_id"]);
+        writes::refuse_altered(&session.client, &names, TABLE, &COLUMNS, key).await?;
         let zones = read(rows)?;
         let mut transaction = session.begin().await?;
         let table = format!("{}.{}", quoted(self.schema()), quoted(TABLE));
@@ -71,7 +75,7 @@ impl Postgres {
         let lock = format!("LOCK TABLE {table} IN ROW EXCLUSIVE MODE");
         execute(&transaction, "making the zones", &lock).await?;
         if let Some(there) = find(&transaction, self.schema(), TABLE).await? {
-            there.refuse_others(self.schema(), TABLE)?;
+            refuse_others(&transaction, self.schema(), &there).await?;
             replace(&mut transaction, &table, &there, &zones).await?;
         }
         let comment = format!("COMMENT ON TABLE {table} IS {}", literal(&mark));
@@ -79,6 +83,15 @@ impl Postgres {
         transaction.commit().await.map_err(PostgresError::at("committing"))?;
         Ok(true)
     }
+}
+
+async fn refuse_others(
+    client: &impl GenericClient,
+    schema: &str,
+    zones: &Relation,
+) -> Result<(), PostgresError> {
+    zones.refuse_others(schema, TABLE)?;
+    zones.refuse_code_of_others(client, schema, TABLE, Scope::Tree).await
 }
 
 fn read(rows: Batches) -> Result<Zones, PostgresError> {

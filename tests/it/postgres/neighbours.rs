@@ -84,8 +84,12 @@ async fn functions_and_operators_of_a_neighbour_never_run_as_the_loader() {
             let mut command = taxi.command(command.iter().copied());
             command.env("DATABASE_URL", &url).output().unwrap()
         };
-        assert!(asked(&["verify", "--colour", "green"]).status.success());
-        assert!(asked(&["status", "--colour", "green"]).status.success());
+        assert!(
+            asked(&["verify", "--colour", "green", "--to-warehouse", "postgres"]).status.success()
+        );
+        assert!(
+            asked(&["status", "--colour", "green", "--to-warehouse", "postgres"]).status.success()
+        );
         assert!(asked(&["connections", "test"]).status.success());
         let dropped = asked(&["drop", "--colour", "green", "--month", "2020-02", "--yes"]);
         assert!(dropped.status.success(), "{}", String::from_utf8_lossy(&dropped.stderr));
