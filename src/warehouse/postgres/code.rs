@@ -11,23 +11,7 @@ use tokio_postgres::GenericClient;
 
 use super::PostgresError;
 use super::relation::{Relation, not_ours};
-
-/// SQL that tells whether an owner is trusted: it is the session's role, a role that this one was
-/// made a member of, or a superuser. That a superuser counts as a member of every role tells
-/// nothing: the grants are looked up.
-pub(super) fn trusted(owner: &str) -> String {
-    format!(
-        "({owner} IN (
-            WITH RECURSIVE mine AS (
-                SELECT oid FROM pg_catalog.pg_roles WHERE rolname IN (current_user, session_user)
-                UNION
-                SELECT m.roleid FROM pg_catalog.pg_auth_members m JOIN mine ON m.member = mine.oid,
-               LATERAL pg_catalog.to_jsonb(m) AS how
-                 WHERE coalesce((how->>'inherit_option')::bool OR (how->>'set_option')::bool, true))
-            SELECT oid FROM mine
-            UNION ALL SELECT oid FROM pg_catalog.pg_roles WHERE rolsuper))"
-    )
-}
+use super::trusted::{harmless, trusted};
 
 /// Which tables are looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,18 +52,6 @@ const PARTS: &str = "
         UNION ALL SELECT 'pg_catalog.pg_type'::regclass, oid FROM types
         UNION ALL SELECT 'pg_catalog.pg_constraint'::regclass, c.oid
                     FROM pg_catalog.pg_constraint c JOIN types ON contypid = types.oid)";
-
-/// SQL that tells whether an expression calls nothing but immutable functions of the server, which
-/// run no statement. That a function belongs to the server is not enough: some of its own run any
-/// text as a query. `expression` is a `pg_node_tree`.
-pub(super) fn harmless(expression: &str) -> String {
-    format!(
-        "NOT EXISTS (
-            SELECT FROM pg_catalog.regexp_matches({expression}::text, ':(?:funcid|opfuncid) ([0-9]+)', 'g') AS called (oid)
-              LEFT JOIN pg_catalog.pg_proc f ON f.oid = (called.oid[1])::oid
-             WHERE (f.pronamespace = 'pg_catalog'::regnamespace AND f.provolatile = 'i') IS NOT TRUE)"
-    )
-}
 
 /// How a table of an owner who is not trusted is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

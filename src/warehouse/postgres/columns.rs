@@ -7,9 +7,9 @@ use crate::schema::{self, Column, Kind};
 use crate::trip::Colour;
 
 use super::PostgresError;
-use super::code::harmless;
 use super::names::{Names, declared, literal, quoted};
 use super::relation::{Relation, written};
+use super::trusted::harmless;
 use super::types::{Held, Holder};
 
 /// Columns, quoted, as a list.

@@ -10,11 +10,12 @@ use crate::schema::{self, PICKUP};
 use crate::trip::Colour;
 use crate::trip::quarantine::{FIELDS, LINE, REASONS};
 
-use super::code::{Scope, Use, trusted};
+use super::code::{Scope, Use};
 use super::columns::lacking;
 use super::ledger::{self, LEDGER};
 use super::names::{Names, first_day, literal};
 use super::relation::{Relation, find, not_ours, written};
+use super::trusted::trusted;
 use super::writes::Change;
 use super::{PostgresError, copied, obstacles, views, writes};
 

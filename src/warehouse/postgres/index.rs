@@ -4,9 +4,9 @@
 use tokio_postgres::GenericClient;
 
 use super::PostgresError;
-use super::code::harmless;
 use super::names::{Names, literal, quoted};
 use super::relation::Relation;
+use super::trusted::harmless;
 
 /// The index every table has.
 const OURS: &str = "USING brin (pickup_datetime)";

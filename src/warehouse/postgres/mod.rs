@@ -31,6 +31,7 @@ mod session;
 mod target;
 mod tls;
 mod transaction;
+mod trusted;
 mod types;
 mod views;
 mod wire;

@@ -10,7 +10,6 @@ use crate::schema::{self, Column};
 use crate::trip::{Colour, KeptColumn, TripFile};
 
 use super::PostgresError;
-use super::code::harmless;
 use super::columns::Columns;
 use super::foreign::{self, Access};
 use super::index::{self, Index};
@@ -19,6 +18,7 @@ use super::obstacles;
 use super::privileges::{self, Wanted, new_owner};
 use super::relation::{Relation, settled, written};
 use super::transaction::execute;
+use super::trusted::harmless;
 
 /// How the table of a month is made.
 #[derive(Debug, PartialEq, Eq)]

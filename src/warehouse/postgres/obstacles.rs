@@ -5,9 +5,9 @@ use tokio_postgres::GenericClient;
 use crate::schema::PICKUP;
 use crate::trip::TripFile;
 
-use super::code::trusted;
 use super::names::{Names, first_day};
 use super::relation::{Relation, not_ours, refuse_type, written};
+use super::trusted::trusted;
 use super::{PostgresError, copied};
 
 fn looking() -> impl FnOnce(tokio_postgres::Error) -> PostgresError {

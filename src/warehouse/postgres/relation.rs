@@ -3,9 +3,9 @@
 use tokio_postgres::GenericClient;
 
 use super::PostgresError;
-use super::code::trusted;
 use super::ledger::LEDGER;
 use super::names::{Names, quoted};
+use super::trusted::trusted;
 
 /// A table, view or whatever else has a name among the tables of a schema.
 #[derive(Debug, Clone)]

@@ -160,7 +160,7 @@ async fn names_that_need_quotes_are_quoted() {
     warehouse.load(&["--schema", schema, "--table", table, "--force"]).exits(0);
     insta::assert_snapshot!(warehouse.relations(schema).await, @r#"
     I Green USING trips' "x" %s_pickup_datetime_idx
-    i Green USING trips' "x" %s_2020_01_new_pickup_datetime_idx1
+    i Green USING trips' "x" %s_2020_01_new_pickup_datetime_idx
     i loads_pkey
     p Green USING trips' "x" %s
     r Green USING trips' "x" %s_2020_01
