@@ -13,6 +13,7 @@ mod poolers;
 mod readers;
 mod roles;
 mod session;
+mod tls;
 mod troubles;
 mod values;
 mod waits;
