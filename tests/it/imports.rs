@@ -37,7 +37,6 @@ const KNOWN_CIRCLES: &[&[&str]] = &[
         "src/settings/source.rs",
         "src/settings/warehouse.rs",
     ],
-    &["src/warehouse/postgres/connection.rs", "src/warehouse/postgres/session.rs"],
 ];
 
 /// A file of Rust and the module it is.

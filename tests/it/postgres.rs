@@ -15,6 +15,7 @@ mod readers;
 mod roles;
 mod session;
 mod set_by_users;
+mod tls;
 mod troubles;
 mod values;
 mod waits;

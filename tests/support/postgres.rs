@@ -3,6 +3,7 @@
 //! and pgbouncer.
 
 use std::net::TcpListener;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -62,12 +63,29 @@ impl PostgresServer {
 
     /// The one server of the system's packages that the tests of this process share.
     pub async fn debian() -> &'static Self {
-        DEBIAN
-            .get_or_init(async || {
-                let bin = installed("debian-postgres").parent().unwrap().to_owned();
-                Self::start_as(Kind::Of(bin)).await
-            })
-            .await
+        DEBIAN.get_or_init(Self::start_debian).await
+    }
+
+    /// Starts one of the system's packages, which has TLS.
+    pub async fn start_debian() -> Self {
+        let bin = installed("debian-postgres").parent().unwrap().to_owned();
+        Self::start_as(Kind::Of(bin)).await
+    }
+
+    /// Turns TLS on, with these certificates (the server's first) and their key, in PEM.
+    pub async fn encrypt(&self, certificates: &str, key: &str) {
+        let data = self.folder.join("data");
+        let of = std::fs::metadata(&data).unwrap();
+        for (name, text) in [("server.crt", certificates), ("server.key", key)] {
+            let path = data.join(name);
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+            std::os::unix::fs::chown(&path, Some(of.uid()), Some(of.gid())).unwrap();
+        }
+        let client = connect(&config(self.port, "postgres", "postgres")).await.unwrap();
+        client.batch_execute("ALTER SYSTEM SET ssl = on").await.unwrap();
+        client.batch_execute("SELECT pg_reload_conf()").await.unwrap();
+        tokio::time::sleep(Duration::from_millis(300)).await;
     }
 
     /// Starts a hot standby of it.

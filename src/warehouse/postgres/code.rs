@@ -11,7 +11,7 @@ use tokio_postgres::GenericClient;
 
 use super::PostgresError;
 use super::relation::{Relation, not_ours};
-use super::trusted::{harmless, trusted};
+use super::trusted_roles::{harmless, trusted};
 
 /// Which tables are looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use crate::trip::Colour;
 use super::PostgresError;
 use super::names::{Names, declared, literal, quoted};
 use super::relation::{Relation, written};
-use super::trusted::harmless;
+use super::trusted_roles::harmless;
 use super::types::{Held, Holder};
 
 /// Columns, quoted, as a list.

@@ -7,6 +7,8 @@ use tokio_postgres::error::SqlState;
 use crate::flow::{Failure, Retry};
 use crate::support::error_chain::{cause, innermost};
 
+use super::trust::told;
+
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
@@ -59,6 +61,12 @@ pub enum ConnectError {
          PGSSLROOTCERT), or put it in ~/.postgresql/root.crt"
     )]
     NoRoots,
+    /// `verify-full` without a name to look for.
+    #[error(
+        "sslmode verify-full needs the host's name, and hostaddr gives its address alone: name it \
+         with host (or PGHOST)"
+    )]
+    NoName,
     /// TLS cannot be set up.
     #[error("TLS cannot be set up: {0}")]
     Tls(String),
@@ -91,38 +99,78 @@ pub(super) enum Why {
     Driver(tokio_postgres::Error),
     TimedOut(Duration),
     NoTls,
+    /// TLS that begins and fails.
+    Handshake(io::Error),
+    /// A line without TLS that fails after one with it.
+    Both {
+        tls: Box<Why>,
+        plain: Box<Why>,
+    },
     Session(&'static str),
 }
 
 impl Why {
-    /// Whether a server has answered: who is refused by one does not go on to the next.
+    /// Whether TLS was begun and is not to be had.
+    pub(super) fn is_lost_tls(&self) -> bool {
+        matches!(self, Self::Handshake(_))
+    }
+
+    /// Whether the other way of encryption may help: the server has a rule that wants it, or
+    /// TLS fails.
+    pub(super) fn is_mended(&self, encrypted: bool) -> bool {
+        match self {
+            Self::Driver(error) => {
+                error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION)
+            }
+            Self::Handshake(_) => encrypted,
+            _ => false,
+        }
+    }
+
+    /// Whether a server has answered: as with libpq, a client that is refused by one, or has no
+    /// TLS with it, does not go on to the next.
     pub(super) fn is_refusal(&self) -> bool {
-        matches!(self, Self::Driver(error)
-            if error.code().is_some_and(|code| *code != SqlState::CANNOT_CONNECT_NOW))
+        match self {
+            Self::Driver(error) => {
+                error.code().is_some_and(|code| *code != SqlState::CANNOT_CONNECT_NOW)
+            }
+            Self::Both { plain, .. } => plain.is_refusal(),
+            Self::NoTls | Self::Handshake(_) => true,
+            _ => false,
+        }
+    }
+
+    fn passes(&self) -> bool {
+        match self {
+            Self::Io(error) | Self::Handshake(error) => error.kind() != io::ErrorKind::InvalidData,
+            Self::Driver(error) => error.code().map_or_else(|| broke(error), passes),
+            Self::TimedOut(_) | Self::Session(_) => true,
+            Self::Both { plain, .. } => plain.passes(),
+            Self::NoTls => false,
+        }
     }
 }
 
-impl Refusal {
-    fn passes(&self) -> bool {
-        match &self.why {
-            Why::Io(error) => error.kind() != io::ErrorKind::InvalidData,
-            Why::Driver(error) => error.code().map_or_else(|| broke(error), passes),
-            Why::TimedOut(_) | Why::Session(_) => true,
-            Why::NoTls => false,
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(error) => error.fmt(f),
+            Self::Driver(error) => f.write_str(&reason(error)),
+            Self::TimedOut(after) => write!(f, "no answer within {} s", after.as_secs()),
+            Self::NoTls => f.write_str("server does not support TLS"),
+            Self::Handshake(error) => match error.get_ref().and_then(|e| e.downcast_ref()) {
+                Some(error) => f.write_str(&told(error)),
+                None => write!(f, "the TLS handshake failed: {error}"),
+            },
+            Self::Both { tls, plain } => write!(f, "{tls}; without TLS: {plain}"),
+            Self::Session(what) => f.write_str(what),
         }
     }
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.place)?;
-        match &self.why {
-            Why::Io(error) => error.fmt(f),
-            Why::Driver(error) => f.write_str(&reason(error)),
-            Why::TimedOut(after) => write!(f, "no answer within {} s", after.as_secs()),
-            Why::NoTls => f.write_str("server does not support TLS"),
-            Why::Session(what) => f.write_str(what),
-        }
+        write!(f, "{}: {}", self.place, self.why)
     }
 }
 
@@ -147,7 +195,9 @@ impl ConnectError {
 impl Failure for ConnectError {
     fn retry(&self) -> Retry {
         match self {
-            Self::Refused(refusals) if refusals.iter().any(Refusal::passes) => Retry::Backoff,
+            Self::Refused(refusals) if refusals.iter().any(|refusal| refusal.why.passes()) => {
+                Retry::Backoff
+            }
             _ => Retry::Never,
         }
     }

@@ -3,25 +3,22 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::{Client, NoTls};
-use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::PostgresError;
 use super::connect_error::{ConnectError, Refusal, Why};
+use super::encrypted::{Done, Encrypted};
 use super::target::{Encryption, Endpoint, Place, Target, Wanted, shuffled};
 use super::wire::{Heard, Listened, Socket};
-use super::{PostgresError, session};
 
 /// A connection, and what it takes to cancel its statement.
 pub(super) struct Session {
@@ -43,8 +40,10 @@ impl Session {
             let cancelled = match &self.tls {
                 Some(config) => match has_tls(&self.target, &mut socket).await {
                     Ok(true) => {
-                        let tls = Tls::new(config, &self.endpoint.host, None);
-                        token.cancel_query_raw(socket, tls).await
+                        let host = &self.endpoint.host;
+                        let line = Encrypted::handshake(config, host, socket).await;
+                        let line = line.map_err(|error| error.to_string())?;
+                        token.cancel_query_raw(line, Done).await
                     }
                     Ok(false) => return Err("server does not support TLS".to_owned()),
                     Err(error) => return Err(error.to_string()),
@@ -76,14 +75,8 @@ impl Session {
 }
 
 impl Target {
-    /// A session of ours, on the first host that has one of the kind that is wanted.
-    pub(super) async fn connect(&self) -> Result<Session, ConnectError> {
-        let session = self.dial().await?;
-        session::make_ours(&session).await?;
-        Ok(session)
-    }
-
-    /// A session as the server gives it.
+    /// A session as the server gives it, on the first host that has one of the kind that is
+    /// wanted.
     pub(super) async fn dial(&self) -> Result<Session, ConnectError> {
         let tls = self.tls.as_ref().map(super::tls::TlsSettings::config).transpose()?;
         let kinds: &[Wanted] = match self.wanted {
@@ -98,7 +91,8 @@ impl Target {
                 endpoints = shuffled(endpoints);
             }
             for endpoint in endpoints {
-                match self.dial_one(endpoint, tls.as_ref(), wanted).await {
+                // On the heap: the futures of all who connect would carry its size.
+                match Box::pin(self.dial_one(endpoint, tls.as_ref(), wanted)).await {
                     Ok(session) => return Ok(session),
                     Err(why) => {
                         let refused = why.is_refusal();
@@ -166,36 +160,46 @@ impl Target {
             Encryption::Prefer => &[true, false],
             Encryption::Require => &[true],
         };
-        let mut last = None;
+        let mut failed: Option<Why> = None;
         for &encrypt in ways {
             let tls = tls.filter(|_| encrypt);
-            match within(self.timeout, self.dial_once(endpoint, tls)).await {
-                Ok(session) => return Ok(session),
-                // What another way of encryption may mend: a rule of the server's that wants it,
-                // a certificate that is not trusted.
+            let lost = failed.as_ref().filter(|why| why.is_lost_tls() && !encrypt);
+            let line = if lost.is_some() { Line::Exposed } else { Line::Wanted };
+            match within(self.timeout, self.dial_once(endpoint, tls, line)).await {
+                Ok(session) => {
+                    if let Some(why) = lost {
+                        let place = self.place_of(endpoint);
+                        tracing::warn!(
+                            "the connection to {place} is not encrypted, since TLS failed: {why}. \
+                             sslmode=require refuses such a connection"
+                        );
+                    }
+                    return Ok(session);
+                }
                 Err(why) => {
-                    let mends = match &why {
-                        Why::Driver(error) => match error.code() {
-                            Some(code) => *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
-                            None => encrypt && !error.is_closed(),
-                        },
-                        _ => false,
-                    };
-                    // That there is no TLS says less than why there is nothing without it.
-                    last = Some(last.filter(|_| matches!(why, Why::NoTls)).unwrap_or(why));
+                    let mends = why.is_mended(encrypt);
+                    failed = Some(match failed {
+                        // That there is no TLS says less than why there is nothing without it.
+                        Some(first) if matches!(why, Why::NoTls) => first,
+                        Some(first) if first.is_lost_tls() => {
+                            Why::Both { tls: Box::new(first), plain: Box::new(why) }
+                        }
+                        _ => why,
+                    });
                     if !mends {
                         break;
                     }
                 }
             }
         }
-        Err(last.unwrap_or(Why::NoTls))
+        Err(failed.unwrap_or(Why::NoTls))
     }
 
     async fn dial_once(
         &self,
         endpoint: &Endpoint,
         tls: Option<&Arc<ClientConfig>>,
+        line: Line,
     ) -> Result<Session, Why> {
         let heard = Arc::new(Heard::default());
         let mut config = self.config.clone();
@@ -210,13 +214,17 @@ impl Target {
         };
         let client = if let Some(tls) = tls {
             config.ssl_mode(SslMode::Require);
-            let connector = Tls::new(tls, &endpoint.host, Some(Arc::clone(&heard)));
-            let connected = config.connect_raw(socket, connector).await;
+            let socket = Encrypted::handshake(tls, &endpoint.host, socket).await;
+            let socket = Listened::new(socket.map_err(Why::Handshake)?, Arc::clone(&heard));
+            let connected = config.connect_raw(socket, Done).await;
             let (client, connection) = connected.map_err(Why::Driver)?;
             tokio::spawn(async move { log_end(connection.await) });
             client
         } else {
-            let socket = Listened::new(socket, Arc::clone(&heard));
+            let mut socket = Listened::new(socket, Arc::clone(&heard));
+            if line == Line::Exposed {
+                socket.refuse_bare_passwords();
+            }
             let connected = config.connect_raw(socket, NoTls).await;
             let (client, connection) = connected.map_err(Why::Driver)?;
             tokio::spawn(async move { log_end(connection.await) });
@@ -225,6 +233,15 @@ impl Target {
         let (target, endpoint, tls) = (self.clone(), endpoint.clone(), tls.cloned());
         Ok(Session { client, target, heard, endpoint, tls })
     }
+}
+
+/// What a line without TLS is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Line {
+    /// As it was asked for.
+    Wanted,
+    /// What is left after TLS failed: whoever broke it may be listening.
+    Exposed,
 }
 
 async fn within<T>(
@@ -310,42 +327,6 @@ async fn has_tls(target: &Target, socket: &mut Socket) -> io::Result<bool> {
     socket.write_all(&SSL_REQUEST).await?;
     // One byte and no more: what follows must come from inside TLS.
     Ok(socket.read_u8().await? == b'S')
-}
-
-/// Makes TLS lines for the driver, listened to.
-struct Tls {
-    config: MakeRustlsConnect,
-    name: String,
-    heard: Option<Arc<Heard>>,
-}
-
-impl Tls {
-    fn new(config: &Arc<ClientConfig>, host: &str, heard: Option<Arc<Heard>>) -> Self {
-        let mut config = ClientConfig::clone(config);
-        let named = ServerName::try_from(host.to_owned()).is_ok();
-        // No certificate bears such a name: where one must, it is refused for that.
-        let name = if named { host.to_owned() } else { "name.invalid".to_owned() };
-        config.enable_sni &= named;
-        Self { config: MakeRustlsConnect::new(config), name, heard }
-    }
-}
-
-type Rustls = <MakeRustlsConnect as MakeTlsConnect<Socket>>::TlsConnect;
-type RustlsStream = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
-
-impl TlsConnect<Socket> for Tls {
-    type Stream = Listened<RustlsStream>;
-    type Error = Box<dyn std::error::Error + Send + Sync>;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Stream, Self::Error>> + Send>>;
-
-    fn connect(mut self, socket: Socket) -> Self::Future {
-        Box::pin(async move {
-            let config = &mut self.config;
-            let tls: Rustls = MakeTlsConnect::<Socket>::make_tls_connect(config, &self.name)?;
-            let stream = tls.connect(socket).await?;
-            Ok(Listened::new(stream, self.heard.unwrap_or_default()))
-        })
-    }
 }
 
 /// Whether a session is of the kind that is wanted; decided before anything is set in it.

@@ -5,12 +5,10 @@
 //! since it may be a piece of a password that was written without its escapes.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 
 use super::ConnectError;
-
-/// A variable of the environment, as bytes: a password may be anything.
-pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<Vec<u8>>;
+use super::environment::{Environment, path_of};
+use super::service_file::lines_of_service;
 
 /// What is done about a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +69,7 @@ const PARAMETERS: &[(&str, Option<&str>, Use)] = &[
     ("sslcertmode", Some("PGSSLCERTMODE"), Use::Only(&["", "allow", "disable"])),
     ("sslcompression", Some("PGSSLCOMPRESSION"), Use::Without),
     ("sslcrl", Some("PGSSLCRL"), Use::Read),
-    ("sslcrldir", Some("PGSSLCRLDIR"), Use::Only(&[""])),
+    ("sslcrldir", Some("PGSSLCRLDIR"), Use::Read),
     ("sslkey", Some("PGSSLKEY"), Use::Read),
     ("sslkeylogfile", None, Use::Only(&[""])),
     ("sslmode", Some("PGSSLMODE"), Use::Read),
@@ -83,9 +81,6 @@ const PARAMETERS: &[(&str, Option<&str>, Use)] = &[
     ("tcp_user_timeout", None, Use::Read),
     ("user", Some("PGUSER"), Use::Read),
 ];
-
-/// The folder of the service file for all users, if `PGSYSCONFDIR` names none: Debian's.
-const SYSTEM_FOLDER: &str = "/etc/postgresql-common";
 
 /// How deep a password could be written wrongly is not known, so nothing is shown.
 const IN_PASSWORD: &str =
@@ -106,11 +101,9 @@ impl Conninfo {
         let mut conninfo = Self::default();
         match ["postgres://", "postgresql://"].iter().find_map(|scheme| text.strip_prefix(scheme)) {
             Some(rest) => conninfo.read_url(rest)?,
-            None => match text.split_once("://") {
-                Some((scheme, _)) if scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
-                    return Err(bad(&format!("its scheme is '{scheme}'")));
-                }
-                _ => conninfo.read_pairs(text)?,
+            None => match scheme(text) {
+                Some(scheme) => return Err(bad(&other_scheme(scheme))),
+                None => conninfo.read_pairs(text)?,
             },
         }
         Ok(conninfo)
@@ -171,7 +164,16 @@ impl Conninfo {
         if let Some(service) = from_variable(&self, "service", "PGSERVICE") {
             let file = from_variable(&self, "servicefile", "PGSERVICEFILE");
             let service = String::from_utf8_lossy(&service).into_owned();
-            let said = service_of(&service, file.map(path_of), environment)?;
+            let mut said = Self::default();
+            for line in lines_of_service(&service, file.map(path_of), environment)? {
+                // The first word on a parameter counts.
+                let known = PARAMETERS.iter().any(|(known, ..)| *known == line.name);
+                if !(known && said.said.contains_key(line.name.as_str())) {
+                    said.set(&line.name, line.value.as_str()).map_err(|error| {
+                        ConnectError::Service(format!("{}: {error}", line.place))
+                    })?;
+                }
+            }
             self.add(said);
         }
         for (name, variable, _) in PARAMETERS {
@@ -351,6 +353,24 @@ impl Conninfo {
     }
 }
 
+/// What stands before `://`, if that is a scheme and not a piece of a value.
+fn scheme(text: &str) -> Option<&str> {
+    let (scheme, _) = text.split_once("://")?;
+    let mark = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.:".contains(&byte);
+    let begins = scheme.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic());
+    (begins && scheme.len() <= 40 && scheme.bytes().all(mark)).then_some(scheme)
+}
+
+/// Other libraries have a driver in the scheme, or their own word before it.
+fn other_scheme(scheme: &str) -> String {
+    let words = scheme.to_ascii_lowercase();
+    if words.split([':', '+', '.', '-']).any(|word| matches!(word, "postgres" | "postgresql")) {
+        format!("its scheme is '{scheme}', as another library has it; use postgresql:// instead")
+    } else {
+        format!("its scheme is '{scheme}'")
+    }
+}
+
 fn bad(why: &str) -> ConnectError {
     ConnectError::Url(why.to_owned())
 }
@@ -376,100 +396,6 @@ fn decoded(written: &str) -> Result<Vec<u8>, ConnectError> {
         }
     }
     Ok(decoded)
-}
-
-pub(super) fn path_of(bytes: Vec<u8>) -> PathBuf {
-    use std::os::unix::ffi::OsStringExt;
-    std::ffi::OsString::from_vec(bytes).into()
-}
-
-/// What a service file says of a service: the user's own file, else the system's
-/// (<https://www.postgresql.org/docs/current/libpq-pgservice.html>).
-fn service_of(
-    service: &str,
-    named: Option<PathBuf>,
-    environment: Environment<'_>,
-) -> Result<Conninfo, ConnectError> {
-    let home = environment("HOME").map(path_of).map(|home| home.join(".pg_service.conf"));
-    let own = named.or_else(|| home.filter(|path| path.exists()));
-    let system = environment("PGSYSCONFDIR").map_or_else(|| SYSTEM_FOLDER.into(), path_of);
-    let system = Some(system.join("pg_service.conf")).filter(|path| path.exists());
-    for path in own.into_iter().chain(system) {
-        if let Some(said) = read_service(&path, service)? {
-            return Ok(said);
-        }
-    }
-    Err(ConnectError::Service(format!("the service '{service}' is not defined in a service file")))
-}
-
-fn read_service(path: &Path, service: &str) -> Result<Option<Conninfo>, ConnectError> {
-    let wrong = |why: String| ConnectError::Service(format!("{}: {why}", path.display()));
-    let text = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
-    let text = String::from_utf8_lossy(&text);
-    let mut said: Option<Conninfo> = None;
-    for (number, line) in text.lines().enumerate() {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        if let Some(name) = line.strip_prefix('[') {
-            if said.is_some() {
-                break;
-            }
-            if name.split(']').next() == Some(service) {
-                said = Some(Conninfo::default());
-            }
-            continue;
-        }
-        let Some(conninfo) = &mut said else { continue };
-        let place = format!("line {}", number + 1);
-        if line.starts_with("ldap") {
-            return Err(wrong(format!("{place}: services from LDAP are not supported")));
-        }
-        let Some((name, value)) = line.split_once('=') else {
-            return Err(wrong(format!("{place} is not written as key=value")));
-        };
-        if ["service", "servicefile"].contains(&name) {
-            return Err(wrong(format!("{place}: a service cannot name another one")));
-        }
-        // The first word on a parameter counts.
-        if !PARAMETERS.iter().any(|(known, ..)| *known == name && conninfo.said.contains_key(known))
-        {
-            conninfo.set(name, value).map_err(|error| wrong(format!("{place}: {error}")))?;
-        }
-    }
-    Ok(said)
-}
-
-/// The password that the password file has for a host
-/// (<https://www.postgresql.org/docs/current/libpq-pgpass.html>).
-pub(super) fn from_passfile(text: &[u8], wanted: [&str; 4]) -> Option<Vec<u8>> {
-    text.split(|byte| *byte == b'\n').filter(|line| !line.starts_with(b"#")).find_map(|line| {
-        let fields = passfile_fields(line.strip_suffix(b"\r").unwrap_or(line));
-        let [first @ .., password] = fields.as_slice() else {
-            return None;
-        };
-        let fits = first.len() == 4
-            && first
-                .iter()
-                .zip(wanted)
-                .all(|(field, wanted)| field == b"*" || field == wanted.as_bytes());
-        fits.then(|| password.clone())
-    })
-}
-
-/// The fields of a line, `\:` and `\\` undone.
-fn passfile_fields(line: &[u8]) -> Vec<Vec<u8>> {
-    let mut fields = vec![Vec::new()];
-    let mut bytes = line.iter().copied();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b':' if fields.len() < 5 => fields.push(Vec::new()),
-            b'\\' => fields.last_mut().into_iter().for_each(|field| field.extend(bytes.next())),
-            other => fields.last_mut().into_iter().for_each(|field| field.push(other)),
-        }
-    }
-    fields
 }
 
 #[cfg(test)]
@@ -541,6 +467,8 @@ mod tests {
             "postgres://u@h/d?HUSHhush=1",
             "postgres://[::1/hush",
             "mysql://u:hush@h/d",
+            "postgresql+psycopg2://u:hush@h/d",
+            "jdbc:postgresql://h/d?password=hush",
             "hush",
             "password=a hush",
             "password='hush",
@@ -549,6 +477,13 @@ mod tests {
             let error = read(text);
             assert!(error.starts_with("! "), "{text}: {error}");
             assert!(!error.to_lowercase().contains("hush"), "{error}");
+        }
+        for scheme in ["postgresql+psycopg2", "postgres+asyncpg", "jdbc:postgresql", "POSTGRES"] {
+            let error = read(&format!("{scheme}://u:p@h/d"));
+            assert!(
+                error.contains(scheme) && error.contains("use postgresql:// instead"),
+                "{error}"
+            );
         }
         let error = read("host=h require_auth=scram-sha-256");
         assert!(error.contains("require_auth"), "{error}");
@@ -585,13 +520,5 @@ mod tests {
         std::fs::write(&file, text).unwrap();
         let error = complete("service=b", &[]).unwrap_err();
         assert!(error.contains("services: line 8"), "{error}");
-    }
-
-    #[test]
-    fn lines_of_the_password_file_are_read_as_libpq_reads_them() {
-        let text = b"# c\nother:*:*:*:no\nh:5432:d:u:a\\:b\\\\c:d\n*:*:*:*:last\n";
-        let password = |host| from_passfile(text, [host, "5432", "d", "u"]).unwrap();
-        assert_eq!(password("h"), b"a:b\\c:d");
-        assert_eq!(password("i"), b"last");
     }
 }

@@ -15,7 +15,7 @@ use super::columns::lacking;
 use super::ledger::{self, LEDGER};
 use super::names::{Names, first_day, literal};
 use super::relation::{Relation, find, not_ours, written};
-use super::trusted::trusted;
+use super::trusted_roles::trusted;
 use super::writes::Change;
 use super::{PostgresError, copied, obstacles, views, writes};
 

@@ -6,7 +6,7 @@ use tokio_postgres::GenericClient;
 use super::PostgresError;
 use super::names::{Names, literal, quoted};
 use super::relation::Relation;
-use super::trusted::harmless;
+use super::trusted_roles::harmless;
 
 /// The index every table has.
 const OURS: &str = "USING brin (pickup_datetime)";

@@ -79,7 +79,7 @@ impl Postgres {
     pub async fn known(&self, file: TripFile) -> Result<Option<Provenance>, PostgresError> {
         let names = self.names(file);
         let mut session = self.target().connect().await?;
-        prepare(&mut session, &names, file).await?;
+        Box::pin(prepare(&mut session, &names, file)).await?;
         ledger::known(&session.client, &names, file.month).await
     }
 
@@ -197,7 +197,7 @@ async fn replace<E: From<PostgresError>>(
     progress: &Progress,
 ) -> Result<Loaded, Stopped<E>> {
     let file = load.file;
-    prepare(session, names, file).await?;
+    Box::pin(prepare(session, names, file)).await?;
     if agrees(&session.client, names, load).await? {
         return Ok(Loaded::Unchanged);
     }

@@ -18,7 +18,7 @@ use super::obstacles;
 use super::privileges::{self, Wanted, new_owner};
 use super::relation::{Relation, settled, written};
 use super::transaction::execute;
-use super::trusted::harmless;
+use super::trusted_roles::harmless;
 
 /// How the table of a month is made.
 #[derive(Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use crate::trip::TripFile;
 
 use super::names::{Names, first_day};
 use super::relation::{Relation, not_ours, refuse_type, written};
-use super::trusted::trusted;
+use super::trusted_roles::trusted;
 use super::{PostgresError, copied};
 
 fn looking() -> impl FnOnce(tokio_postgres::Error) -> PostgresError {

@@ -5,7 +5,7 @@ use tokio_postgres::GenericClient;
 use super::PostgresError;
 use super::ledger::LEDGER;
 use super::names::{Names, quoted};
-use super::trusted::trusted;
+use super::trusted_roles::trusted;
 
 /// A table, view or whatever else has a name among the tables of a schema.
 #[derive(Debug, Clone)]

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio_postgres::{Client, IsolationLevel, SimpleQueryMessage, Transaction};
 
 use super::connection::Session;
+use super::target::Target;
 use super::{ConnectError, PostgresError};
 
 /// How long a lock is waited for. The connection's own `options=-c lock_timeout=...` goes first.
@@ -64,8 +65,17 @@ const SECOND: Duration = Duration::from_secs(4);
 /// How often two sessions are compared that may be one.
 const COMPARISONS: usize = 3;
 
+impl Target {
+    /// A session of ours.
+    pub(super) async fn connect(&self) -> Result<Session, ConnectError> {
+        let session = self.dial().await?;
+        make_ours(&session).await?;
+        Ok(session)
+    }
+}
+
 /// Refuses a pooler that changes sessions, and sets what matters.
-pub(super) async fn make_ours(session: &Session) -> Result<(), ConnectError> {
+async fn make_ours(session: &Session) -> Result<(), ConnectError> {
     refuse_pooler(session).await?;
     let set = async {
         session.client.batch_execute(FIRST).await?;
@@ -138,9 +148,9 @@ fn process_of(
 }
 
 /// A server says in its greeting which process it is, and a pooler says something else there.
-/// What kind of pooler it is shows when a second session begins a transaction: one that hands
-/// out sessions by the transaction gives it the first one's, or gives the first another one
-/// next. Nothing is set before that is known: it would stay in a session of others.
+/// What kind of pooler it is shows when a second session asks for its process: one that hands
+/// out sessions by the statement or the transaction gives it the first one's, or gives the first
+/// another one next. Nothing is set before that is known: it would stay in a session of others.
 async fn refuse_pooler(session: &Session) -> Result<(), ConnectError> {
     let refused = |source| session.refused(source);
     let pooled = || ConnectError::Pooler { place: session.target.place_of(&session.endpoint) };
@@ -149,26 +159,11 @@ async fn refuse_pooler(session: &Session) -> Result<(), ConnectError> {
     if first.is_none() || first == session.heard.process() {
         return Ok(());
     }
-    let second = tokio::time::timeout(SECOND, async {
-        let second = session.target.dial().await?;
-        let begun = second.client.batch_execute("BEGIN").await;
-        begun.map_err(|source| match source.code() {
-            // A pooler that hands out sessions by the statement has no transactions.
-            Some(_) => pooled(),
-            None => refused(source),
-        })?;
-        let its = process(&second.client).await.map_err(refused)?;
-        Ok::<_, ConnectError>((second, its))
-    });
-    // One that has no second session to give now keeps the first for us, or is found out when
-    // a transaction begins.
-    let Ok(second) = second.await else { return Ok(()) };
-    let (second, its) = match second {
-        Ok(second) => second,
-        Err(error @ ConnectError::Pooler { .. }) => return Err(error),
-        Err(_) => return Ok(()),
-    };
-    if its == first {
+    // It is held until the first one was asked again. That it is not to be had proves nothing: a
+    // pooler with no second session to give now keeps the first for us, or is found out when a
+    // transaction begins.
+    let second = tokio::time::timeout(SECOND, second(session, first)).await;
+    if let Ok(Ok(Second::IsFirst)) = second {
         return Err(pooled());
     }
     for _ in 0..COMPARISONS {
@@ -176,6 +171,24 @@ async fn refuse_pooler(session: &Session) -> Result<(), ConnectError> {
             return Err(pooled());
         }
     }
-    drop(second);
     Ok(())
+}
+
+/// What a second session turns out to be.
+enum Second {
+    /// The first one.
+    IsFirst,
+    /// Another one, in a transaction if it may begin one.
+    Other { _session: Box<Session> },
+}
+
+async fn second(session: &Session, first: Option<i32>) -> Result<Second, ConnectError> {
+    let second = session.target.dial().await?;
+    let refused = |source| second.refused(source);
+    // A pooler that hands out sessions by the statement has no transactions.
+    let mut is_first = process(&second.client).await.map_err(refused)? == first;
+    if !is_first && second.client.batch_execute("BEGIN").await.is_ok() {
+        is_first = process(&second.client).await.map_err(refused)? == first;
+    }
+    Ok(if is_first { Second::IsFirst } else { Second::Other { _session: Box::new(second) } })
 }

@@ -13,8 +13,10 @@ use tokio_postgres::Config;
 use tokio_postgres::config::{ChannelBinding, SslMode, SslNegotiation};
 
 use super::ConnectError;
-use super::conninfo::{Conninfo, Environment, from_passfile, path_of};
-use super::tls::{Roots, TlsSettings, Verify};
+use super::conninfo::Conninfo;
+use super::environment::{Environment, path_of};
+use super::passfile::from_passfile;
+use super::tls::{RevokedIn, Roots, TlsSettings, Verify};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -51,6 +53,8 @@ pub struct Target {
 pub(super) struct Endpoint {
     /// As it is named: what a certificate must bear.
     pub(super) host: String,
+    /// Whether it is named at all, and not by its address alone (`hostaddr`).
+    pub(super) is_named: bool,
     pub(super) at: Place,
     pub(super) port: u16,
     pub(super) password: Option<Vec<u8>>,
@@ -209,6 +213,10 @@ impl Reader<'_> {
         let mode = self.mode()?;
         let (encryption, tls) =
             if local { (Encryption::Disable, None) } else { self.encryption(mode)? };
+        let verifies_names = tls.as_ref().is_some_and(|tls| tls.verify == Verify::Full);
+        if verifies_names && endpoints.iter().any(|endpoint| !endpoint.is_named) {
+            return Err(ConnectError::NoName);
+        }
         let direct_tls = self.one_of("sslnegotiation", &[("postgres", false), ("direct", true)])?;
         if direct_tls && !local && encryption != Encryption::Require {
             let mode = mode.to_owned();
@@ -330,6 +338,7 @@ impl Reader<'_> {
             };
             let host = hosts.get(at).copied().unwrap_or_default();
             let address = addresses.get(at).copied().unwrap_or_default();
+            let is_named = address.is_empty() || !host.is_empty();
             let (host, place) = if !address.is_empty() {
                 if address.parse::<IpAddr>().is_err() {
                     let expected = "an IP address".to_owned();
@@ -350,9 +359,11 @@ impl Reader<'_> {
             let password = said.map(<[u8]>::to_vec).or_else(|| {
                 let local = SOCKETS.contains(&host.as_str());
                 let host = if local { "localhost" } else { host.as_str() };
-                from_passfile(passfile.as_deref()?, [host, &port.to_string(), database, user])
+                let port = port.to_string();
+                let found = from_passfile(passfile.as_deref()?, [host, &port, database, user]);
+                found.filter(|password| !password.is_empty())
             });
-            endpoints.push(Endpoint { host, at: place, port, password });
+            endpoints.push(Endpoint { host, is_named, at: place, port, password });
         }
         Ok(endpoints)
     }
@@ -425,7 +436,14 @@ impl Reader<'_> {
             tracing::warn!("{} is not there: no client certificate is shown", named.display());
         }
         let sni = self.one_of("sslsni", &[("1", true), ("0", false)])?;
-        let revoked = self.file_or("sslcrl", "root.crl").filter(|_| verify != Verify::Nothing);
+        // The list of the home folder belongs to the root of the home folder.
+        let file = match roots {
+            Roots::File(_) => self.file_or("sslcrl", "root.crl"),
+            Roots::System => self.file("sslcrl"),
+        };
+        let revoked = RevokedIn { file, folder: self.file("sslcrldir") };
+        let revoked = Some(revoked)
+            .filter(|revoked| verify != Verify::Nothing && *revoked != RevokedIn::default());
         let versions = self.versions()?;
         Ok((encryption, Some(TlsSettings { verify, roots, revoked, client, versions, sni })))
     }

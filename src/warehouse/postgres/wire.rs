@@ -85,6 +85,8 @@ struct Notes {
     process: Option<i32>,
     session: Option<i32>,
     last_word: Option<LastWord>,
+    /// Whether the server asked for a password that is no proof.
+    bare_password: bool,
     /// What the session waited for last, and who held it.
     held: Option<String>,
     /// How often the server has yet to say that it is ready.
@@ -138,7 +140,17 @@ pub(super) struct Listened<S> {
     heard: Arc<Heard>,
     message: Message,
     sent: Sent,
+    refuses_bare_passwords: bool,
 }
+
+/// A server that wants a password in a form that whoever listens can use, on a line where that
+/// is not to be done.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the server asks for the password itself or its MD5 hash, which is not sent after TLS failed: \
+     mend TLS, or use sslmode=disable to send it without"
+)]
+pub(super) struct BarePassword;
 
 /// The longest message that is kept whole.
 const LONGEST: usize = 64 * 1024;
@@ -156,7 +168,7 @@ struct Message {
 
 impl Message {
     fn keeps(&self) -> bool {
-        matches!(self.head.first(), Some(b'E' | b'K'))
+        matches!(self.head.first(), Some(b'E' | b'K' | b'R'))
     }
 
     fn hear(&mut self, mut bytes: &[u8], heard: &Heard) {
@@ -192,6 +204,9 @@ impl Message {
             }
             (Some(b'Z'), _) => {
                 heard.notes(|notes| notes.unanswered = notes.unanswered.saturating_sub(1));
+            }
+            (Some(b'R'), Some([0, 0, 0, CLEAR_TEXT | MD5])) => {
+                heard.notes(|notes| notes.bare_password = true);
             }
             (Some(b'E'), _) => {
                 if let Some(word) = last_word(&self.body) {
@@ -240,6 +255,10 @@ impl Sent {
     }
 }
 
+/// `AuthenticationCleartextPassword` and `AuthenticationMD5Password`.
+const CLEAR_TEXT: u8 = 3;
+const MD5: u8 = 5;
+
 /// An error's fields, if it is one that ends the session
 /// (<https://www.postgresql.org/docs/current/protocol-error-fields.html>).
 fn last_word(body: &[u8]) -> Option<LastWord> {
@@ -259,7 +278,19 @@ fn last_word(body: &[u8]) -> Option<LastWord> {
 
 impl<S> Listened<S> {
     pub(super) fn new(stream: S, heard: Arc<Heard>) -> Self {
-        Self { stream, heard, message: Message::default(), sent: Sent::default() }
+        Self {
+            stream,
+            heard,
+            message: Message::default(),
+            sent: Sent::default(),
+            refuses_bare_passwords: false,
+        }
+    }
+
+    /// Ends the connection when the server asks for a password that is not sent as a proof
+    /// (SCRAM).
+    pub(super) fn refuse_bare_passwords(&mut self) {
+        self.refuses_bare_passwords = true;
     }
 }
 
@@ -276,6 +307,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Listened<S> {
         if !new.is_empty() {
             this.heard.notes(|notes| notes.last = Some(Instant::now()));
             this.message.hear(new, &this.heard);
+            if this.refuses_bare_passwords && this.heard.notes(|notes| notes.bare_password) {
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, BarePassword)));
+            }
         }
         read
     }

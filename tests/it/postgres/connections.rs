@@ -165,7 +165,7 @@ async fn tls_is_as_strict_as_sslmode_says() {
     let errors = [unknown, other_name, no_file].map(|ran| warehouse.error(ran));
     let errors = errors.join("\n").replace(&proxy.port().to_string(), "PORT");
     insta::assert_snapshot!(errors, @r#"
-    cannot connect to Postgres at localhost:PORT/DATABASE: invalid peer certificate: UnknownIssuer
+    cannot connect to Postgres at localhost:PORT/DATABASE: the server's certificate is not trusted: no trusted root has signed it (sslrootcert names the file of the roots)
     cannot connect to Postgres at 127.0.0.1:PORT/DATABASE: invalid peer certificate: certificate not valid for name "127.0.0.1"; certificate is only valid for DnsName("localhost")
     TLS cannot be set up: none.pem: I/O error: No such file or directory (os error 2)
     "#);

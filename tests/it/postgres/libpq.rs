@@ -11,17 +11,17 @@ use crate::support::tls::TlsProxy;
 use crate::taxi::{Ran, Taxi};
 
 /// A home folder, and the two that connect from it.
-struct Clients {
+pub(super) struct Clients {
     taxi: Taxi,
     home: tempfile::TempDir,
 }
 
 impl Clients {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { taxi: Taxi::new(), home: tempfile::tempdir().unwrap() }
     }
 
-    fn put(&self, name: &str, text: &str) -> PathBuf {
+    pub(super) fn put(&self, name: &str, text: &str) -> PathBuf {
         let path = self.home.path().join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, text).unwrap();
@@ -35,7 +35,7 @@ impl Clients {
     }
 
     /// What this program says of a connection.
-    fn taxi(&self, text: &str, variables: &[(&str, &str)]) -> (bool, String) {
+    pub(super) fn taxi(&self, text: &str, variables: &[(&str, &str)]) -> (bool, String) {
         let mut command = self.taxi.command(["connections", "test", "--output", "json"]);
         let ran: Ran = self
             .prepare(&mut command, variables)
@@ -53,7 +53,15 @@ impl Clients {
         (tested["ok"] == true, format!("{} {}", said("may"), said("error")))
     }
 
-    fn psql(&self, text: &str, variables: &[(&str, &str)]) -> (bool, String) {
+    /// What this program logs when it tests a connection.
+    pub(super) fn logged(&self, text: &str) -> String {
+        let mut command = self.taxi.command(["connections", "test", "--output", "json"]);
+        let ran: Ran =
+            self.prepare(&mut command, &[]).env("DATABASE_URL", text).output().unwrap().into();
+        ran.stderr
+    }
+
+    pub(super) fn psql(&self, text: &str, variables: &[(&str, &str)]) -> (bool, String) {
         let mut command = Command::new(psql());
         let ran = self
             .prepare(&mut command, variables)
@@ -64,7 +72,7 @@ impl Clients {
     }
 
     /// Both connect, or neither does.
-    fn agree(&self, connects: bool, text: &str, variables: &[(&str, &str)]) {
+    pub(super) fn agree(&self, connects: bool, text: &str, variables: &[(&str, &str)]) {
         let psql = self.psql(text, variables);
         assert_eq!(psql.0, connects, "psql {text} {variables:?}: {}", psql.1);
         let taxi = self.taxi(text, variables);
@@ -191,6 +199,7 @@ async fn connection_strings_connect_as_with_psql() {
             format!("postgres://{role}:{IN_URL}@127.0.0.1:{port}/{name}?channel_binding=require"),
         ),
         // What is not understood.
+        (false, format!("postgresql+psycopg2://{role}:{IN_URL}@127.0.0.1:{port}/{name}")),
         (false, format!("postgres://{role}:{IN_URL}@127.0.0.1:{port}/{name}?sslmode")),
         (false, format!("postgres://{role}:{IN_URL}@127.0.0.1:{port}/{name}?nonsense=1")),
         (false, format!("host=127.0.0.1 port={port} user={role} dbname={name} password='a")),
@@ -295,6 +304,21 @@ async fn the_environment_services_and_password_files_are_used_as_psql_uses_them(
             variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         clients.agree(connects, text, &variables);
     }
+    // What follows the password, and marks that mean nothing there.
+    for (connects, line) in [
+        (true, format!("127.0.0.1:{port}:*:{role}:{escaped}:more:fields")),
+        (true, format!("127.0.0.1:{port}:*:{role}:{escaped}\r")),
+        (true, format!("*:*:*:\\{role}:{escaped}")),
+        (false, format!("\\*:*:*:*:{escaped}")),
+        (false, format!("*:*:*:*:{escaped}\\")),
+        (false, format!("*:*:*:*x:{escaped}")),
+        (false, "*:*:*:*:".to_owned()),
+        (false, format!("*:*:*:*::{escaped}")),
+    ] {
+        clients.put(".pgpass", &format!("{line}\n"));
+        clients.agree(connects, "service=trips", &[]);
+    }
+    clients.put(".pgpass", &format!("*:*:*:*:{escaped}\n"));
     let open = std::fs::Permissions::from_mode(0o640);
     std::fs::set_permissions(clients.home.path().join(".pgpass"), open).unwrap();
     clients.agree(false, "service=trips", &[]);
@@ -330,7 +354,7 @@ async fn a_host_of_the_wanted_kind_is_found_among_several() {
 }
 
 /// Runs openssl in a folder.
-fn openssl(folder: &Path, args: &str) {
+pub(super) fn openssl(folder: &Path, args: &str) {
     let ran = Command::new("openssl").args(args.split(' ')).current_dir(folder).output().unwrap();
     assert!(ran.status.success(), "{args}: {}", String::from_utf8_lossy(&ran.stderr));
 }
@@ -409,7 +433,6 @@ fn what_is_not_supported_is_refused_by_name() {
         "requirepeer=postgres",
         "gssencmode=require",
         "sslpassword=hush",
-        "sslcrldir=hush",
         "sslcertmode=require",
         "replication=database",
         "min_protocol_version=3.2",

@@ -15,6 +15,7 @@ async fn a_pooler_that_changes_sessions_is_refused_and_leaves_nothing_behind() {
     for settings in [
         "pool_mode = transaction",
         "pool_mode = statement",
+        "pool_mode = statement\nserver_round_robin = 1\nmin_pool_size = 3",
         "pool_mode = transaction\ndefault_pool_size = 1",
         "pool_mode = transaction\nserver_round_robin = 1\nmin_pool_size = 3",
     ] {
@@ -52,7 +53,12 @@ async fn a_pooler_that_keeps_sessions_is_worked_through() {
     let server = PostgresServer::shared().await;
     let warehouse = Warehouse::new().await;
     warehouse.january(100);
-    for settings in ["pool_mode = session", "pool_mode = session\ndefault_pool_size = 1"] {
+    for settings in [
+        "pool_mode = session",
+        "pool_mode = session\ndefault_pool_size = 1",
+        // The second session is refused before it is given up.
+        "pool_mode = session\ndefault_pool_size = 1\nquery_wait_timeout = 1",
+    ] {
         let bouncer = PgBouncer::start(server.port(), settings).await;
         let url = through(&bouncer, &warehouse);
         let load = |more: &[&str]| {
