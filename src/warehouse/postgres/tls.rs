@@ -102,11 +102,11 @@ impl TlsSettings {
             Roots::File(path) => certificates(path)?,
             Roots::System => rustls_native_certs::load_native_certs().certs,
         };
-        let revoked = self.revoked.as_ref().map(|revoked| self.revocations(revoked)).transpose()?;
+        let revoked = self.revoked.as_ref().map(|revoked| Self::revocations(revoked)).transpose()?;
         Ok(Trusted::new(found, verify == Verify::Full, revoked, provider))
     }
 
-    fn revocations(&self, revoked: &RevokedIn) -> Result<Revocations, ConnectError> {
+    fn revocations(revoked: &RevokedIn) -> Result<Revocations, ConnectError> {
         let mut lists = Vec::new();
         if let Some(file) = &revoked.file {
             lists.extend(revocation_lists(file)?);
