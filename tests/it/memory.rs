@@ -15,6 +15,8 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding};
 use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
 
+mod inflating;
+
 use crate::running::Running;
 use crate::support::generate::{Colour, Form, Recipe};
 use crate::support::postgres::PostgresServer;

@@ -7,6 +7,7 @@
 //! know are read for the rows set aside alone, which keep all their fields.
 
 mod footer;
+mod inflate;
 mod lengths;
 mod pages;
 mod repaged;
@@ -196,8 +197,9 @@ impl Opened {
 
     /// What the pages of a leaf hold. Its values are only looked at where that takes little memory.
     fn pages_of_leaf(&self, leaf: usize) -> Result<Pages, CleanError> {
-        let mut pages = pages::of_column(&self.bytes, self.size, self.parquet(), leaf, BATCH)
-            .map_err(|error| damaged(self.file, error))?;
+        let mut pages =
+            pages::of_column(&self.bytes, self.size, self.parquet(), leaf, BATCH, ONE_COLUMN)
+                .map_err(|error| damaged(self.file, error))?;
         if pages.measure == Measure::None || pages.at_once() > ONE_COLUMN {
             return Ok(pages);
         }
