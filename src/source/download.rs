@@ -264,7 +264,7 @@ fn other_part(
     }
 }
 
-/// What an answer without a file means: see the table "Is it there?" in docs/lake.md.
+/// What an answer without a file means: see the table "Is the month published?" in docs/lake.md.
 pub(super) fn no_file(
     address: String,
     status: StatusCode,
