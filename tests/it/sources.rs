@@ -15,10 +15,10 @@ use std::io::Write;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::month::{Parquet, assert_counts};
-use crate::support::generate::{Colour, Dirt, Form, Made, Recipe};
-use crate::support::web::{Request, Web};
-use crate::taxi::{Ran, Taxi, month_args};
+use crate::harness::month::{Parquet, assert_counts};
+use crate::harness::taxi::{Ran, Taxi, month_args};
+use taxi_test_support::generate::{Colour, Dirt, Form, Made, Recipe};
+use taxi_test_support::web::{Request, Web};
 
 /// Where the web has the month.
 const FILE: &str = "/green/2020-01";

@@ -14,7 +14,7 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::file::writer::SerializedFileWriter;
 
 use super::cleaned_within_bounds;
-use crate::taxi::Taxi;
+use crate::harness::taxi::Taxi;
 
 const ROWS: usize = 1_000;
 

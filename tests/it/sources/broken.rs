@@ -1,7 +1,7 @@
 //! Connections that break, and hosts that get lengths and ranges wrong.
 
 use super::*;
-use crate::support::web::Fault;
+use taxi_test_support::web::Fault;
 
 const FORMS: [Form; 3] = [Form::CsvGz, Form::Csv, Form::Parquet];
 
