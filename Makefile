@@ -4,7 +4,7 @@ SHELL := bash
 .PHONY: help quickstart test lint bench soak docs sample postgres services system
 
 TAXI := target/release/taxi
-SUPPORT := target/release/examples/support
+SUPPORT := target/release/support
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -23,7 +23,7 @@ lint: ## formatting, clippy and the documentation, warnings refused
 
 bench: system services ## beside DuckDB, Polars, pandas, ADBC and psql, each in one run
 	benches/setup.sh
-	cargo build --release --locked --bin taxi --example support
+	cargo build --release --locked --bin taxi --bin support
 	.bench/venv/bin/python benches/main_job.py --taxi $(TAXI) --support $(SUPPORT) $(BENCH)
 	.bench/venv/bin/python benches/postgres.py --taxi $(TAXI) --support $(SUPPORT)
 	.bench/venv/bin/python benches/ingest.py --taxi $(TAXI) --support $(SUPPORT)

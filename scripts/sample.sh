@@ -3,9 +3,9 @@
 # kind of dirt. The same bytes each time.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-[ -x target/release/examples/support ] || cargo build --release --locked --example support
+[ -x target/release/support ] || cargo build --release --locked --bin support
 make() {
-    target/release/examples/support generate --colour "$1" --month "$2" --rows "$3" --seed "$4" \
+    target/release/support generate --colour "$1" --month "$2" --rows "$3" --seed "$4" \
         --form csv.gz --dirt "$5" --meterless-percent 3 --out "data/sample/$1_tripdata_$2.csv.gz" >/dev/null
 }
 dirt=pickup_outside_month=4,dropoff_before_pickup=3,distance_impossible=2,unreadable=3,wrong_field_count=2

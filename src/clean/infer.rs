@@ -4,7 +4,8 @@
 use arrow::datatypes::{DataType, Schema};
 
 use super::fields::{self, Clock, Field};
-use super::input::{Part, Rest};
+use super::input::Rest;
+use super::part::Part;
 use super::records::{End, Shape, field_text, record_end, split_fields};
 use super::text::Piece;
 use super::{CleanError, zone::Zone};

@@ -4,11 +4,10 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use arrow::array::RecordBatch;
-
 use super::CleanError;
 use super::gzip::Members;
 use super::parquet_file::{Batches, ParquetFile, UnreadColumns};
+use super::part::Part;
 use super::records::{
     End, MOST_FIELDS, Shape, field_text, last_cut, marks_of_order, record_end, split_fields,
 };
@@ -42,12 +41,6 @@ pub(super) struct Input {
 pub(super) enum Rest {
     Text(Pieces),
     Rows(Batches),
-}
-
-/// A part of the file.
-pub(super) enum Part {
-    Text(Piece),
-    Rows { batch: RecordBatch, rows_before: u64 },
 }
 
 impl Input {

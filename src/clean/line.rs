@@ -9,8 +9,9 @@ use arrow::array::RecordBatch;
 use polars::prelude::DataFrame;
 
 use super::batch::Marks;
-use super::input::{Part, Rest};
+use super::input::Rest;
 use super::judge::{Judge, Judged};
+use super::part::Part;
 use super::rows::{self, BatchReader};
 use super::text::{self, TextReader};
 use super::{CleanError, Rejects};

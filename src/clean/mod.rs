@@ -18,6 +18,7 @@ mod judge;
 mod line;
 mod output;
 mod parquet_file;
+mod part;
 mod pipeline;
 mod records;
 mod rows;

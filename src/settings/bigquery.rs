@@ -15,17 +15,20 @@ use crate::lake::store::GcsOptions;
 use crate::warehouse::bigquery::{BigQuery, BigQueryError, Target, TokenError, TokenSource};
 use crate::warehouse::{Warehouse, WarehouseError, WarehouseKind};
 
+use super::by_type::ByType;
 use super::connected::{Connected, DEFAULT, Found};
 use super::connection_kind::ConnectionKind;
-use super::file::{File, FromTable, Part, Table};
+use super::error::SettingsError;
+use super::file::File;
 use super::lake::{GOOGLE_HEADING, GoogleOptions};
 use super::layers::{Layer, Picker};
-use super::origin::Origin;
+use super::origin::{Effective, Origin, said};
 use super::reference::ConnectionReference;
 use super::secret::Credentials;
 use super::settings_group::SettingsGroup;
-use super::warehouse::{self, WarehouseGroup};
-use super::{Options, Settings, SettingsError};
+use super::table::{FromTable, Part, Table};
+use super::warehouse::{self, WarehouseOptions};
+use super::warehouse_group::{WarehouseGroup, WarehouseInForce};
 
 const KIND: ConnectionKind = ConnectionKind::Warehouse(WarehouseKind::BigQuery);
 
@@ -60,6 +63,13 @@ pub struct BigQueryOptions {
     pub location: Option<String>,
 }
 
+impl BigQueryOptions {
+    /// Names a connection as a flag does.
+    pub(super) fn choose(&mut self, name: &str) {
+        self.connection = Some(ConnectionReference::Name(name.to_owned()));
+    }
+}
+
 /// `[bigquery.NAME]`
 #[derive(Debug, Clone, Default)]
 pub(super) struct BigQueryConnection {
@@ -89,13 +99,12 @@ impl FromTable for BigQueryConnection {
 
 impl BigQueryConnection {
     /// The settings that come with it.
-    fn options(&self) -> Options {
-        let mut options = Options::default();
+    fn groups(&self) -> ByType {
         let BigQueryKeys { project, dataset, location, table } = self.keys.clone();
-        options.bigquery = BigQueryOptions { connection: None, project, dataset, location };
-        options.warehouse.table = table;
-        options.lake.stores.google = self.google.clone();
-        options
+        ByType::default()
+            .with(BigQueryOptions { connection: None, project, dataset, location })
+            .with(WarehouseOptions { table, ..Default::default() })
+            .with(self.google.clone())
     }
 }
 
@@ -162,38 +171,42 @@ impl WarehouseGroup for BigQueryGroup {
         &["bigquery", "project", "dataset", "location"]
     }
 
-    fn open(&self, settings: &Settings) -> Result<Arc<dyn Warehouse>, WarehouseError> {
-        Ok(Arc::new(settings.bigquery.open()?))
+    fn check(&self, file: &File, layer: &Layer) -> Result<(), SettingsError> {
+        let said = layer.group::<BigQueryOptions>().and_then(|said| said.connection.as_ref());
+        let Some(reference) = said else { return Ok(()) };
+        file.find(
+            KIND,
+            file.connections::<BigQueryConnection>(),
+            reference,
+            &layer.origin(KIND.key()),
+        )
+        .map(drop)
+    }
+}
+
+impl WarehouseInForce for BigQuerySettings {
+    fn warehouse(&self) -> Result<Arc<dyn Warehouse>, WarehouseError> {
+        Ok(Arc::new(self.open()?))
     }
 
-    fn is_named(&self, settings: &Settings) -> bool {
-        settings.bigquery.project_in_force().is_some()
+    fn is_named(&self) -> bool {
+        self.project_in_force().is_some()
     }
 
     /// `None` if neither a connection nor a project is named.
-    fn leads_to(&self, settings: &Settings) -> Option<(String, Origin)> {
-        let found = settings.said(&["bigquery", "project"])?;
-        let BigQuerySettings { dataset, .. } = &settings.bigquery;
-        let project = settings.bigquery.project_in_force();
-        Some((place(project.as_deref(), dataset), found.from.clone()))
+    fn leads_to(&self, effective: &[Effective]) -> Option<(String, Origin)> {
+        let found = said(effective, &["bigquery", "project"])?;
+        let project = self.project_in_force();
+        Some((place(project.as_deref(), &self.dataset), found.from.clone()))
     }
 
-    fn connections(&self, file: &File, settings: &Settings) -> Vec<(String, String, usize)> {
-        let all = file.bigquery.iter().map(|(name, table)| {
+    fn connections(&self, file: &File) -> Vec<(String, String, usize)> {
+        let all = file.connections::<BigQueryConnection>().iter().map(|(name, table)| {
             let keys = &table.value.keys;
-            let dataset = keys.dataset.as_deref().unwrap_or(&settings.bigquery.dataset);
+            let dataset = keys.dataset.as_deref().unwrap_or(&self.dataset);
             (name.clone(), place(keys.project.as_deref(), dataset), table.line)
         });
         all.collect()
-    }
-
-    fn check(&self, file: &File, layer: &Layer) -> Result<(), SettingsError> {
-        let Some(reference) = &layer.options.bigquery.connection else { return Ok(()) };
-        file.find(KIND, &file.bigquery, reference, &layer.origin(KIND.key())).map(drop)
-    }
-
-    fn choose(&self, options: &mut Options, name: &str) {
-        options.bigquery.connection = Some(ConnectionReference::Name(name.to_owned()));
     }
 }
 
@@ -207,9 +220,9 @@ impl SettingsGroup for BigQuerySettings {
         connect(from)?;
         let settings = Self {
             project: project(from),
-            dataset: from.pick("dataset", |o| &o.bigquery.dataset, "nyc_taxi".to_owned()),
-            location: from.optional("location", |o| &o.bigquery.location),
-            table: from.named("bigquery.table", "table", |o| &o.warehouse.table),
+            dataset: from.pick("dataset", |o: &BigQueryOptions| &o.dataset, "nyc_taxi".to_owned()),
+            location: from.optional("location", |o: &BigQueryOptions| &o.location),
+            table: from.named("bigquery.table", "table", |o: &WarehouseOptions| &o.table),
             google: GoogleOptions::resolve_for_bigquery(from)?,
             emulator: from.variable("bigquery_emulator", EMULATOR),
         };
@@ -224,34 +237,40 @@ impl SettingsGroup for BigQuerySettings {
 
 /// If a connection is named, what it says goes before the rest of the file.
 fn connect(from: &mut Picker<'_>) -> Result<(), SettingsError> {
-    let named = from.find("bigquery", |o| &o.bigquery.connection);
+    let named = from.find("bigquery", |o: &BigQueryOptions| &o.connection);
     let default = || (ConnectionReference::Name(DEFAULT.to_owned()), Origin::Default);
-    let named = named.or_else(|| from.file.bigquery.contains_key(DEFAULT).then(default));
+    let named = named.or_else(|| {
+        from.file.connections::<BigQueryConnection>().contains_key(DEFAULT).then(default)
+    });
     let Some((reference, by)) = named else {
         from.note("bigquery", json!(null), Origin::Default);
         return Ok(());
     };
-    let Connected { options, origin, .. } =
-        match from.file.find(KIND, &from.file.bigquery, &reference, &by)? {
-            Found::Table(name, Table { value, line, .. }) => Connected {
-                to: (),
-                options: value.options(),
-                origin: from.file.says(KIND, name, &by, *line),
-            },
-            Found::Block(block) => {
-                // A block has the credentials, and those name their project.
-                let mut options = Options::default();
-                options.lake.stores.google.credentials = Some(Credentials::Block(block.clone()));
-                Connected { to: (), options, origin: Origin::block(block, &by) }
-            }
-        };
+    let Connected { groups, origin, .. } = match from.file.find(
+        KIND,
+        from.file.connections::<BigQueryConnection>(),
+        &reference,
+        &by,
+    )? {
+        Found::Table(name, Table { value, line, .. }) => Connected {
+            to: (),
+            groups: value.groups(),
+            origin: from.file.says(KIND, name, &by, *line),
+        },
+        Found::Block(block) => {
+            // A block has the credentials, and those name their project.
+            let credentials = Some(Credentials::Block(block.clone()));
+            let groups = ByType::default().with(GoogleOptions { credentials });
+            Connected { to: (), groups, origin: Origin::block(block, &by) }
+        }
+    };
     from.note("bigquery", json!(reference.to_string()), origin.clone());
-    from.connection = Some(Layer::connection(options, origin));
+    from.connection = Some(Layer::connection(groups, origin));
     Ok(())
 }
 
 fn project(from: &mut Picker<'_>) -> Option<String> {
-    let found = from.find("project", |o| &o.bigquery.project);
+    let found = from.find("project", |o: &BigQueryOptions| &o.project);
     let shown = found.clone().or_else(|| {
         let project = std::env::var(PROJECT).ok().filter(|project| !project.is_empty())?;
         Some((project, Origin::Environment { name: PROJECT.to_owned() }))

@@ -2,12 +2,13 @@
 
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::clean::{Changeable, Level, Rules};
 use crate::guard::Share;
 
-use super::SettingsError;
-use super::layers::Picker;
+use super::error::SettingsError;
+use super::layers::{Picker, Show, value_name};
 use super::settings_group::SettingsGroup;
 use super::values::{at_least_one, count, from_text};
 
@@ -98,18 +99,18 @@ impl SettingsGroup for CleaningSettings {
         Ok(Self {
             on_new_column: from.pick(
                 "on_new_column",
-                |o| &o.cleaning.on_new_column,
+                |o: &CleaningOptions| &o.on_new_column,
                 NewColumn::default(),
             ),
-            max_set_aside: from.pick("max_set_aside", |o| &o.cleaning.max_set_aside, five),
-            max_shrink: from.pick("max_shrink", |o| &o.cleaning.max_shrink, ten),
+            max_set_aside: from.pick("max_set_aside", |o: &CleaningOptions| &o.max_set_aside, five),
+            max_shrink: from.pick("max_shrink", |o: &CleaningOptions| &o.max_shrink, ten),
             on_missing_column: from.pick(
                 "on_missing_column",
-                |o| &o.cleaning.on_missing_column,
+                |o: &CleaningOptions| &o.on_missing_column,
                 MissingColumn::default(),
             ),
             rules: from.rules(),
-            threads: from.optional("threads", |o| &o.cleaning.threads),
+            threads: from.optional("threads", |o: &CleaningOptions| &o.threads),
         })
     }
 }
@@ -136,4 +137,16 @@ pub enum MissingColumn {
     Warn,
     /// The month fails.
     Fail,
+}
+
+impl Show for NewColumn {
+    fn show(&self) -> Value {
+        value_name(self)
+    }
+}
+
+impl Show for MissingColumn {
+    fn show(&self) -> Value {
+        value_name(self)
+    }
 }

@@ -3,13 +3,14 @@
 use crate::redact::is_plain;
 
 use super::block_name::BlockName;
+use super::by_type::ByType;
 use super::connection_kind::ConnectionKind;
 use super::error::SettingsError;
-use super::file::{File, Named, Table};
+use super::file::File;
 use super::keys::suggestion;
-use super::options::Options;
 use super::origin::{Origin, Place};
 use super::reference::ConnectionReference;
+use super::table::{Named, Table};
 
 /// The connection in force where none is named.
 pub(super) const DEFAULT: &str = "default";
@@ -17,7 +18,7 @@ pub(super) const DEFAULT: &str = "default";
 /// A connection in force: where it leads, the settings that come with it, where it is said.
 pub(super) struct Connected<T> {
     pub(super) to: T,
-    pub(super) options: Options,
+    pub(super) groups: ByType,
     pub(super) origin: Origin,
 }
 

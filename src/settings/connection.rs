@@ -6,9 +6,8 @@ use crate::warehouse::WarehouseKind;
 
 use super::blocks::Blocks;
 use super::connection_kind::ConnectionKind;
-use super::file::File;
+use super::lake::LakeConnection;
 use super::origin::{Origin, Place};
-use super::warehouse::group;
 use super::{Options, Settings, SettingsError};
 
 /// A connection, for people.
@@ -29,14 +28,14 @@ pub struct Connection {
 impl Connection {
     /// All of them: those that the file names, and what is in force without a name.
     pub async fn all(options: &Options, blocks: &dyn Blocks) -> Result<Vec<Self>, SettingsError> {
-        let file = File::read(options.file.config.as_deref())?;
+        let file = options.read_file()?;
         let settings = Settings::resolve_to_look(options, blocks).await?;
         let place = |line| Origin::File { place: Place::new(&file.path, line) };
-        let lakes = file.lakes.iter().map(|(name, lake)| {
+        let lakes = file.connections::<LakeConnection>().iter().map(|(name, lake)| {
             (ConnectionKind::Lake, (name.clone(), lake.value.address.to_string(), lake.line))
         });
         let warehouses = WarehouseKind::all().flat_map(|kind| {
-            let all = group(kind).connections(&file, &settings);
+            let all = settings.in_force(kind).connections(&file);
             all.into_iter().map(move |connection| (ConnectionKind::Warehouse(kind), connection))
         });
         let mut all: Vec<Self> = lakes

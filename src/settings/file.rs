@@ -1,45 +1,71 @@
 //! Reads `taxi.toml`: every key is known, and every value knows its line.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::clean::{Changeable, Level, RuleError};
 
-use super::bigquery::BigQueryConnection;
-use super::keys::{keys, suggestion};
-use super::lake::LakeConnection;
-use super::notify::NotifySettings;
-use super::postgres::PostgresConnection;
+use super::by_type::ByType;
+use super::error::SettingsError;
+use super::keys::suggestion;
+use super::table::{FromTable, Named, Part, Table};
 use super::toml_error::sentence;
-use super::{Options, SettingsError};
 
 /// The file of settings looked for in the current folder.
 const FILE: &str = "taxi.toml";
 
-/// The tables of the file, beside the settings themselves.
-pub(super) const TABLES: [&str; 6] =
-    ["lakes", "postgres", "bigquery", "profiles", "rules", "notify"];
+/// The tables that every file may have, beside those of the groups.
+const PROFILES: &str = "profiles";
+const RULES: &str = "rules";
 
-/// A table of the file, and the lines it and its keys are in.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Table<T> {
-    pub(super) value: T,
-    pub(super) line: usize,
-    pub(super) lines: BTreeMap<String, usize>,
+/// What a file may say, put together from all groups of settings.
+pub(super) struct Shape {
+    /// The keys of all settings.
+    pub(super) keys: fn() -> Vec<&'static str>,
+    /// Takes the settings of all groups out of a table.
+    pub(super) options: fn(&mut Part<'_>) -> Result<ByType, toml::de::Error>,
+    /// The tables that are no settings.
+    pub(super) sections: &'static [Section],
 }
 
-/// Tables by their names, as the file names them.
-pub(super) type Named<T> = BTreeMap<String, Table<T>>;
+/// A table of the file that belongs to a group.
+pub(super) struct Section {
+    name: &'static str,
+    read: fn(&Reader<'_>, &'static str, (usize, Part<'_>), ByType) -> Result<ByType, SettingsError>,
+}
+
+impl Section {
+    /// The table of this name, read into its type.
+    pub(super) const fn table<T: FromTable + Any + Send + Sync>(name: &'static str) -> Self {
+        Self {
+            name,
+            read: |reader, _, (line, part), into| {
+                Ok(into.with(reader.table::<T>(part, line, &[])?))
+            },
+        }
+    }
+
+    /// The connections of this name, each a table in its table.
+    pub(super) const fn connections<T: FromTable + Any + Send + Sync>(name: &'static str) -> Self {
+        Self {
+            name,
+            read: |reader, name, tables, into| {
+                let read = |part: Part<'_>, line| reader.table::<T>(part, line, &[]);
+                Ok(into.with::<Named<T>>(reader.named(name, Some(tables), read)?))
+            },
+        }
+    }
+}
 
 /// Settings of the file, at its top or in a profile.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Defaults {
-    pub(super) options: Table<Options>,
+    pub(super) options: Table<ByType>,
     /// The levels of rules, and their lines.
     pub(super) rules: Vec<(Changeable, Level, usize)>,
 }
@@ -50,102 +76,90 @@ pub(super) struct File {
     pub(super) path: PathBuf,
     pub(super) top: Defaults,
     pub(super) profiles: BTreeMap<String, Defaults>,
-    pub(super) lakes: Named<LakeConnection>,
-    pub(super) postgres: Named<PostgresConnection>,
-    pub(super) bigquery: Named<BigQueryConnection>,
-    pub(super) notify: Table<NotifySettings>,
+    sections: ByType,
 }
 
 impl File {
     /// The file named, or the one in the current folder, or none.
-    pub(super) fn read(named: Option<&Path>) -> Result<Self, SettingsError> {
+    pub(super) fn read(named: Option<&Path>, shape: &Shape) -> Result<Self, SettingsError> {
         let path = named.unwrap_or(Path::new(FILE));
         match std::fs::read_to_string(path) {
-            Ok(text) => Reader { path, text: &text }.file(),
+            Ok(text) => Reader { path, text: &text, shape }.file(),
             Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
                 Ok(Self { path: path.to_owned(), ..Self::default() })
             }
             Err(source) => Err(SettingsError::Read { path: path.to_owned(), source }),
         }
     }
-}
 
-/// What is read from a table: all of it, or side by side with others.
-pub(super) trait FromTable: Sized {
-    /// The keys that it has.
-    fn keys() -> Vec<&'static str>;
-
-    /// Takes its keys out of a table.
-    fn take(table: &mut Part<'_>) -> Result<Self, toml::de::Error>;
-}
-
-impl<T: DeserializeOwned> FromTable for T {
-    fn keys() -> Vec<&'static str> {
-        keys::<T>().to_vec()
+    /// The connections of a type, by their names.
+    pub(super) fn connections<T: Any>(&self) -> &Named<T> {
+        self.sections.get().unwrap_or(Empty::CONNECTIONS)
     }
 
-    fn take(table: &mut Part<'_>) -> Result<Self, toml::de::Error> {
-        let mut own = DeTable::new();
-        for key in keys::<T>() {
-            own.extend(table.get_mut().remove_entry(*key));
-        }
-        T::deserialize(toml::Deserializer::from(Spanned::new(table.span(), own)))
+    /// A table of its own.
+    pub(super) fn section<T: Any>(&self) -> Option<&Table<T>> {
+        self.sections.get()
     }
+}
+
+struct Empty<T>(T);
+
+impl<T: 'static> Empty<T> {
+    const CONNECTIONS: &'static Named<T> = &Named::new();
 }
 
 struct Reader<'a> {
     path: &'a Path,
     text: &'a str,
+    shape: &'a Shape,
 }
-
-/// A table, and where it stands.
-pub(super) type Part<'a> = Spanned<DeTable<'a>>;
 
 impl Reader<'_> {
     fn file(&self) -> Result<File, SettingsError> {
         let mut whole = DeTable::parse(self.text).map_err(|error| self.refused(&error))?;
+        let names: Vec<&'static str> =
+            self.shape.sections.iter().map(|section| section.name).collect();
+        let names = [names.as_slice(), &[PROFILES, RULES]].concat();
         let mut tables = BTreeMap::new();
-        for name in TABLES {
+        for name in &names {
             // `postgres = "local"` chooses one, `[postgres.local]` is one.
             let is_table =
-                whole.get_ref().get(name).is_some_and(|value| value.get_ref().is_table());
-            if is_table && let Some((key, value)) = whole.get_mut().remove_entry(name) {
-                tables.insert(name, (self.line(&key.span()), table(value)));
+                whole.get_ref().get(*name).is_some_and(|value| value.get_ref().is_table());
+            if is_table && let Some((key, value)) = whole.get_mut().remove_entry(*name) {
+                tables.insert(*name, (self.line(&key.span()), table(value)));
             }
         }
         let mut part = |name| tables.remove(name).and_then(|(line, part)| Some((line, part?)));
-        let rules = part("rules");
-        let notify = match part("notify") {
-            Some((line, part)) => self.table(part, line, &[])?,
-            None => Table::default(),
-        };
+        let mut sections = ByType::default();
+        for Section { name, read } in self.shape.sections {
+            if let Some(table) = part(*name) {
+                sections = read(self, name, table, sections)?;
+            }
+        }
+        let rules = part(RULES);
         Ok(File {
             path: self.path.to_owned(),
-            lakes: self.named("lakes", &mut part, |part, line| self.table(part, line, &[]))?,
-            postgres: self
-                .named("postgres", &mut part, |part, line| self.table(part, line, &[]))?,
-            bigquery: self
-                .named("bigquery", &mut part, |part, line| self.table(part, line, &[]))?,
-            profiles: self.named("profiles", &mut part, |mut part, line| {
-                let rules = part.get_mut().remove_entry("rules");
+            sections,
+            profiles: self.named(PROFILES, part(PROFILES), |mut part, line| {
+                let rules = part.get_mut().remove_entry(RULES);
                 let rules =
                     rules.and_then(|(key, value)| Some((self.line(&key.span()), table(value)?)));
-                self.defaults(part, line, rules, &["rules"])
+                self.defaults(part, line, rules, &[RULES])
             })?,
-            notify,
-            top: self.defaults(whole, 1, rules, &TABLES)?,
+            top: self.defaults(whole, 1, rules, &names)?,
         })
     }
 
     /// The tables in a table.
-    fn named<'a, T>(
+    fn named<T>(
         &self,
         of: &'static str,
-        tables: &mut impl FnMut(&'static str) -> Option<(usize, Part<'a>)>,
-        read: impl Fn(Part<'a>, usize) -> Result<T, SettingsError>,
+        tables: Option<(usize, Part<'_>)>,
+        read: impl Fn(Part<'_>, usize) -> Result<T, SettingsError>,
     ) -> Result<BTreeMap<String, T>, SettingsError> {
         let mut all = BTreeMap::new();
-        for (key, value) in tables(of).into_iter().flat_map(|(_, tables)| tables.into_inner()) {
+        for (key, value) in tables.into_iter().flat_map(|(_, tables)| tables.into_inner()) {
             let (name, at) = (key.get_ref().to_string(), key.span());
             let part = table(value).ok_or_else(|| {
                 self.fault(&at, format!("'{name}' is to be a table of its own: [{of}.{name}]"))
@@ -162,7 +176,7 @@ impl Reader<'_> {
         rules: Option<(usize, Part<'_>)>,
         tables: &[&'static str],
     ) -> Result<Defaults, SettingsError> {
-        let options = self.table(part, line, tables)?;
+        let options = self.read(part, line, tables, &(self.shape.keys)(), self.shape.options)?;
         let rules = rules.into_iter().flat_map(|(_, rules)| rules.into_inner());
         let rules = rules.map(|(key, level)| {
             let rule = key.get_ref().parse::<Changeable>().map_err(|error| {
@@ -189,11 +203,21 @@ impl Reader<'_> {
     /// Reads a table into its type, all keys of which are known: those of the type, and `more`.
     fn table<T: FromTable>(
         &self,
-        mut part: Part<'_>,
+        part: Part<'_>,
         line: usize,
         more: &[&'static str],
     ) -> Result<Table<T>, SettingsError> {
-        let known = T::keys();
+        self.read(part, line, more, &T::keys(), T::take)
+    }
+
+    fn read<T>(
+        &self,
+        mut part: Part<'_>,
+        line: usize,
+        more: &[&'static str],
+        known: &[&'static str],
+        take: impl FnOnce(&mut Part<'_>) -> Result<T, toml::de::Error>,
+    ) -> Result<Table<T>, SettingsError> {
         let (mut lines, mut places) = (BTreeMap::new(), Vec::new());
         for (key, value) in part.get_ref() {
             let name = key.get_ref().as_ref();
@@ -209,7 +233,7 @@ impl Reader<'_> {
             lines.insert(name.to_owned(), self.line(&key.span()));
             places.push((name.to_owned(), value.span()));
         }
-        let value = T::take(&mut part).map_err(|error| {
+        let value = take(&mut part).map_err(|error| {
             let Some(at) = error.span() else {
                 return self.at(line, sentence(None, error.message()));
             };

@@ -5,7 +5,7 @@ use clap::Arg;
 use crate::warehouse::WarehouseKind;
 
 use super::secret_names::SecretNames;
-use super::{cleaning, lake, prefect, run, source, warehouse};
+use super::{cleaning, lake, prefect, run, source, warehouses};
 
 /// A group of settings that have flags. A command shows those that it reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl Group {
         [Self::Source, Self::Lake, Self::Cleaning, Self::Run, Self::Spool, Self::Warehouses];
 
     fn headings(self) -> Vec<&'static str> {
-        let of = |kind: WarehouseKind| warehouse::group(kind).headings();
+        let of = |kind: WarehouseKind| warehouses::group(kind).headings();
         match self {
             Self::Source => vec![source::HEADING],
             Self::Lake => lake::HEADINGS.to_vec(),
@@ -62,7 +62,7 @@ impl Group {
 impl SecretNames {
     /// Those of all groups.
     pub fn all() -> impl Iterator<Item = Self> {
-        let warehouses = WarehouseKind::all().map(|kind| warehouse::group(kind).secret_names());
+        let warehouses = WarehouseKind::all().map(|kind| warehouses::group(kind).secret_names());
         let others = [source::SECRETS, prefect::SECRETS];
         others.into_iter().chain(lake::SECRETS).chain(warehouses)
     }

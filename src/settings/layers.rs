@@ -1,6 +1,7 @@
 //! Flags before the environment, before a connection, before a profile, before the rest of
 //! `taxi.toml`, before the defaults: said here once, for every setting.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,53 +15,32 @@ use crate::lake::LakeAddress;
 use crate::warehouse::WarehouseKind;
 
 use super::blocks::ReadBlocks;
+use super::by_type::ByType;
 use super::file::{Defaults, File};
-use super::keys::suggestion;
 use super::origin::{Effective, Origin, Place};
 use super::reference::ConnectionReference;
 use super::secret::Credentials;
-use super::{MissingColumn, NewColumn, NotifyOn, Options, SettingsError};
 
 /// The settings that one side says.
 pub(super) struct Layer {
-    pub(super) options: Options,
+    groups: ByType,
     rules: Vec<(Changeable, Level, Origin)>,
     origin: Box<dyn Fn(&str) -> Origin>,
 }
 
 impl Layer {
     /// What flags and the environment say.
-    fn asked(options: &Options) -> Self {
-        let flagged = options.flagged.0.clone();
-        let origin = move |key: &str| {
-            let (flag, variable) = Options::names(key);
-            if flagged.contains(key) {
-                return Origin::Flag { name: flag };
-            }
-            Origin::Environment { name: variable }
-        };
-        let levels = options.cleaning.levels();
-        let rules = levels.map(|(rule, level, key)| (rule.clone(), level, origin(key))).collect();
-        let mut options = options.clone();
-        // As DATABASE_URL="" has it: that is not said.
-        options.postgres.database_url.take_if(|url| url.is_empty());
-        Self { options, rules, origin: Box::new(origin) }
+    pub(super) fn asked(
+        groups: ByType,
+        rules: Vec<(Changeable, Level, Origin)>,
+        origin: impl Fn(&str) -> Origin + 'static,
+    ) -> Self {
+        Self { groups, rules, origin: Box::new(origin) }
     }
 
-    /// The layers of the settings but for connections: what is asked, the profile, the top of the
-    /// file.
-    pub(super) fn all(options: &Options, file: &File) -> Result<Vec<Self>, SettingsError> {
-        let mut layers = vec![Self::asked(options)];
-        if let Some(name) = &options.file.profile {
-            let profile = file.profiles.get(name).ok_or_else(|| SettingsError::NoProfile {
-                name: name.clone(),
-                path: file.path.clone(),
-                meant: suggestion(name, file.profiles.keys().map(String::as_str)),
-            })?;
-            layers.push(Self::file(&file.path, Some(name), profile));
-        }
-        layers.push(Self::file(&file.path, None, &file.top));
-        Ok(layers)
+    /// What it says of a group.
+    pub(super) fn group<G: Any>(&self) -> Option<&G> {
+        self.groups.get()
     }
 
     /// Where a setting of this layer comes from.
@@ -69,8 +49,8 @@ impl Layer {
     }
 
     /// What a connection says.
-    pub(super) fn connection(options: Options, origin: Origin) -> Self {
-        Self { options, rules: Vec::new(), origin: Box::new(move |_| origin.clone()) }
+    pub(super) fn connection(groups: ByType, origin: Origin) -> Self {
+        Self { groups, rules: Vec::new(), origin: Box::new(move |_| origin.clone()) }
     }
 
     /// What the file says at its top, or in a profile.
@@ -87,7 +67,7 @@ impl Layer {
         let rules = rules.map(|(rule, level, line)| (rule.clone(), *level, at(*line))).collect();
         let lines = defaults.options.lines.clone();
         let origin = move |key: &str| at(lines.get(key).copied().unwrap_or_default());
-        Self { options: defaults.options.value.clone(), rules, origin: Box::new(origin) }
+        Self { groups: defaults.options.value.clone(), rules, origin: Box::new(origin) }
     }
 }
 
@@ -110,21 +90,21 @@ impl<'a> Picker<'a> {
     }
 
     /// What the first layer that says a setting says of it.
-    pub(super) fn find<T: Clone>(
+    pub(super) fn find<G: Any, T: Clone>(
         &self,
         key: &str,
-        of: impl Fn(&Options) -> &Option<T>,
+        of: impl Fn(&G) -> &Option<T>,
     ) -> Option<(T, Origin)> {
         let (asked, file) = self.layers.split_at(1);
         let mut layers = asked.iter().chain(&self.connection).chain(file);
-        layers.find_map(|layer| Some((of(&layer.options).clone()?, layer.origin(key))))
+        layers.find_map(|layer| Some((of(layer.group()?).clone()?, layer.origin(key))))
     }
 
     /// A setting that has a default.
-    pub(super) fn pick<T: Clone + Show>(
+    pub(super) fn pick<G: Any, T: Clone + Show>(
         &mut self,
         key: &str,
-        of: impl Fn(&Options) -> &Option<T>,
+        of: impl Fn(&G) -> &Option<T>,
         default: T,
     ) -> T {
         let (value, origin) = self.find(key, of).unwrap_or((default, Origin::Default));
@@ -133,20 +113,20 @@ impl<'a> Picker<'a> {
     }
 
     /// A setting that may be left out.
-    pub(super) fn optional<T: Clone + Show>(
+    pub(super) fn optional<G: Any, T: Clone + Show>(
         &mut self,
         key: &str,
-        of: impl Fn(&Options) -> &Option<T>,
+        of: impl Fn(&G) -> &Option<T>,
     ) -> Option<T> {
         self.named(key, key, of)
     }
 
     /// The same under the name that it has for the connection in hand.
-    pub(super) fn named<T: Clone + Show>(
+    pub(super) fn named<G: Any, T: Clone + Show>(
         &mut self,
         name: &str,
         key: &str,
-        of: impl Fn(&Options) -> &Option<T>,
+        of: impl Fn(&G) -> &Option<T>,
     ) -> Option<T> {
         let found = self.find(key, of);
         let (value, origin) = found.map_or((None, Origin::Default), |(v, o)| (Some(v), o));
@@ -249,25 +229,7 @@ impl Show for Vec<WarehouseKind> {
     }
 }
 
-impl Show for NewColumn {
-    fn show(&self) -> Value {
-        value_name(self)
-    }
-}
-
-impl Show for MissingColumn {
-    fn show(&self) -> Value {
-        value_name(self)
-    }
-}
-
-impl Show for NotifyOn {
-    fn show(&self) -> Value {
-        value_name(self)
-    }
-}
-
 /// The name of a value that flags spell.
-fn value_name<T: ValueEnum>(value: &T) -> Value {
+pub(super) fn value_name<T: ValueEnum>(value: &T) -> Value {
     json!(value.to_possible_value().map(|value| value.get_name().to_owned()))
 }

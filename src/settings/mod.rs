@@ -7,6 +7,7 @@
 mod bigquery;
 mod block_name;
 mod blocks;
+mod by_type;
 mod cleaning;
 mod connected;
 mod connection;
@@ -34,11 +35,15 @@ mod secret_names;
 mod settings_group;
 mod source;
 mod source_conflict;
+mod table;
 mod toml_error;
 mod values;
 mod warehouse;
+mod warehouse_group;
+mod warehouses;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::flow::RunReport;
@@ -46,13 +51,15 @@ use crate::guard::Guard;
 use crate::notify::NotifyError;
 use crate::redact;
 use crate::trip::{Month, TripFile};
-use crate::warehouse::WarehouseKind;
+use crate::warehouse::{Warehouse, WarehouseError, WarehouseKind};
 
 use blocks::ReadBlocks;
 use file::File;
 use layers::{Layer, Picker};
+use origin::said;
 use settings_group::SettingsGroup;
-use warehouse::group;
+use warehouse_group::WarehouseInForce;
+use warehouses::group;
 
 pub use bigquery::{BigQueryOptions, BigQuerySettings};
 pub use block_name::BlockName;
@@ -153,9 +160,9 @@ impl Settings {
     }
 
     fn resolved(options: &Options, blocks: &ReadBlocks) -> Result<Self, SettingsError> {
-        let file = File::read(options.file.config.as_deref())?;
+        let file = options.read_file()?;
         check(&file)?;
-        let mut from = Picker::new(Layer::all(options, &file)?, &file, blocks);
+        let mut from = Picker::new(options.layers(&file)?, &file, blocks);
         let settings = Self {
             source: SourceSettings::resolve(&mut from)?,
             lake: LakeSettings::resolve(&mut from)?,
@@ -175,9 +182,9 @@ impl Settings {
 
     /// The folder of the journal, whatever else the settings say.
     pub fn runs_folder(options: &Options) -> Result<PathBuf, SettingsError> {
-        let file = File::read(options.file.config.as_deref())?;
+        let file = options.read_file()?;
         let blocks = ReadBlocks::new();
-        let mut from = Picker::new(Layer::all(options, &file)?, &file, &blocks);
+        let mut from = Picker::new(options.layers(&file)?, &file, &blocks);
         Ok(RunSettings::journal(&mut from))
     }
 
@@ -225,17 +232,34 @@ impl Settings {
     /// names it.
     fn leads_to(&self, kind: ConnectionKind) -> Option<(String, Origin)> {
         match kind {
-            ConnectionKind::Lake => {
-                Some((self.lake.address().to_string(), self.said(&["lake"])?.from.clone()))
-            }
-            ConnectionKind::Warehouse(kind) => group(kind).leads_to(self),
+            ConnectionKind::Lake => Some((
+                self.lake.address().to_string(),
+                said(&self.effective, &["lake"])?.from.clone(),
+            )),
+            ConnectionKind::Warehouse(kind) => self.in_force(kind).leads_to(&self.effective),
         }
     }
 
-    /// The first of these settings that something says.
-    fn said(&self, keys: &[&str]) -> Option<&Effective> {
-        let mut said = self.effective.iter().filter(|setting| !setting.value.is_null());
-        said.find(|setting| keys.contains(&setting.key.as_str()))
+    /// The warehouse of a kind that is loaded into; asks nobody yet.
+    pub fn warehouse(&self, kind: WarehouseKind) -> Result<Arc<dyn Warehouse>, WarehouseError> {
+        self.in_force(kind).warehouse()
+    }
+
+    /// Whether a run could load into a warehouse of a kind without being told more.
+    pub fn names_warehouse(&self, kind: WarehouseKind) -> bool {
+        self.in_force(kind).is_named()
+    }
+
+    /// The settings that say which warehouses are meant, beside `table`.
+    pub fn warehouse_keys() -> impl Iterator<Item = &'static str> {
+        WarehouseKind::all().flat_map(|kind| group(kind).keys()).copied()
+    }
+
+    fn in_force(&self, kind: WarehouseKind) -> &dyn WarehouseInForce {
+        match kind {
+            WarehouseKind::Postgres => &self.postgres,
+            WarehouseKind::BigQuery => &self.bigquery,
+        }
     }
 }
 

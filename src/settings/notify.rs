@@ -4,18 +4,18 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use url::{Position, Url};
 
 use crate::flow::RunReport;
 use crate::notify::{NotifyError, Webhook};
 
-use super::SettingsError;
-use super::file::Table;
-use super::layers::{Picker, Show};
+use super::error::SettingsError;
+use super::layers::{Picker, Show, value_name};
 use super::origin::{Origin, Place};
 use super::secret::Reference;
 use super::settings_group::SettingsGroup;
+use super::table::Table;
 
 /// `[notify]`: who is told how a run ended.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -57,9 +57,16 @@ impl NotifySettings {
     }
 }
 
+impl Show for NotifyOn {
+    fn show(&self) -> Value {
+        value_name(self)
+    }
+}
+
 impl SettingsGroup for NotifySettings {
     fn resolve(from: &mut Picker<'_>) -> Result<Self, SettingsError> {
-        let Table { value: notify, lines, .. } = &from.file.notify;
+        let table: Option<&Table<Self>> = from.file.section();
+        let Table { value: notify, lines, .. } = table.cloned().unwrap_or_default();
         let path = &from.file.path;
         let by = |key| match lines.get(key) {
             Some(line) => Origin::File { place: Place::new(path, *line) },
@@ -68,7 +75,7 @@ impl SettingsGroup for NotifySettings {
         let webhook = notify.webhook.as_ref().map(ToString::to_string);
         from.note("notify.webhook", json!(webhook), by("webhook"));
         from.note("notify.on", notify.on.show(), by("on"));
-        Ok(notify.clone())
+        Ok(notify)
     }
 
     fn secrets(&self) -> Vec<String> {

@@ -8,16 +8,25 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, FromArgMatches};
 use toml::de::Error;
 
-use super::bigquery::BigQueryOptions;
+use crate::warehouse::WarehouseKind;
+
+use super::bigquery::{BigQueryConnection, BigQueryOptions};
+use super::by_type::ByType;
 use super::cleaning::CleaningOptions;
 use super::connection_kind::ConnectionKind;
-use super::file::{FromTable, Part};
-use super::lake::LakeOptions;
-use super::postgres::PostgresOptions;
+use super::error::SettingsError;
+use super::file::{File, Section, Shape};
+use super::keys::suggestion;
+use super::lake::{LakeConnection, LakeOptions};
+use super::layers::Layer;
+use super::notify::NotifySettings;
+use super::origin::Origin;
+use super::postgres::{PostgresConnection, PostgresOptions};
 use super::reference::LakeReference;
 use super::run::RunOptions;
 use super::source::SourceOptions;
-use super::warehouse::{WarehouseOptions, group};
+use super::table::{FromTable, Part};
+use super::warehouse::WarehouseOptions;
 
 /// What is said of the settings; nothing where nothing is said.
 #[derive(Debug, Clone, Default, Args)]
@@ -64,6 +73,18 @@ pub struct FileOptions {
     pub config: Option<PathBuf>,
 }
 
+/// What `taxi.toml` may say.
+const SHAPE: Shape = Shape {
+    keys: Options::keys,
+    options: |table| Ok(Options::take(table)?.groups()),
+    sections: &[
+        Section::connections::<LakeConnection>("lakes"),
+        Section::connections::<PostgresConnection>("postgres"),
+        Section::connections::<BigQueryConnection>("bigquery"),
+        Section::table::<NotifySettings>("notify"),
+    ],
+};
+
 impl FromTable for Options {
     fn keys() -> Vec<&'static str> {
         let groups = [
@@ -99,13 +120,60 @@ impl Options {
             ConnectionKind::Lake => {
                 self.lake.address = Some(LakeReference::Name(name.to_owned()));
             }
-            ConnectionKind::Warehouse(kind) => group(kind).choose(self, name),
+            ConnectionKind::Warehouse(WarehouseKind::Postgres) => self.postgres.choose(name),
+            ConnectionKind::Warehouse(WarehouseKind::BigQuery) => self.bigquery.choose(name),
         }
         self.flagged.0.insert(kind.key().to_owned());
     }
 
+    /// What is said of each group.
+    fn groups(&self) -> ByType {
+        let Self { source, lake, cleaning, run, warehouse, postgres, bigquery, .. } = self.clone();
+        let groups = lake.stores.groups(ByType::default()).with(source).with(lake);
+        groups.with(cleaning).with(run).with(warehouse).with(postgres).with(bigquery)
+    }
+
+    /// What flags and the environment say.
+    fn layer(&self) -> Layer {
+        let flagged = self.flagged.0.clone();
+        let origin = move |key: &str| {
+            let (flag, variable) = Self::names(key);
+            if flagged.contains(key) {
+                return Origin::Flag { name: flag };
+            }
+            Origin::Environment { name: variable }
+        };
+        let levels = self.cleaning.levels();
+        let rules = levels.map(|(rule, level, key)| (rule.clone(), level, origin(key))).collect();
+        let mut said = self.clone();
+        // As DATABASE_URL="" has it: that is not said.
+        said.postgres.database_url.take_if(|url| url.is_empty());
+        Layer::asked(said.groups(), rules, origin)
+    }
+
+    /// The layers of the settings but for connections: what is asked, the profile, the top of the
+    /// file.
+    pub(super) fn layers(&self, file: &File) -> Result<Vec<Layer>, SettingsError> {
+        let mut layers = vec![self.layer()];
+        if let Some(name) = &self.file.profile {
+            let profile = file.profiles.get(name).ok_or_else(|| SettingsError::NoProfile {
+                name: name.clone(),
+                path: file.path.clone(),
+                meant: suggestion(name, file.profiles.keys().map(String::as_str)),
+            })?;
+            layers.push(Layer::file(&file.path, Some(name), profile));
+        }
+        layers.push(Layer::file(&file.path, None, &file.top));
+        Ok(layers)
+    }
+
+    /// The file of settings.
+    pub(super) fn read_file(&self) -> Result<File, SettingsError> {
+        File::read(self.file.config.as_deref(), &SHAPE)
+    }
+
     /// The name of the flag and of the variable that say a setting.
-    pub(super) fn names(key: &str) -> (String, String) {
+    fn names(key: &str) -> (String, String) {
         let all = Self::augment_args(clap::Command::new("taxi"));
         let arg = all.get_arguments().find(|arg| arg.get_id() == key);
         let variable = arg.and_then(|arg| Some(arg.get_env()?.to_string_lossy().into_owned()));

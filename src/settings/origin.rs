@@ -126,3 +126,9 @@ pub struct Effective {
     /// Where it comes from.
     pub from: Origin,
 }
+
+/// The first of these settings that something says.
+pub(super) fn said<'a>(effective: &'a [Effective], keys: &[&str]) -> Option<&'a Effective> {
+    let mut said = effective.iter().filter(|setting| !setting.value.is_null());
+    said.find(|setting| keys.contains(&setting.key.as_str()))
+}

@@ -10,18 +10,21 @@ use serde_json::json;
 use crate::warehouse::postgres::{Postgres, PostgresError, Target};
 use crate::warehouse::{Warehouse, WarehouseError, WarehouseKind};
 
+use super::by_type::ByType;
 use super::connected::{Connected, DEFAULT, Found};
 use super::connection_kind::ConnectionKind;
 use super::database::Database;
-use super::file::{File, Table};
+use super::error::SettingsError;
+use super::file::File;
 use super::layers::{Layer, Picker};
-use super::origin::Origin;
+use super::origin::{Effective, Origin, said};
 use super::reference::{ConnectionReference, DatabaseReference};
 use super::secret::Reference;
 use super::secret_names::SecretNames;
 use super::settings_group::SettingsGroup;
-use super::warehouse::{self, WarehouseGroup};
-use super::{Options, Settings, SettingsError};
+use super::table::Table;
+use super::warehouse::{self, WarehouseOptions};
+use super::warehouse_group::{WarehouseGroup, WarehouseInForce};
 
 const KIND: ConnectionKind = ConnectionKind::Warehouse(WarehouseKind::Postgres);
 
@@ -53,6 +56,14 @@ pub struct PostgresOptions {
     pub schema: Option<String>,
 }
 
+impl PostgresOptions {
+    /// Names a connection as a flag does.
+    pub(super) fn choose(&mut self, name: &str) {
+        self.connection = Some(ConnectionReference::Name(name.to_owned()));
+        self.database_url = None;
+    }
+}
+
 /// `[postgres.NAME]`
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
@@ -71,11 +82,10 @@ pub(super) struct PostgresConnection {
 
 impl PostgresConnection {
     /// The settings that come with it.
-    fn options(&self) -> Options {
-        let mut options = Options::default();
-        options.postgres.schema.clone_from(&self.schema);
-        options.warehouse.table.clone_from(&self.table);
-        options
+    fn groups(&self) -> ByType {
+        let postgres = PostgresOptions { schema: self.schema.clone(), ..Default::default() };
+        let warehouse = WarehouseOptions { table: self.table.clone(), ..Default::default() };
+        ByType::default().with(postgres).with(warehouse)
     }
 }
 
@@ -139,42 +149,40 @@ impl WarehouseGroup for PostgresGroup {
         &["postgres", "schema"]
     }
 
-    fn open(&self, settings: &Settings) -> Result<Arc<dyn Warehouse>, WarehouseError> {
-        Ok(Arc::new(settings.postgres.open()?))
+    fn check(&self, file: &File, layer: &Layer) -> Result<(), SettingsError> {
+        let said = layer.group::<PostgresOptions>().and_then(|said| said.connection.as_ref());
+        let Some(reference) = said else { return Ok(()) };
+        find(file, reference, &layer.origin(KIND.key())).map(drop)
+    }
+}
+
+impl WarehouseInForce for PostgresSettings {
+    fn warehouse(&self) -> Result<Arc<dyn Warehouse>, WarehouseError> {
+        Ok(Arc::new(self.open()?))
     }
 
-    fn is_named(&self, settings: &Settings) -> bool {
-        !matches!(self.open(settings), Err(WarehouseError::Unnamed(_)))
+    fn is_named(&self) -> bool {
+        !matches!(self.warehouse(), Err(WarehouseError::Unnamed(_)))
     }
 
-    fn leads_to(&self, settings: &Settings) -> Option<(String, Origin)> {
-        let found = settings.said(&["database_url"])?;
+    fn leads_to(&self, effective: &[Effective]) -> Option<(String, Origin)> {
+        let found = said(effective, &["database_url"])?;
         Some((found.value.as_str()?.to_owned(), found.from.clone()))
     }
 
-    fn connections(&self, file: &File, _: &Settings) -> Vec<(String, String, usize)> {
-        let all = file.postgres.iter();
+    fn connections(&self, file: &File) -> Vec<(String, String, usize)> {
+        let all = file.connections::<PostgresConnection>().iter();
         all.map(|(name, it)| (name.clone(), Database::from(&it.value).place(), it.line)).collect()
-    }
-
-    fn check(&self, file: &File, layer: &Layer) -> Result<(), SettingsError> {
-        let Some(reference) = &layer.options.postgres.connection else { return Ok(()) };
-        find(file, reference, &layer.origin(KIND.key())).map(drop)
-    }
-
-    fn choose(&self, options: &mut Options, name: &str) {
-        options.postgres.connection = Some(ConnectionReference::Name(name.to_owned()));
-        options.postgres.database_url = None;
     }
 }
 
 impl SettingsGroup for PostgresSettings {
     fn resolve(from: &mut Picker<'_>) -> Result<Self, SettingsError> {
         let connected = connected(from)?;
-        from.optional("postgres", |o| &o.postgres.connection);
+        from.optional("postgres", |o: &PostgresOptions| &o.connection);
         let (database, origin) = match connected {
-            Some(Connected { to, options, origin }) => {
-                from.connection = Some(Layer::connection(options, origin.clone()));
+            Some(Connected { to, groups, origin }) => {
+                from.connection = Some(Layer::connection(groups, origin.clone()));
                 (Some(to), origin)
             }
             None => (None, Origin::Default),
@@ -190,8 +198,8 @@ impl SettingsGroup for PostgresSettings {
         from.note("database_url", json!(shown), origin);
         let settings = Self {
             database,
-            schema: from.pick("schema", |o| &o.postgres.schema, "nyc_taxi".to_owned()),
-            table: from.optional("table", |o| &o.warehouse.table),
+            schema: from.pick("schema", |o: &PostgresOptions| &o.schema, "nyc_taxi".to_owned()),
+            table: from.optional("table", |o: &WarehouseOptions| &o.table),
         };
         from.connection = None;
         Ok(settings)
@@ -211,22 +219,22 @@ impl SettingsGroup for PostgresSettings {
 /// The database that is named: by a connection or by its URL, by whichever is said further up,
 /// else by the connection that is used where none is named.
 fn connected(from: &Picker<'_>) -> Result<Option<Connected<Database>>, SettingsError> {
-    let named = from.find("postgres", |o| &o.postgres.connection);
-    let url = from.find("database_url", |o| &o.postgres.database_url);
+    let named = from.find("postgres", |o: &PostgresOptions| &o.connection);
+    let url = from.find("database_url", |o: &PostgresOptions| &o.database_url);
     let named = match (named, &url) {
         (Some(named), Some((_, url_from))) if named.1.rank() > url_from.rank() => None,
         (Some(named), _) => Some(named),
         (None, Some(_)) => None,
         (None, None) => {
             let default = || (ConnectionReference::Name(DEFAULT.to_owned()), Origin::Default);
-            from.file.postgres.contains_key(DEFAULT).then(default)
+            from.file.connections::<PostgresConnection>().contains_key(DEFAULT).then(default)
         }
     };
     let found = match (&named, url) {
         (Some((reference, by)), _) => open(from, reference, by),
         (None, Some((url, origin))) => {
             let to = Database::from(url).with_block(from.blocks);
-            to.map(|to| Connected { to, options: Options::default(), origin })
+            to.map(|to| Connected { to, groups: ByType::default(), origin })
         }
         (None, None) => return Ok(None),
     };
@@ -239,16 +247,16 @@ fn open(
     reference: &ConnectionReference,
     by: &Origin,
 ) -> Result<Connected<Database>, SettingsError> {
-    let (to, options, origin) = match find(from.file, reference, by)? {
+    let (to, groups, origin) = match find(from.file, reference, by)? {
         Found::Table(name, Table { value, line, .. }) => {
-            (Database::from(value), value.options(), from.file.says(KIND, name, by, *line))
+            (Database::from(value), value.groups(), from.file.says(KIND, name, by, *line))
         }
         Found::Block(block) => {
             let to = Database::from(DatabaseReference::Block(block.clone()));
-            (to, Options::default(), Origin::block(block, by))
+            (to, ByType::default(), Origin::block(block, by))
         }
     };
-    Ok(Connected { to: to.with_block(from.blocks)?, options, origin })
+    Ok(Connected { to: to.with_block(from.blocks)?, groups, origin })
 }
 
 /// What a reference leads to.
@@ -262,6 +270,6 @@ fn find<'a>(
         ConnectionReference::Address(_) => {
             Err(SettingsError::AddressForName { by: Box::new(by.clone()) })
         }
-        _ => file.find(KIND, &file.postgres, reference, by),
+        _ => file.find(KIND, file.connections(), reference, by),
     }
 }

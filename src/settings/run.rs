@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::flow::{Limits, Policy, TaskName};
 
-use super::SettingsError;
+use super::error::SettingsError;
 use super::layers::Picker;
 use super::settings_group::SettingsGroup;
 use super::values::{at_least_one, count, duration, some_duration, some_time, time};
@@ -88,7 +88,7 @@ pub struct RunSettings {
 impl RunSettings {
     /// The folder of the journal.
     pub(super) fn journal(from: &mut Picker<'_>) -> PathBuf {
-        from.pick("runs", |o| &o.run.runs, "data/runs".into())
+        from.pick("runs", |o: &RunOptions| &o.runs, "data/runs".into())
     }
 }
 
@@ -96,18 +96,22 @@ impl SettingsGroup for RunSettings {
     fn resolve(from: &mut Picker<'_>) -> Result<Self, SettingsError> {
         let (policy, limits) = (Policy::default(), Limits::default());
         Ok(Self {
-            spool: from.pick("spool", |o| &o.run.spool, "data/spool".into()),
+            spool: from.pick("spool", |o: &RunOptions| &o.spool, "data/spool".into()),
             runs: Self::journal(from),
-            keep_runs: from.pick("keep_runs", |o| &o.run.keep_runs, 100),
-            force: from.pick("force", |o| &o.run.force, false),
+            keep_runs: from.pick("keep_runs", |o: &RunOptions| &o.keep_runs, 100),
+            force: from.pick("force", |o: &RunOptions| &o.force, false),
             limits: Limits {
-                time: from.pick("task_timeout", |o| &o.run.task_timeout, limits.time),
-                jobs: from.pick("jobs", |o| &o.run.jobs, limits.jobs),
+                time: from.pick("task_timeout", |o: &RunOptions| &o.task_timeout, limits.time),
+                jobs: from.pick("jobs", |o: &RunOptions| &o.jobs, limits.jobs),
                 at_once: &AT_ONCE,
             },
             policy: Policy {
-                retries: from.pick("retries", |o| &o.run.retries, policy.retries),
-                first_delay: from.pick("retry_delay", |o| &o.run.retry_delay, policy.first_delay),
+                retries: from.pick("retries", |o: &RunOptions| &o.retries, policy.retries),
+                first_delay: from.pick(
+                    "retry_delay",
+                    |o: &RunOptions| &o.retry_delay,
+                    policy.first_delay,
+                ),
                 ..policy
             },
         })

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::redact::{url_secrets, without_secrets};
 use crate::source::{HttpSettings, Source};
 
-use super::SettingsError;
+use super::error::SettingsError;
 use super::layers::Picker;
 use super::origin::Origin;
 use super::secret::Reference;
@@ -77,16 +77,16 @@ impl SettingsGroup for SourceSettings {
         Ok(Self {
             source: source(from)?,
             zones: zones(from),
-            keep_raw: from.pick("keep_raw", |o| &o.source.keep_raw, false),
+            keep_raw: from.pick("keep_raw", |o: &SourceOptions| &o.keep_raw, false),
             http: HttpSettings {
                 stall_timeout: from.pick(
                     "stall_timeout",
-                    |o| &o.source.stall_timeout,
+                    |o: &SourceOptions| &o.stall_timeout,
                     http.stall_timeout,
                 ),
                 connections_per_host: from.pick(
                     "connections_per_host",
-                    |o| &o.source.connections_per_host,
+                    |o: &SourceOptions| &o.connections_per_host,
                     http.connections_per_host,
                 ),
                 ..http
@@ -105,7 +105,7 @@ impl SettingsGroup for SourceSettings {
 
 // Read here and not by the command line, which would show what it refuses.
 fn source(from: &mut Picker<'_>) -> Result<Source, SettingsError> {
-    let Some((given, origin)) = from.find("source", |o| &o.source.source) else {
+    let Some((given, origin)) = from.find("source", |o: &SourceOptions| &o.source) else {
         from.note("source", json!(Source::Web.to_string()), Origin::Default);
         return Ok(Source::Web);
     };
@@ -126,7 +126,7 @@ fn source(from: &mut Picker<'_>) -> Result<Source, SettingsError> {
 }
 
 fn zones(from: &mut Picker<'_>) -> String {
-    let zones = from.find("zones", |o| &o.source.zones);
+    let zones = from.find("zones", |o: &SourceOptions| &o.zones);
     let (zones, origin) = zones.unwrap_or_else(|| ("web".to_owned(), Origin::Default));
     from.note("zones", json!(without_secrets(&zones)), origin);
     zones

@@ -18,7 +18,8 @@ use crate::trip::{Digest, Format, Hashing, SourceFacts, UnsupportedFormat};
 
 use super::fetch::{Fetcher, Wanted};
 use super::promise::{
-    Promise, alike, is_chunked, is_partial, text, unread_encoding, usable, whole_as_part,
+    Promise, alike, is_chunked, is_partial, length_if_unsatisfied, tag, text, unread_encoding,
+    usable, whole_as_part,
 };
 use super::spool::Held;
 use super::{FetchError, Fetched, Outcome};
@@ -195,6 +196,9 @@ impl Fetcher {
                     _ => return Err(FetchError::Refused { address, status: 304 }),
                 },
                 StatusCode::OK | StatusCode::NON_AUTHORITATIVE_INFORMATION => {
+                    if let Some(unproven) = body.take_if(|body| body.is_unproven) {
+                        return Err(unproven.not_proven_by(&response));
+                    }
                     if is_partial(response.headers()) {
                         let why = "its status is that of a whole file";
                         return Err(other_part(&files, address, body.is_some(), 200, why));
@@ -230,10 +234,13 @@ impl Fetcher {
                         Received::Part(part) => body = Some(part),
                     }
                 }
-                StatusCode::RANGE_NOT_SATISFIABLE if body.is_some() => {
-                    let why = "it has no such part any more";
-                    return Err(other_part(&files, address, true, 416, why));
-                }
+                StatusCode::RANGE_NOT_SATISFIABLE if body.is_some() => match body.take() {
+                    Some(whole) if whole.ends_by(&response) => return whole.finish_proven().await,
+                    _ => {
+                        let why = "it has no such part any more";
+                        return Err(other_part(&files, address, true, 416, why));
+                    }
+                },
                 status => return no_file(address, status, &response, wanted.expected),
             }
         }
@@ -257,7 +264,7 @@ fn other_part(
     }
 }
 
-/// What an answer without a file means: see the table "Is it there?" in docs/lake.md.
+/// What an answer without a file means: see the table "Is the month published?" in docs/lake.md.
 pub(super) fn no_file(
     address: String,
     status: StatusCode,
@@ -280,7 +287,7 @@ pub(super) fn no_file(
 enum Received<'a> {
     /// The last of the file.
     All(Outcome),
-    /// A part, and there is more.
+    /// A part: there is more, or nothing says that there is not.
     Part(Body<'a>),
 }
 
@@ -290,6 +297,8 @@ struct Body<'a> {
     note: Note,
     /// Whether the end of the body can be told from a cut.
     ends_clearly: bool,
+    /// Whether a body has ended and nothing says that the file ends there as well.
+    is_unproven: bool,
     got: u64,
     /// Of the bytes so far; none where an earlier try left them.
     hashing: Option<Hashing>,
@@ -305,12 +314,12 @@ impl<'a> Body<'a> {
         let note = Note { address, promise: Promise::of(response), sha256: None };
         let ends_clearly = response.version() >= Version::HTTP_2 || is_chunked(headers);
         let hashing = Some(Hashing::default());
-        Ok(Self { files, note, ends_clearly, got: 0, hashing })
+        Ok(Self { files, note, ends_clearly, is_unproven: false, got: 0, hashing })
     }
 
     /// One that an earlier try began.
     const fn left(files: Files<'a>, note: Note, got: u64) -> Self {
-        Self { files, note, ends_clearly: false, got, hashing: None }
+        Self { files, note, ends_clearly: false, is_unproven: false, got, hashing: None }
     }
 
     /// Takes in the body of an answer, which ends before this byte of the file; none where it
@@ -392,6 +401,14 @@ impl<'a> Body<'a> {
             self.hashing = Some(hashing);
             return Ok(Received::Part(self));
         }
+        if total.is_none() && !self.ends_clearly && self.check_format()? != Format::Parquet {
+            if !self.note.promise.joins() {
+                self.files.forget();
+                return Err(FetchError::EndUnknown { address: self.note.address });
+            }
+            (self.is_unproven, self.hashing) = (true, Some(hashing));
+            return Ok(Received::Part(self));
+        }
         self.finish(hashing.finish()).map(Received::All)
     }
 
@@ -419,13 +436,42 @@ impl<'a> Body<'a> {
         })
     }
 
-    /// All came that was promised, or where nothing was, all that will come: is it all?
+    /// Whether the host, asked for what follows the bytes so far, says that nothing does. A length
+    /// that was promised earlier is not taken back by that.
+    fn ends_by(&self, unsatisfied: &Response) -> bool {
+        let Promise { etag, length, .. } = &self.note.promise;
+        let other = tag(unsatisfied.headers()).filter(|named| Some(named) != etag.as_ref());
+        length.is_none()
+            && other.is_none()
+            && length_if_unsatisfied(unsatisfied.headers()) == Some(self.got)
+    }
+
+    /// Asked for what follows the bytes so far, the host sent a whole file: either another edition,
+    /// or it cannot send parts, and then nothing can tell whether this one is whole.
+    fn not_proven_by(self, whole: &Response) -> FetchError {
+        self.files.forget();
+        let address = self.note.address;
+        match tag(whole.headers()) {
+            Some(other) if Some(&other) != self.note.promise.etag.as_ref() => {
+                let why = "the file has another tag than before";
+                FetchError::OtherPart { address, status: whole.status().as_u16(), why }
+            }
+            _ => FetchError::EndUnknown { address },
+        }
+    }
+
+    async fn finish_proven(mut self) -> Result<Outcome, FetchError> {
+        let hashing = match self.hashing.take() {
+            Some(hashing) => hashing,
+            None => hash_left(&self.files, self.got).await?,
+        };
+        self.note.promise.length = Some(self.got);
+        self.finish(hashing.finish())
+    }
+
+    /// All of the file is there.
     fn finish(mut self, sha256: Digest) -> Result<Outcome, FetchError> {
         let format = self.check_format()?;
-        if format == Format::Csv && self.note.promise.length.is_none() && !self.ends_clearly {
-            self.files.forget();
-            return Err(FetchError::EndUnknown { address: self.note.address });
-        }
         self.note.sha256 = Some(sha256.clone());
         self.files.write_note(&self.note)?;
         let facts = facts(&self.note, self.got, sha256);

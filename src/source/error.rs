@@ -117,8 +117,9 @@ pub enum FetchError {
     },
     /// Nothing tells the end of the body from a cut.
     #[error(
-        "{address} gives a CSV file with neither its length nor chunks: a broken connection could \
-         not be told from its end, so it was not used"
+        "{address} sends the file without its length, not in chunks, and cannot be asked for the \
+         rest of it, so a broken connection cannot be told from the end of the file: it was not used. \
+         Download it by other means and name its folder with --source"
     )]
     EndUnknown {
         /// The address asked.

@@ -144,6 +144,19 @@ pub(super) fn whole_as_part(response: &Response) -> Result<u64, &'static str> {
     }
 }
 
+/// The length of the whole file, as an answer names it that has no such part: `bytes */200`
+/// (RFC 9110, 14.4).
+pub(super) fn length_if_unsatisfied(headers: &HeaderMap) -> Option<u64> {
+    let mut named = headers.get_all(CONTENT_RANGE).iter();
+    let first = named.next()?;
+    let text = first.to_str().ok()?.trim();
+    let (unit, rest) = text.split_at_checked("bytes".len())?;
+    let total = rest.trim_start_matches([' ', '\t', '=']).strip_prefix("*/")?.trim();
+    let digits = !total.is_empty() && total.bytes().all(|byte| byte.is_ascii_digit());
+    let sound = digits && unit.eq_ignore_ascii_case("bytes") && named.all(|other| other == first);
+    total.parse().ok().filter(|_| sound)
+}
+
 /// Whether the body comes in chunks, so that its end can be told from a cut.
 pub(super) fn is_chunked(headers: &HeaderMap) -> bool {
     encoding(headers, &TRANSFER_ENCODING).is_some_and(|named| named == "chunked")
@@ -276,6 +289,23 @@ mod tests {
         ] {
             assert_eq!(Part::parse(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn the_length_is_read_from_an_answer_without_such_a_part() {
+        let length = |values: &[&'static str]| {
+            let values = values.iter().map(|value| (CONTENT_RANGE, value.parse().unwrap()));
+            length_if_unsatisfied(&values.collect())
+        };
+        for named in ["bytes */20", "Bytes  */20 ", "bytes\t*/ 20"] {
+            assert_eq!(length(&[named]), Some(20), "{named}");
+        }
+        assert_eq!(length(&["bytes */20", "bytes */20"]), Some(20));
+        for none in ["", "bytes */*", "bytes 0-19/20", "octets */20", "bytes */-1", "bytes */"] {
+            assert_eq!(length(&[none]), None, "{none}");
+        }
+        assert_eq!(length(&["bytes */20", "bytes */21"]), None);
+        assert_eq!(length(&[]), None);
     }
 
     #[test]

@@ -13,10 +13,10 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::support::generate::{Colour, Form, Made, Recipe};
-use crate::support::postgres::{Database, PostgresServer};
-use crate::support::web::Web;
-use crate::taxi::{Ran, Taxi};
+use crate::harness::taxi::{Ran, Taxi};
+use taxi_test_support::generate::{Colour, Form, Made, Recipe};
+use taxi_test_support::postgres::{Database, PostgresServer};
+use taxi_test_support::web::Web;
 
 /// The taxi zones, one of them.
 const ZONES: &str = "LocationID,Borough,Zone,service_zone\n1,EWR,Newark Airport,EWR\n";

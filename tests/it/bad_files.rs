@@ -15,9 +15,9 @@ use flate2::write::GzEncoder;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use crate::month::{Parquet, SetAside};
-use crate::support::generate::{Colour, Dirt, Form, Recipe};
-use crate::taxi::{Ran, Taxi, month_args};
+use crate::harness::month::{Parquet, SetAside};
+use crate::harness::taxi::{Ran, Taxi, month_args};
+use taxi_test_support::generate::{Colour, Dirt, Form, Recipe};
 
 const HEADER: &str =
     "VendorID,lpep_pickup_datetime,lpep_dropoff_datetime,store_and_fwd_flag,fare_amount\n";

@@ -22,11 +22,11 @@ use std::time::SystemTime;
 
 use serde_json::Value;
 
-use crate::running::Running;
-use crate::support::bigquery::{BigQueryProxy, BigQueryServer, Google};
-use crate::support::gcs::GcsProxy;
-use crate::support::generate::{Colour, Made, Recipe};
-use crate::taxi::{Ran, Taxi};
+use crate::harness::running::Running;
+use crate::harness::taxi::{Ran, Taxi};
+use taxi_test_support::bigquery::{BigQueryProxy, BigQueryServer, Google};
+use taxi_test_support::gcs::GcsProxy;
+use taxi_test_support::generate::{Colour, Made, Recipe};
 
 /// A lake, a dataset that is still to be made, and the program between them. The servers are
 /// shared, the proxies before them are not.

@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use crate::running::{Objects, Running, Trips, assert_same, until};
-use crate::support::gcs::GcsProxy;
-use crate::support::web::Web;
-use crate::taxi::{Ran, Taxi};
+use crate::harness::running::{Objects, Running, Trips, assert_same, until};
+use crate::harness::taxi::{Ran, Taxi};
+use taxi_test_support::gcs::GcsProxy;
+use taxi_test_support::web::Web;
 
 /// A bucket `lake`, a web server with one month, and the program between them.
 pub struct Cloud {

@@ -17,9 +17,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::support::generate::random::Random;
-use crate::support::generate::{Colour, Form, Recipe};
-use crate::taxi::{Ran, Taxi};
+use crate::harness::taxi::{Ran, Taxi};
+use taxi_test_support::generate::random::Random;
+use taxi_test_support::generate::{Colour, Form, Recipe};
 
 use truth::Truth;
 
@@ -67,7 +67,7 @@ impl Good {
         let ran = clean(&taxi, &recipe, &bytes);
         assert_eq!(ran.state(), "published", "{}", ran.stderr);
         let key = taxi.lake(&key(&recipe));
-        crate::month::Parquet::read(&key).assert_sums(&made);
+        crate::harness::month::Parquet::read(&key).assert_sums(&made);
         let truth = Truth::new(recipe.form, &bytes, truth::rows(&key));
         Self { published: std::fs::read(key).unwrap(), recipe, bytes, truth }
     }

@@ -6,10 +6,10 @@ use nyc_taxi_etl::guard::FAULTS;
 use serde_json::Value;
 
 use crate::cloud::objects as cloud_objects;
-use crate::running::{Objects, Running, assert_same, objects};
-use crate::support::gcs::{GcsFault, GcsProxy};
-use crate::support::generate::{Colour, Form, Recipe};
-use crate::taxi::{Ran, Taxi, month_args};
+use crate::harness::running::{Objects, Running, assert_same, objects};
+use crate::harness::taxi::{Ran, Taxi, month_args};
+use taxi_test_support::gcs::{GcsFault, GcsProxy};
+use taxi_test_support::generate::{Colour, Form, Recipe};
 
 const HEADER: &str =
     "VendorID,lpep_pickup_datetime,lpep_dropoff_datetime,store_and_fwd_flag,trip_distance\n";
@@ -353,7 +353,7 @@ async fn a_run_killed_while_it_keeps_a_refused_edition_leaves_nothing_wrong() {
     proxy.always("PUT", "parquet", GcsFault::Delay(std::time::Duration::from_secs(60)));
     month.put(file(&[(TRIP, 3), (OF_FEBRUARY, 1000)]));
     let run = Running::start(month.taxi.command(Month::args(&[])));
-    crate::running::until("the rows set aside", || proxy.count("PUT", "parquet") > 1);
+    crate::harness::running::until("the rows set aside", || proxy.count("PUT", "parquet") > 1);
     run.kill();
     proxy.heal();
     assert_same(&editions(cloud_objects(&proxy, "lake").await), &before);

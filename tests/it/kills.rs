@@ -9,12 +9,12 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::running::{
+use crate::harness::running::{
     OTHER_RULES, Running, SMALL, Trips, assert_same, dirty, objects, quarantine_of, read,
 };
-use crate::support::generate::{Colour, Recipe};
-use crate::support::web::{Fault, Web};
-use crate::taxi::Taxi;
+use crate::harness::taxi::Taxi;
+use taxi_test_support::generate::{Colour, Recipe};
+use taxi_test_support::web::{Fault, Web};
 
 /// A month that takes some time to clean.
 static LONG: LazyLock<Trips> = LazyLock::new(|| Trips {

@@ -1,8 +1,8 @@
 //! Publishing to a local folder, from more than one place.
 
-use crate::running::{LARGE, Running, assert_same, objects};
-use crate::support::web::Web;
-use crate::taxi::Taxi;
+use crate::harness::running::{LARGE, Running, assert_same, objects};
+use crate::harness::taxi::Taxi;
+use taxi_test_support::web::Web;
 
 #[tokio::test]
 async fn runs_with_spools_of_their_own_do_not_write_into_each_others_files() {

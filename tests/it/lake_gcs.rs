@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use nyc_taxi_etl::trip::Digest;
 
 use crate::cloud::Cloud;
-use crate::running::{LARGE, OTHER_RULES, Running, SMALL, quarantine_of};
-use crate::support::gcs::GcsFault;
-use crate::support::web::Fault;
-use crate::taxi::{Taxi, month_args};
+use crate::harness::running::{LARGE, OTHER_RULES, Running, SMALL, quarantine_of};
+use crate::harness::taxi::{Taxi, month_args};
+use taxi_test_support::gcs::GcsFault;
+use taxi_test_support::web::Fault;
 
 /// A part of the address of the trips, and of the rows set aside.
 const TRIPS: &str = "_tripdata_20";

@@ -4,8 +4,8 @@
 use std::time::{Duration, Instant};
 
 use crate::cloud::Cloud;
-use crate::running::{LARGE, OTHER_RULES, SMALL, SOON};
-use crate::support::gcs::GcsFault;
+use crate::harness::running::{LARGE, OTHER_RULES, SMALL, SOON};
+use taxi_test_support::gcs::GcsFault;
 
 #[tokio::test]
 async fn a_run_killed_while_it_uploads_is_cleared_up_by_the_next() {

@@ -4,11 +4,11 @@ use std::fs;
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use crate::month::Parquet;
-use crate::running::Running;
-use crate::support::gcs::GcsProxy;
-use crate::support::postgres::PostgresServer;
-use crate::taxi::Taxi;
+use crate::harness::month::Parquet;
+use crate::harness::running::Running;
+use crate::harness::taxi::Taxi;
+use taxi_test_support::gcs::GcsProxy;
+use taxi_test_support::postgres::PostgresServer;
 
 const FILE: &str = "VendorID,lpep_pickup_datetime,lpep_dropoff_datetime,fare_amount\n\
     2,2020-01-05 10:00:00,2020-01-05 10:20:00,9.5\n\

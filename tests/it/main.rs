@@ -14,8 +14,8 @@
     unreachable_pub
 )]
 
-#[path = "../support/mod.rs"]
-mod support;
+#[path = "../harness/mod.rs"]
+mod harness;
 
 mod backfill;
 mod bad_files;
@@ -32,11 +32,9 @@ mod library;
 mod looking;
 #[cfg(target_os = "linux")]
 mod memory;
-mod month;
 mod new_columns;
 mod postgres;
 mod prefect;
-mod running;
 mod rust_version;
 mod secrets;
 mod settings;
@@ -44,7 +42,6 @@ mod show;
 mod sources;
 mod starve;
 mod status;
-mod taxi;
 mod unattended;
 mod usage;
 mod values;

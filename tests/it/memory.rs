@@ -15,11 +15,13 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding};
 use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
 
-use crate::running::Running;
-use crate::support::generate::{Colour, Form, Recipe};
-use crate::support::postgres::PostgresServer;
-use crate::support::web::Web;
-use crate::taxi::{Taxi, month_args};
+mod inflating;
+
+use crate::harness::running::Running;
+use crate::harness::taxi::{Taxi, month_args};
+use taxi_test_support::generate::{Colour, Form, Recipe};
+use taxi_test_support::postgres::PostgresServer;
+use taxi_test_support::web::Web;
 
 /// The promise, in kB.
 const MOST: u64 = 512 << 10;

@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType};
 
-use crate::month::Parquet;
-use crate::support::generate::{Colour, Form, Recipe};
-use crate::support::postgres::PostgresServer;
-use crate::taxi::{Ran, Taxi, month_args};
+use crate::harness::month::Parquet;
+use crate::harness::taxi::{Ran, Taxi, month_args};
+use taxi_test_support::generate::{Colour, Form, Recipe};
+use taxi_test_support::postgres::PostgresServer;
 
 pub const ROWS: u64 = 400;
 

@@ -27,9 +27,9 @@ use std::time::{Duration, Instant};
 use tokio_postgres::Client;
 use tokio_postgres::types::FromSqlOwned;
 
-use crate::support::generate::{Colour, Made, Recipe};
-use crate::support::postgres::{Database, PostgresServer};
-use crate::taxi::{Ran, Taxi};
+use crate::harness::taxi::{Ran, Taxi};
+use taxi_test_support::generate::{Colour, Made, Recipe};
+use taxi_test_support::postgres::{Database, PostgresServer};
 
 /// A lake, a database of its own on the shared server, and the program between them.
 struct Warehouse {

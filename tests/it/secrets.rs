@@ -10,8 +10,8 @@ use std::fs;
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 
-use crate::support::web::{Fault, Web};
-use crate::taxi::{Ran, Taxi};
+use crate::harness::taxi::{Ran, Taxi};
+use taxi_test_support::web::{Fault, Web};
 
 const MARK: &str = "MARKx7Qz";
 

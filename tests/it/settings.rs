@@ -5,7 +5,7 @@ mod connections;
 mod notify;
 mod page;
 
-use crate::taxi::Taxi;
+use crate::harness::taxi::Taxi;
 
 /// A folder with this `taxi.toml`, without the tests' own settings.
 fn with(toml: &str) -> Taxi {

@@ -4,10 +4,10 @@ use arrow::array::AsArray;
 use arrow::datatypes::Int16Type;
 use serde_json::Value;
 
-use crate::month::Parquet;
-use crate::support::gcs::GcsProxy;
-use crate::support::web::Web;
-use crate::taxi::Taxi;
+use crate::harness::month::Parquet;
+use crate::harness::taxi::Taxi;
+use taxi_test_support::gcs::GcsProxy;
+use taxi_test_support::web::Web;
 
 const HEADER: &str =
     "VendorID,lpep_pickup_datetime,lpep_dropoff_datetime,store_and_fwd_flag,fare_amount\n";

@@ -10,10 +10,15 @@ mod raw;
 mod stopped;
 mod tags;
 
-use crate::month::{Parquet, assert_counts};
-use crate::support::generate::{Colour, Dirt, Form, Made, Recipe};
-use crate::support::web::{Request, Web};
-use crate::taxi::{Ran, Taxi, month_args};
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use crate::harness::month::{Parquet, assert_counts};
+use crate::harness::taxi::{Ran, Taxi, month_args};
+use taxi_test_support::generate::{Colour, Dirt, Form, Made, Recipe};
+use taxi_test_support::web::{Request, Web};
 
 /// Where the web has the month.
 const FILE: &str = "/green/2020-01";
@@ -34,6 +39,22 @@ impl Served {
         let web = Web::start().await;
         web.put(FILE, bytes.clone());
         Self { web, taxi: Taxi::new(), bytes, made }
+    }
+
+    /// The month as a gzip file of several members, and where each of them ends.
+    async fn in_members(members: usize) -> (Self, Vec<u64>) {
+        let (text, made) = january(Form::Csv, 1);
+        let lines: Vec<&[u8]> = text.split_inclusive(|byte| *byte == b'\n').collect();
+        let (mut bytes, mut ends) = (Vec::new(), Vec::new());
+        for part in lines.chunks(lines.len().div_ceil(members)) {
+            let mut member = GzEncoder::new(&mut bytes, Compression::fast());
+            part.iter().for_each(|line| member.write_all(line).unwrap());
+            member.finish().unwrap();
+            ends.push(bytes.len() as u64);
+        }
+        let web = Web::start().await;
+        web.put(FILE, bytes.clone());
+        (Self { web, taxi: Taxi::new(), bytes, made }, ends)
     }
 
     /// Sets a variable of the environment for all runs.

@@ -6,11 +6,11 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::running::{LARGE, assert_same, objects};
-use crate::support::gcs::GcsProxy;
-use crate::support::generate::{Colour, Recipe};
-use crate::support::web::{Fault, Web};
-use crate::taxi::{Ran, Taxi, month_args};
+use crate::harness::running::{LARGE, assert_same, objects};
+use crate::harness::taxi::{Ran, Taxi, month_args};
+use taxi_test_support::gcs::GcsProxy;
+use taxi_test_support::generate::{Colour, Recipe};
+use taxi_test_support::web::{Fault, Web};
 
 /// Runs a command with a disk of `$1` KiB at `$2`, and lists what it leaves there.
 const ON_A_DISK: &str = r#"

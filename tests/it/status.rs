@@ -8,9 +8,9 @@ mod verify;
 
 use tokio_postgres::Client;
 
-use crate::support::generate::{Colour, Dirt, Recipe};
-use crate::support::postgres::{Database, PostgresServer};
-use crate::taxi::{Ran, Taxi};
+use crate::harness::taxi::{Ran, Taxi};
+use taxi_test_support::generate::{Colour, Dirt, Recipe};
+use taxi_test_support::postgres::{Database, PostgresServer};
 
 /// A folder of files, a lake, a database of its own, and the program between them.
 struct Stores {

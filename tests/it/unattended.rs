@@ -11,13 +11,13 @@ use serde_json::Value;
 use tokio_postgres::Client;
 
 use crate::cloud::objects;
-use crate::running::{Objects, assert_same};
-use crate::support::bigquery::{BigQueryServer, Google};
-use crate::support::gcs::GcsProxy;
-use crate::support::generate::{Colour, Dirt, Form, Recipe};
-use crate::support::postgres::{Database, PostgresServer};
-use crate::support::web::Web;
-use crate::taxi::{Ran, Taxi};
+use crate::harness::running::{Objects, assert_same};
+use crate::harness::taxi::{Ran, Taxi};
+use taxi_test_support::bigquery::{BigQueryServer, Google};
+use taxi_test_support::gcs::GcsProxy;
+use taxi_test_support::generate::{Colour, Dirt, Form, Recipe};
+use taxi_test_support::postgres::{Database, PostgresServer};
+use taxi_test_support::web::Web;
 
 /// What a store holds, by the name of the part: a checksum or a count.
 type Contents = BTreeMap<String, String>;

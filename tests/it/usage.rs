@@ -1,6 +1,6 @@
 //! What people are told of the command line.
 
-use crate::taxi::Taxi;
+use crate::harness::taxi::Taxi;
 
 /// What the program says to these arguments, without the tests' own settings.
 fn said(args: &[&str], code: i32) -> String {

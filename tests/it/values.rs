@@ -21,8 +21,8 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 use serde_json::{Value, json};
 
-use crate::month::{Parquet, SetAside};
-use crate::taxi::{Ran, Taxi, month_args};
+use crate::harness::month::{Parquet, SetAside};
+use crate::harness::taxi::{Ran, Taxi, month_args};
 
 const GREEN: &str = "VendorID,lpep_pickup_datetime,lpep_dropoff_datetime,store_and_fwd_flag,RatecodeID,PULocationID,DOLocationID,passenger_count,trip_distance,fare_amount,extra,mta_tax,tip_amount,tolls_amount,ehail_fee,improvement_surcharge,total_amount,payment_type,trip_type,congestion_surcharge";
 const TRIP: &str = "2,2020-01-05 10:00:00,2020-01-05 10:20:00,N,1,74,41,1,2.5,10.5,0.5,0.5,1.25,0,,0.3,13.05,1,1,0";
@@ -707,7 +707,7 @@ fn published_files_have_encodings_that_every_reader_knows() {
 
 #[tokio::test]
 async fn zones_that_are_damaged_replace_nothing() {
-    use crate::support::web::Web;
+    use taxi_test_support::web::Web;
     let taxi = Taxi::new();
     let web = Web::start().await;
     let address = web.url() + "/zones.csv";

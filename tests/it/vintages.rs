@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use arrow::datatypes::SchemaRef;
 
-use crate::month::{Parquet, SetAside, assert_counts};
-use crate::support::generate::{Colour, Dirt, Form, Made, Planted, Recipe, VINTAGES};
-use crate::taxi::Taxi;
+use crate::harness::month::{Parquet, SetAside, assert_counts};
+use crate::harness::taxi::Taxi;
+use taxi_test_support::generate::{Colour, Dirt, Form, Made, Planted, Recipe, VINTAGES};
 
 /// Months whose Parquet files differ in names or types from those before them.
 #[rustfmt::skip]

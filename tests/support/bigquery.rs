@@ -23,9 +23,9 @@ pub use {
 mod fault;
 mod proxy;
 
-const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.services/bin/bigquery-python");
-const HOME: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.services/bigquery/home");
-const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/bigquery");
+const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../.services/bin/bigquery-python");
+const HOME: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../.services/bigquery/home");
+const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/bigquery");
 const STARTING: Duration = Duration::from_secs(60);
 
 static SHARED: [OnceCell<Google>; 2] = [const { OnceCell::const_new() }; 2];

@@ -25,7 +25,7 @@ use xml::Xml;
 mod upstream;
 mod xml;
 
-const BINARY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.services/bin/fake-gcs-server");
+const BINARY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../.services/bin/fake-gcs-server");
 
 /// A fake-gcs-server that keeps its objects in memory. It ends on drop, and when this
 /// process ends in whatever way.

@@ -6,13 +6,10 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-#[path = "mod.rs"]
-mod support;
-
-use support::bigquery::BigQueryServer;
-use support::gcs::GcsProxy;
-use support::generate;
-use support::web::Web;
+use taxi_test_support::bigquery::BigQueryServer;
+use taxi_test_support::gcs::GcsProxy;
+use taxi_test_support::generate;
+use taxi_test_support::web::Web;
 
 #[derive(Parser)]
 #[command(name = "support", about)]

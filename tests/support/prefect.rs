@@ -34,9 +34,11 @@ impl Version {
 
     const fn binary(self) -> &'static str {
         match self {
-            Self::Usual => concat!(env!("CARGO_MANIFEST_DIR"), "/.services/prefect/bin/prefect"),
+            Self::Usual => {
+                concat!(env!("CARGO_MANIFEST_DIR"), "/../../.services/prefect/bin/prefect")
+            }
             Self::Newest => {
-                concat!(env!("CARGO_MANIFEST_DIR"), "/.services/prefect_newest/bin/prefect")
+                concat!(env!("CARGO_MANIFEST_DIR"), "/../../.services/prefect_newest/bin/prefect")
             }
         }
     }

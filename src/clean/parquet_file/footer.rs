@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-use super::damaged;
+use super::careful::damaged;
 use super::thrift::{BINARY, Compact, INTEGERS, LIST, STRUCT};
 use crate::clean::CleanError;
 use crate::trip::TripFile;

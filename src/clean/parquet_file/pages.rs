@@ -4,10 +4,11 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-use parquet::basic::Type;
+use parquet::basic::{Compression, Type};
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 
-use super::thrift::{Compact, INTEGERS, STRUCT};
+use super::inflate::{self, Oversized};
+use super::thrift::{Compact, FALSE, INTEGERS, STRUCT, TRUE};
 
 /// How many bytes of a page header are read at first, and at most.
 const HEADER: usize = 256;
@@ -24,7 +25,7 @@ const LARGE_ROW: u64 = 1 << 20;
 pub(super) struct Pages {
     /// The most bytes that a page takes once decompressed.
     pub(super) largest: u64,
-    /// The most bytes that a compressed page takes.
+    /// The most bytes that a compressed page takes, and its decoder.
     pub(super) compressed: u64,
     /// The most bytes that a dictionary takes.
     pub(super) dictionary: u64,
@@ -68,6 +69,8 @@ pub(super) enum PageError {
     Header { column: String, page: usize },
     #[error("the column '{column}' has {found} values in its pages, and {expected} by the footer")]
     Values { column: String, found: i64, expected: i64 },
+    #[error("page {page} of the column '{column}' decompresses to {oversized}")]
+    Oversized { column: String, page: usize, oversized: Oversized },
     #[error("the column '{column}' lies outside the file")]
     Outside { column: String },
     #[error("the row groups have {found} rows together, and the footer promises {expected}")]
@@ -104,18 +107,20 @@ fn range(chunk: &ColumnChunkMetaData, size: u64) -> Option<(u64, u64)> {
     (start.checked_add(length)? <= size).then_some((start, length))
 }
 
-/// Looks at every page header of a column; so many bytes of it are decoded at once.
+/// Looks at every page header of a column; so many bytes of it are decoded at once. A page that
+/// says to take more than `most` is not read, so nothing is checked of it.
 pub(super) fn of_column(
     opened: &File,
     size: u64,
     metadata: &ParquetMetaData,
     leaf: usize,
     at_once: u64,
+    most: u64,
 ) -> Result<Pages, PageError> {
     let mut pages = Pages::default();
     for group in metadata.row_groups() {
         let chunk = group.column(leaf);
-        let of_chunk = of_chunk(opened, size, chunk, at_once)?;
+        let of_chunk = of_chunk(opened, size, chunk, at_once, most)?;
         let values = u64::try_from(chunk.num_values()).unwrap_or_default();
         let rows = u64::try_from(group.num_rows()).unwrap_or_default().max(1);
         let nested = chunk.column_descr().max_rep_level() > 0;
@@ -136,13 +141,16 @@ pub(super) fn of_column(
     Ok(pages)
 }
 
-/// The same of one part of a column; `row` is what a value takes.
+/// The same of one part of a column; `row` is what a value takes. What a page header says of the
+/// size of its page is checked, as far as the reader would not.
 fn of_chunk(
     opened: &File,
     size: u64,
     chunk: &ColumnChunkMetaData,
     at_once: u64,
+    most: u64,
 ) -> Result<Pages, PageError> {
+    let codec = chunk.compression();
     let column = || chunk.column_path().string();
     let (mut at, mut left) =
         range(chunk, size).ok_or_else(|| PageError::Outside { column: column() })?;
@@ -161,9 +169,22 @@ fn of_chunk(
         let (header, length) = read_header(opened, at, left, &mut buffer).ok_or_else(wrong)?;
         left -= length;
         let compressed = u64::try_from(header.compressed).map_err(|_| wrong())?;
-        let decompressed = u64::try_from(header.decompressed).map_err(|_| wrong())?;
-        if compressed > left || header.values < 0 {
+        let mut decompressed = u64::try_from(header.decompressed).map_err(|_| wrong())?;
+        let levels = u64::try_from(header.levels).map_err(|_| wrong())?;
+        if compressed > left || header.values < 0 || levels > compressed.min(decompressed) {
             return Err(wrong());
+        }
+        if codec == Compression::UNCOMPRESSED || header.is_plain {
+            // The page is as long as it is stored, whatever its header says.
+            decompressed = decompressed.max(compressed);
+        } else if !inflate::is_bounded(codec) && decompressed > levels && decompressed <= most {
+            let place = [at + length + levels, compressed - levels];
+            let oversized = inflate::check(codec, opened, place, decompressed - levels);
+            oversized.map_err(|oversized| PageError::Oversized {
+                column: column(),
+                page,
+                oversized,
+            })?;
         }
         at += length + compressed;
         left -= compressed;
@@ -190,7 +211,8 @@ fn of_chunk(
             }
             None => {}
         }
-        pages.compressed = pages.compressed.max(compressed);
+        let beside = inflate::beside(codec, decompressed);
+        pages.compressed = pages.compressed.max(compressed.saturating_add(beside));
     }
     if values != chunk.num_values() {
         let expected = chunk.num_values();
@@ -215,6 +237,10 @@ struct Header {
     compressed: i64,
     decompressed: i64,
     values: i64,
+    /// How many bytes of levels a page of version 2 begins with, which are never compressed.
+    levels: i64,
+    /// Whether it says that its values are not compressed either.
+    is_plain: bool,
 }
 
 #[derive(Debug)]
@@ -253,6 +279,7 @@ impl Header {
         let mut header = Self::default();
         let (mut kind, mut encoding) = (-1, -1);
         let (mut compressed, mut decompressed) = (None, None);
+        let (mut definition, mut repetition) = (0_i64, 0_i64);
         thrift.fields(|thrift, number, is| {
             match (number, is) {
                 (1, is) if INTEGERS.contains(&is) => kind = thrift.integer()?,
@@ -261,12 +288,18 @@ impl Header {
                 // Pages of data, a dictionary, pages of data of version 2: the first field
                 // counts the values, the second or fourth names the encoding.
                 (5 | 7 | 8, STRUCT) => {
-                    let names_encoding = if number == 8 { 4 } else { 2 };
+                    let outer = number;
+                    let names_encoding = if outer == 8 { 4 } else { 2 };
                     thrift.fields(|thrift, number, is| {
+                        if number == 7 && outer == 8 && matches!(is, TRUE | FALSE) {
+                            header.is_plain = is == FALSE;
+                        }
                         if !INTEGERS.contains(&is) {
                             return Some(false);
                         }
                         match number {
+                            5 if outer == 8 => definition = thrift.integer()?,
+                            6 if outer == 8 => repetition = thrift.integer()?,
                             1 => header.values = thrift.integer()?,
                             number if number == names_encoding => encoding = thrift.integer()?,
                             _ => return Some(false),
@@ -290,8 +323,50 @@ impl Header {
             1 => None,
             _ => return None,
         };
+        if definition < 0 || repetition < 0 {
+            return None;
+        }
+        header.levels = definition.checked_add(repetition)?;
         header.compressed = compressed?;
         header.decompressed = decompressed?;
         Some(header)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    /// The page header of so many values that says these sizes; `plain` is a flag of version 2.
+    fn header(compressed: u8, decompressed: u8, levels: [u8; 2], plain: Option<bool>) -> Vec<u8> {
+        let [definition, repetition] = levels.map(|level| level * 2);
+        let mut bytes = vec![0x15, 6, 0x15, decompressed * 2, 0x15, compressed * 2, 0x5c];
+        bytes.extend([0x15, 8, 0x15, 0, 0x15, 8, 0x15, 0, 0x15, definition, 0x15, repetition]);
+        bytes.extend(plain.map(|plain| if plain { 0x12 } else { 0x11 }));
+        bytes.extend([0, 0]);
+        bytes
+    }
+
+    fn read(bytes: &[u8]) -> Option<(Header, u64)> {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        read_header(&file, 0, bytes.len() as u64, &mut vec![0; HEADER])
+    }
+
+    #[test]
+    fn levels_and_the_flag_of_a_page_of_version_2_are_read() {
+        for (plain, expected) in [(None, false), (Some(false), false), (Some(true), true)] {
+            let bytes = header(30, 40, [3, 5], plain);
+            let (header, length) = read(&bytes).unwrap();
+            assert_eq!(length, bytes.len() as u64);
+            assert_eq!((header.compressed, header.decompressed, header.values), (30, 40, 4));
+            assert_eq!((header.levels, header.is_plain), (8, expected));
+        }
+        // Minus one in zigzag.
+        let mut negative = header(30, 40, [3, 5], None);
+        negative[16] = 1;
+        assert!(read(&negative).is_none());
     }
 }

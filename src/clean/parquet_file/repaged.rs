@@ -10,7 +10,9 @@ use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchR
 use parquet::basic::Compression;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
-use super::{Opened, Pages, careful, damaged, rows_of};
+use super::careful::{careful, damaged};
+use super::opened::{Opened, rows_of};
+use super::pages::Pages;
 use crate::clean::CleanError;
 use crate::flow::Progress;
 

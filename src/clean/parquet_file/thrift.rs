@@ -5,6 +5,9 @@
 //! they claim. This one looks at them first, without making room for anything.
 
 /// The types of values, as written in a field's or a list's header.
+/// A flag is told by the type of its field alone.
+pub(super) const TRUE: u8 = 1;
+pub(super) const FALSE: u8 = 2;
 pub(super) const INTEGERS: std::ops::RangeInclusive<u8> = 4..=6;
 pub(super) const BINARY: u8 = 8;
 pub(super) const LIST: u8 = 9;

@@ -9,7 +9,8 @@ use parquet::arrow::arrow_reader::{
     ParquetRecordBatchReader, RowSelection, RowSelectionPolicy, RowSelector,
 };
 
-use super::{Opened, careful, damaged, rows_of};
+use super::careful::{careful, damaged};
+use super::opened::{ONE_COLUMN, Opened, rows_of};
 use crate::clean::{CleanError, Rejects, batch, rows};
 use crate::trip::{Counts, quarantine};
 
@@ -35,13 +36,13 @@ impl UnreadColumns {
         let Self { opened, roots } = self;
         let pages = opened.pages(&roots)?;
         let at_once: u64 = pages.iter().map(|(_, pages)| pages.at_once()).sum();
-        if at_once > super::ONE_COLUMN {
+        if at_once > ONE_COLUMN {
             let names = roots.iter().map(|root| opened.metadata.schema().field(*root).name());
             return Err(CleanError::PageTooLarge {
                 file: opened.file,
                 column: names.map(String::as_str).collect::<Vec<_>>().join(", "),
                 size: at_once >> 20,
-                limit: super::ONE_COLUMN >> 20,
+                limit: ONE_COLUMN >> 20,
             });
         }
         let rows = rows_of(STEP, pages.iter().map(|(_, pages)| pages.row).sum());

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use crate::lake::GoogleCredentials;
 use crate::lake::store::GcsOptions;
-use crate::settings::SettingsError;
+use crate::settings::error::SettingsError;
 use crate::settings::layers::Picker;
 use crate::settings::secret::{Credentials, Reference};
 use crate::settings::secret_names::SecretNames;
@@ -38,7 +38,7 @@ impl GoogleOptions {
         from: &mut Picker<'_>,
         needed: bool,
     ) -> Result<GcsOptions, SettingsError> {
-        from.optional("credentials", |o| &o.lake.stores.google.credentials);
+        from.optional("credentials", |o: &GoogleOptions| &o.credentials);
         let credentials = if needed { credentials(from)? } else { None };
         Ok(GcsOptions { credentials, emulator: from.variable("storage_emulator", EMULATOR) })
     }
@@ -47,7 +47,7 @@ impl GoogleOptions {
     pub(in crate::settings) fn resolve_for_bigquery(
         from: &mut Picker<'_>,
     ) -> Result<GcsOptions, SettingsError> {
-        from.named("bigquery.credentials", "credentials", |o| &o.lake.stores.google.credentials);
+        from.named("bigquery.credentials", "credentials", |o: &GoogleOptions| &o.credentials);
         let emulator = std::env::var(EMULATOR).ok().filter(|host| !host.is_empty());
         Ok(GcsOptions { credentials: credentials(from)?, emulator })
     }
@@ -55,7 +55,7 @@ impl GoogleOptions {
 
 /// The credentials in force, for the connection in hand.
 fn credentials(from: &Picker<'_>) -> Result<Option<GoogleCredentials>, SettingsError> {
-    let found = from.find("credentials", |o| &o.lake.stores.google.credentials);
+    let found = from.find("credentials", |o: &GoogleOptions| &o.credentials);
     let Some((given, origin)) = found else {
         return Ok(None);
     };

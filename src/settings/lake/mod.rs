@@ -9,17 +9,19 @@ use toml::de::Error;
 use crate::lake::{LakeAddress, OpenOptions, StoreOptions};
 use crate::redact::name_or_mask;
 
+use super::by_type::ByType;
 use super::connected::{Connected, DEFAULT};
 use super::connection_kind::ConnectionKind;
-use super::file::{File, FromTable, Part, Table};
+use super::error::SettingsError;
+use super::file::File;
 use super::keys::closest;
 use super::layers::{Layer, Picker, Show};
 use super::origin::Origin;
 use super::reference::LakeReference;
 use super::secret_names::SecretNames;
 use super::settings_group::SettingsGroup;
+use super::table::{FromTable, Part, Table};
 use super::values::from_text;
-use super::{Options, SettingsError};
 
 pub use google::GoogleOptions;
 
@@ -60,6 +62,11 @@ pub struct LakeStores {
 }
 
 impl LakeStores {
+    /// What is said of each store, beside other groups.
+    pub(super) fn groups(&self, groups: ByType) -> ByType {
+        groups.with(self.google.clone())
+    }
+
     /// How the stores are spoken to. The credentials of those that the lake is not in are not
     /// asked for.
     fn resolve(from: &mut Picker<'_>, lake: &LakeAddress) -> Result<StoreOptions, SettingsError> {
@@ -171,8 +178,9 @@ impl SettingsGroup for LakeSettings {
 /// goes before the rest of the file.
 fn locate(from: &mut Picker<'_>) -> Result<(LakeAddress, Option<String>, Origin), SettingsError> {
     let default = || (LakeReference::Name(DEFAULT.to_owned()), Origin::Default);
-    let given = from.find("lake", |o| &o.lake.address);
-    let given = given.or_else(|| from.file.lakes.contains_key(DEFAULT).then(default));
+    let given = from.find("lake", |o: &LakeOptions| &o.address);
+    let given = given
+        .or_else(|| from.file.connections::<LakeConnection>().contains_key(DEFAULT).then(default));
     let Some((reference, by)) = given else {
         return Ok((LakeAddress::folder("data"), None, Origin::Default));
     };
@@ -183,8 +191,8 @@ fn locate(from: &mut Picker<'_>) -> Result<(LakeAddress, Option<String>, Origin)
             Ok((address, Some(why), by))
         }
         opened => {
-            let Connected { to, options, origin } = opened?;
-            from.connection = Some(Layer::connection(options, origin.clone()));
+            let Connected { to, groups, origin } = opened?;
+            from.connection = Some(Layer::connection(groups, origin.clone()));
             Ok((to, None, origin))
         }
     }
@@ -196,11 +204,11 @@ fn open(
     reference: &LakeReference,
     by: &Origin,
 ) -> Result<Connected<LakeAddress>, SettingsError> {
-    let mut options = Options::default();
+    let mut stores = LakeStores::default();
     let (reference, origin) = match reference {
-        LakeReference::Name(name) => match from.file.lakes.get(name) {
+        LakeReference::Name(name) => match from.file.connections::<LakeConnection>().get(name) {
             Some(Table { value, line, .. }) => {
-                options.lake.stores = value.stores.clone();
+                stores = value.stores.clone();
                 (&value.address, from.file.says(ConnectionKind::Lake, name, by, *line))
             }
             None => {
@@ -216,14 +224,14 @@ fn open(
         LakeReference::Address(address) => address.clone(),
         LakeReference::Block(block) => {
             let contents = block.among(from.blocks)?;
-            let google = &mut options.lake.stores.google;
+            let google = &mut stores.google;
             google.credentials =
                 google.credentials.take().or_else(|| contents.credentials.clone().map(Into::into));
             let says = || SettingsError::BlockSays { block: block.clone(), what: "lake" };
             contents.lake.clone().ok_or_else(says)?
         }
     };
-    Ok(Connected { to, options, origin })
+    Ok(Connected { to, groups: stores.groups(ByType::default()), origin })
 }
 
 /// Refuses what is most likely a connection's name with a slip in it: the months would go to
@@ -232,7 +240,7 @@ fn refuse_slip(file: &File, name: &str, by: &Origin) -> Result<(), SettingsError
     if name.contains('/') || std::fs::exists(name).unwrap_or(false) {
         return Ok(());
     }
-    match closest(name, file.lakes.keys().map(String::as_str)) {
+    match closest(name, file.connections::<LakeConnection>().keys().map(String::as_str)) {
         Some(meant) => {
             let meant = format!(": did you mean '{meant}'? A new folder is ./{name}");
             Err(file.no_connection(ConnectionKind::Lake, name, by, meant))
@@ -243,8 +251,10 @@ fn refuse_slip(file: &File, name: &str, by: &Origin) -> Result<(), SettingsError
 
 /// Refuses the name of a connection that is not there.
 pub(super) fn check(file: &File, layer: &Layer) -> Result<(), SettingsError> {
-    match &layer.options.lake.address {
-        Some(LakeReference::Name(name)) if !file.lakes.contains_key(name) => {
+    match layer.group::<LakeOptions>().and_then(|said| said.address.as_ref()) {
+        Some(LakeReference::Name(name))
+            if !file.connections::<LakeConnection>().contains_key(name) =>
+        {
             refuse_slip(file, name, &layer.origin("lake"))
         }
         _ => Ok(()),

@@ -1,7 +1,7 @@
 //! The events of a run: what runs at one time, and what programs are told.
 
 use super::*;
-use crate::support::web::Fault;
+use taxi_test_support::web::Fault;
 
 /// The events on stderr.
 fn events(ran: &Ran) -> Vec<Value> {

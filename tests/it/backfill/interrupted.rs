@@ -4,9 +4,9 @@
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::harness::running::{Running, SOON};
 use crate::postgres::until_locked;
-use crate::running::{Running, SOON};
-use crate::support::web::Fault;
+use taxi_test_support::web::Fault;
 
 /// Starts a backfill, tells it to stop when it has said something, and runs it to its end.
 async fn stop_at(backfill: &Backfill, said: &str) -> Ran {

@@ -1,8 +1,8 @@
 //! The journal: what can be told of a run when it is over, however it ended.
 
 use super::*;
-use crate::running::Running;
-use crate::support::web::Fault;
+use crate::harness::running::Running;
+use taxi_test_support::web::Fault;
 
 /// Text with what differs from run to run replaced.
 fn plain(text: &str) -> String {

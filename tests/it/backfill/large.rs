@@ -5,9 +5,9 @@
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::harness::running::Running;
 use crate::memory::anonymous_memory;
-use crate::running::Running;
-use crate::support::generate::Dirt;
+use taxi_test_support::generate::Dirt;
 
 /// The promise, in kB.
 const MOST_MEMORY: u64 = 1 << 20;

@@ -1,7 +1,7 @@
 //! The parent flow: every month to the lake and on to the warehouses.
 
 use super::*;
-use crate::support::web::Fault;
+use taxi_test_support::web::Fault;
 
 fn states(ran: &Ran) -> Vec<String> {
     each(ran, |month| &month["state"])

@@ -1,7 +1,7 @@
 //! The zones hold nothing up: the months decide how long a run takes.
 
 use super::*;
-use crate::support::web::Fault;
+use taxi_test_support::web::Fault;
 
 /// Longer than any test takes: a run that ends did not wait for it.
 const NEVER: &str = "600s";

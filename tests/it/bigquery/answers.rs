@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::bigquery::BigQueryFault;
+use taxi_test_support::bigquery::BigQueryFault;
 
 use super::Warehouse;
 
@@ -212,7 +212,7 @@ async fn a_file_that_bigquery_cannot_read_is_said_with_its_words() {
         BigQueryFault::Delay(Duration::from_millis(1500)),
     );
     let run = warehouse.begin(&[]);
-    crate::running::until("the job", || !warehouse.bigquery.loads().is_empty());
+    crate::harness::running::until("the job", || !warehouse.bigquery.loads().is_empty());
     let url = format!(
         "{}/storage/v1/b/{}/o/trips%2Fgreen%2Fgreen_tripdata_2020-01.parquet",
         warehouse.gcs.url(),
@@ -231,6 +231,6 @@ async fn a_server_that_is_not_there_is_said() {
     let nowhere = "http://127.0.0.1:9";
     let mut command = warehouse.taxi.command(warehouse.args("green", "2020-01", "2020-01", &[]));
     command.env("BIGQUERY_EMULATOR_HOST", nowhere);
-    let ran: crate::taxi::Ran = command.output().unwrap().into();
+    let ran: crate::harness::taxi::Ran = command.output().unwrap().into();
     insta::assert_snapshot!(warehouse.error(ran), @"BigQuery at 127.0.0.1:9, which BIGQUERY_EMULATOR_HOST names, cannot be reached, looking for the dataset: Connection refused (os error 111)");
 }

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::support::bigquery::BigQueryFault;
-use crate::taxi::Taxi;
+use crate::harness::taxi::Taxi;
+use taxi_test_support::bigquery::BigQueryFault;
 
 use super::{Warehouse, between};
 

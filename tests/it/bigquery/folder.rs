@@ -1,7 +1,7 @@
 //! A lake that is a folder: the job is sent together with its file.
 
-use crate::running::{LARGE, until};
-use crate::support::bigquery::BigQueryFault;
+use crate::harness::running::{LARGE, until};
+use taxi_test_support::bigquery::BigQueryFault;
 
 use super::{Warehouse, states};
 

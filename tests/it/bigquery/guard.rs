@@ -1,6 +1,6 @@
 //! A good month of a table is not replaced by next to nothing.
 
-use crate::support::bigquery::BigQueryFault;
+use taxi_test_support::bigquery::BigQueryFault;
 
 use super::Warehouse;
 
@@ -32,7 +32,7 @@ async fn what_is_there_counts_even_if_a_killed_run_left_the_ledger_unsure() {
     // The row that says so is written, the job never begins.
     warehouse.bigquery.fault_of("POST", "/jobs", "green_trips$202001", BigQueryFault::Stall);
     let run = warehouse.begin(&["--force"]);
-    crate::running::until("the row", || warehouse.count("loads_log") == 2);
+    crate::harness::running::until("the row", || warehouse.count("loads_log") == 2);
     run.kill();
     let error = warehouse.error(warehouse.load(&[]));
     assert!(error.contains("it has 100 trips and the edition that is there has 1,000"), "{error}");

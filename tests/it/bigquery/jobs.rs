@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::bigquery::BigQueryFault;
+use taxi_test_support::bigquery::BigQueryFault;
 
 use super::Warehouse;
 
@@ -209,7 +209,7 @@ async fn a_month_that_is_replaced_in_the_lake_while_it_loads_is_loaded_again() {
     let late = BigQueryFault::Delay(Duration::from_secs(2));
     warehouse.bigquery.fault_of("POST", "/jobs", MONTH, late);
     let run = warehouse.begin(&[]);
-    crate::running::until("the job", || !warehouse.sent().is_empty());
+    crate::harness::running::until("the job", || !warehouse.sent().is_empty());
     warehouse.january(950);
     let ran = run.end();
     let again = warehouse.load(&[]).exits(0);

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::running::until;
-use crate::support::bigquery::BigQueryFault;
+use crate::harness::running::until;
+use taxi_test_support::bigquery::BigQueryFault;
 
 use super::{Warehouse, january};
 

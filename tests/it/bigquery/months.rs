@@ -1,6 +1,6 @@
 //! A month is replaced, never appended, and only when it has to be.
 
-use crate::support::generate::{Colour, Dirt, Recipe};
+use taxi_test_support::generate::{Colour, Dirt, Recipe};
 
 use super::{Warehouse, january, states};
 
@@ -127,8 +127,8 @@ async fn two_programs_that_load_the_same_months_at_once_share_their_jobs() {
     let warehouse = Warehouse::new().await;
     warehouse.green(1..=3);
     let args = warehouse.args("green", "2020-01", "2020-03", &["--jobs", "3"]);
-    let start = || crate::running::Running::start(warehouse.taxi.command(args.clone()));
-    for ran in [start(), start()].map(crate::running::Running::end) {
+    let start = || crate::harness::running::Running::start(warehouse.taxi.command(args.clone()));
+    for ran in [start(), start()].map(crate::harness::running::Running::end) {
         let states = states(&ran.exits(0));
         let done = states.iter().filter(|state| ["loaded", "unchanged"].contains(&state.as_str()));
         assert_eq!(done.count(), 3, "{states:?}");

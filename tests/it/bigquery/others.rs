@@ -1,6 +1,6 @@
 //! What others made in the dataset is left as it is.
 
-use crate::support::generate::{Colour, Recipe};
+use taxi_test_support::generate::{Colour, Recipe};
 
 use super::Warehouse;
 

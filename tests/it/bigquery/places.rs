@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::support::gcs::GcsFault;
-use crate::taxi::{Ran, Taxi};
+use crate::harness::taxi::{Ran, Taxi};
+use taxi_test_support::gcs::GcsFault;
 
 use super::Warehouse;
 

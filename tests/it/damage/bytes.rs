@@ -1,8 +1,8 @@
 //! Damage to a file's bytes.
 
-use crate::support::generate::random::Random;
-use crate::support::generate::{Colour, Form, Recipe};
-use crate::taxi::Taxi;
+use crate::harness::taxi::Taxi;
+use taxi_test_support::generate::random::Random;
+use taxi_test_support::generate::{Colour, Form, Recipe};
 
 use super::{Good, clean, hunt, key, one_of, truth, wrong_end, wrong_failure};
 

@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 
-use crate::support::generate::Form;
-use crate::support::generate::random::Random;
-use crate::support::web::{Fault, Web};
-use crate::taxi::{Taxi, month_args};
+use crate::harness::taxi::{Taxi, month_args};
+use taxi_test_support::generate::Form;
+use taxi_test_support::generate::random::Random;
+use taxi_test_support::web::{Fault, Web};
 
 use super::{Good, hunt, key, one_of, truth, wrong_end, wrong_failure};
 

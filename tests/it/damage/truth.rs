@@ -9,7 +9,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use flate2::read::MultiGzDecoder;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use crate::support::generate::Form;
+use taxi_test_support::generate::Form;
 
 /// The rows of a good month.
 pub struct Truth {

@@ -4,9 +4,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::postgres::PostgresServer;
-use crate::support::tls::TlsProxy;
-use crate::taxi::Ran;
+use crate::harness::taxi::Ran;
+use taxi_test_support::postgres::PostgresServer;
+use taxi_test_support::tls::TlsProxy;
 
 use super::{Warehouse, args, until_locked};
 

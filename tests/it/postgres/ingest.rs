@@ -9,9 +9,9 @@ use std::time::Duration;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::support::generate::{Colour, Dirt, Form, Made, Recipe};
-use crate::support::web::{Fault, Web};
-use crate::taxi::Ran;
+use crate::harness::taxi::Ran;
+use taxi_test_support::generate::{Colour, Dirt, Form, Made, Recipe};
+use taxi_test_support::web::{Fault, Web};
 
 use super::Warehouse;
 use super::values::check;

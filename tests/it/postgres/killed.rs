@@ -86,7 +86,7 @@ async fn an_interrupted_load_ends_soon_and_changes_nothing() {
     let (warehouse, long) = loaded().await;
     let load = warehouse.begin(&["--lake", "1"]);
     tokio::time::sleep(long / 2).await;
-    crate::support::postgres::kill("-INT", &load.id().to_string());
+    taxi_test_support::postgres::kill("-INT", &load.id().to_string());
     let code = load.wait_with_output().unwrap().status.code();
     assert!(matches!(code, Some(0 | 130)), "{code:?}");
     warehouse.quiet().await;

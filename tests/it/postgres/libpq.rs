@@ -6,9 +6,9 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::postgres::{Database, PostgresServer, psql};
-use crate::support::tls::TlsProxy;
-use crate::taxi::{Ran, Taxi};
+use crate::harness::taxi::{Ran, Taxi};
+use taxi_test_support::postgres::{Database, PostgresServer, psql};
+use taxi_test_support::tls::TlsProxy;
 
 /// A home folder, and the two that connect from it.
 pub(super) struct Clients {

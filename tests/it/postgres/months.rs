@@ -1,6 +1,6 @@
 //! A month is replaced, never appended, and only when it has to be.
 
-use crate::support::generate::{Colour, Dirt, Recipe};
+use taxi_test_support::generate::{Colour, Dirt, Recipe};
 
 use super::{Warehouse, january};
 

@@ -1,8 +1,8 @@
 //! Neighbours in the same database who may create where others look for names.
 
 use super::{Warehouse, january};
-use crate::support::generate::{Colour, Recipe};
-use crate::support::postgres::PostgresServer;
+use taxi_test_support::generate::{Colour, Recipe};
+use taxi_test_support::postgres::PostgresServer;
 
 /// Functions, operators and casts of the names that a loader calls, each of which writes down
 /// who called it.

@@ -1,6 +1,6 @@
 //! What others made in the database is left as it is: indexes, grants, tables, views, names.
 
-use crate::support::generate::{Colour, Recipe};
+use taxi_test_support::generate::{Colour, Recipe};
 
 use super::{Warehouse, january};
 

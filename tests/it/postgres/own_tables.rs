@@ -1,8 +1,8 @@
 //! Tables that people have made their own: what they set stays, and what cannot is found before a
 //! row is copied.
 
-use crate::support::generate::{Colour, Dirt, Recipe};
-use crate::taxi::Ran;
+use crate::harness::taxi::Ran;
+use taxi_test_support::generate::{Colour, Dirt, Recipe};
 
 use super::{Warehouse, january};
 

@@ -1,6 +1,6 @@
 //! pgbouncer before the server.
 
-use crate::support::postgres::{PgBouncer, PostgresServer};
+use taxi_test_support::postgres::{PgBouncer, PostgresServer};
 
 use super::Warehouse;
 
@@ -26,7 +26,8 @@ async fn a_pooler_that_changes_sessions_is_refused_and_leaves_nothing_behind() {
         let error = warehouse.error(warehouse.load(&["--database-url", &url]));
         assert!(error.contains("pool_mode=session"), "{settings}: {error}");
         let mut test = warehouse.taxi.command(["connections", "test"]);
-        let tested: crate::taxi::Ran = test.env("DATABASE_URL", &url).output().unwrap().into();
+        let tested: crate::harness::taxi::Ran =
+            test.env("DATABASE_URL", &url).output().unwrap().into();
         assert!(tested.exits(1).stdout.contains("pool_mode=session"), "{settings}");
         let locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'
                         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
@@ -68,7 +69,8 @@ async fn a_pooler_that_keeps_sessions_is_worked_through() {
         assert_eq!(load(&["--force"]), "loaded");
         assert_eq!(load(&[]), "unchanged");
         let mut test = warehouse.taxi.command(["connections", "test"]);
-        let tested: crate::taxi::Ran = test.env("DATABASE_URL", &url).output().unwrap().into();
+        let tested: crate::harness::taxi::Ran =
+            test.env("DATABASE_URL", &url).output().unwrap().into();
         assert!(tested.exits(0).stdout.contains("may make tables"));
         assert_eq!(warehouse.rows("green_trips").await, 100);
     }

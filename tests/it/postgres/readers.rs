@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio_postgres::Client;
 
-use crate::support::generate::{Colour, Recipe};
+use taxi_test_support::generate::{Colour, Recipe};
 
 use super::{Warehouse, args, january, until_locked, value};
 
@@ -78,7 +78,7 @@ async fn two_programs_load_the_same_month_at_once() {
     for (more, expected) in [(&[][..], ["loaded", "unchanged"]), (&["--force"], ["loaded"; 2])] {
         let children = [start(more).unwrap(), start(more).unwrap()];
         let mut states = children.map(|child| {
-            let ran: crate::taxi::Ran = child.wait_with_output().unwrap().into();
+            let ran: crate::harness::taxi::Ran = child.wait_with_output().unwrap().into();
             ran.exits(0).state()
         });
         states.sort();
@@ -104,7 +104,7 @@ async fn a_month_that_others_replace_meanwhile_is_not_taken_for_somebody_else_s(
         };
         let children: Vec<_> = (0..8).map(|_| start()).collect();
         for child in children {
-            let ran: crate::taxi::Ran = child.wait_with_output().unwrap().into();
+            let ran: crate::harness::taxi::Ran = child.wait_with_output().unwrap().into();
             assert_eq!(ran.exits(0).state(), "loaded");
         }
         let sql = "DROP TABLE nyc_taxi.green_trips CASCADE; DELETE FROM nyc_taxi.loads";
@@ -122,7 +122,7 @@ async fn two_programs_load_eight_months_at_once_with_four_jobs_each() {
     let start = || warehouse.taxi.command(args("green", "2020-01", "2020-08", &more)).spawn();
     let children = [start().unwrap(), start().unwrap()];
     for child in children {
-        let ran: crate::taxi::Ran = child.wait_with_output().unwrap().into();
+        let ran: crate::harness::taxi::Ran = child.wait_with_output().unwrap().into();
         let ran = ran.exits(0);
         assert!(!ran.stderr.contains("trying again"), "{}", ran.stderr);
         let months = ran.json()["months"].as_array().unwrap().clone();
@@ -181,7 +181,7 @@ async fn a_reader_that_goes_from_the_month_to_the_table_is_not_broken_off() {
     until_locked(&warehouse.client).await;
     assert_eq!(value::<i64>(&reader, "SELECT count(*) FROM nyc_taxi.green_trips").await, 1000);
     reader.batch_execute("COMMIT").await.unwrap();
-    let ran: crate::taxi::Ran = load.unwrap().wait_with_output().unwrap().into();
+    let ran: crate::harness::taxi::Ran = load.unwrap().wait_with_output().unwrap().into();
     let ran = ran.exits(0);
     assert!(!ran.stderr.contains("trying again"), "{}", ran.stderr);
     assert_eq!(deadlocks(&warehouse).await, 0);

@@ -1,8 +1,8 @@
 //! Settings of a server, a database or a role that change what a load means or break it off.
 
 use super::{Warehouse, january};
-use crate::support::generate::{Colour, Recipe};
-use crate::support::postgres::PostgresServer;
+use taxi_test_support::generate::{Colour, Recipe};
+use taxi_test_support::postgres::PostgresServer;
 
 /// What somebody may have set for the database, and since which version.
 const SETTINGS: &[(u32, &str)] = &[

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::postgres::PostgresServer;
+use taxi_test_support::postgres::PostgresServer;
 
 use super::{Warehouse, january};
 
@@ -10,7 +10,8 @@ use super::{Warehouse, january};
 async fn with_no_database_named_the_error_shows_how_to_get_one() {
     let warehouse = Warehouse::new().await;
     let mut command = warehouse.taxi.command(super::args("green", "2020-01", "2020-01", &[]));
-    let ran: crate::taxi::Ran = command.env_remove("DATABASE_URL").output().unwrap().into();
+    let ran: crate::harness::taxi::Ran =
+        command.env_remove("DATABASE_URL").output().unwrap().into();
     assert_eq!(ran.code, Some(2), "{}", ran.stderr);
     insta::assert_snapshot!(ran.stderr, @"error: no Postgres is named: set DATABASE_URL=postgres://user:password@host/database, or PGHOST and its kin. A local one in one line: make postgres (or: docker run --rm -d -p 5432:5432 -e POSTGRES_PASSWORD=taxi postgres)");
 }
@@ -125,7 +126,7 @@ async fn a_server_stopped_or_killed_in_the_middle_of_a_copy_keeps_the_old_month(
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         stop(&server);
-        let ran: crate::taxi::Ran = load.wait_with_output().unwrap().into();
+        let ran: crate::harness::taxi::Ran = load.wait_with_output().unwrap().into();
         let first = ran.stderr.lines().find(|line| line.contains("trying again")).unwrap();
         assert!(first.contains("write-postgres: Postgres, "), "{first}");
         let error = warehouse.error(ran);

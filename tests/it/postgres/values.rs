@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::running::every_colour;
-use crate::support::generate::{Colour, Dirt, Made, Recipe, Total};
+use crate::harness::running::every_colour;
+use taxi_test_support::generate::{Colour, Dirt, Made, Recipe, Total};
 
 use super::{Warehouse, january};
 

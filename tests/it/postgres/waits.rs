@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Warehouse, args};
-use crate::taxi::Ran;
+use crate::harness::taxi::Ran;
 
 /// The month's own lock, held by a session of another program.
 const MONTH: &str = "BEGIN; SELECT pg_advisory_xact_lock(hashtextextended('\"nyc_taxi\".\"green_trips_2020_01\"', 0))";

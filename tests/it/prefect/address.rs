@@ -1,9 +1,9 @@
 //! PREFECT_API_URL is not the address of Prefect's API.
 
+use crate::harness::taxi::Taxi;
 use crate::prefect::deploy::file;
-use crate::support::http::{Answer, Server};
-use crate::support::prefect::{PrefectServer, Version};
-use crate::taxi::Taxi;
+use taxi_test_support::http::{Answer, Server};
+use taxi_test_support::prefect::{PrefectServer, Version};
 
 const RUN: &str = "8ffd4d6a-6a0b-4b09-9e0a-0e7b3b6b6d3f";
 

@@ -6,10 +6,10 @@ use nyc_taxi_etl::settings::{BlockContents, BlockError, BlockName, Blocks};
 use serde_json::{Value, json};
 
 use crate::cloud::Cloud;
-use crate::running::SMALL;
-use crate::support::postgres::PostgresServer;
-use crate::support::prefect::PrefectServer;
-use crate::taxi::Taxi;
+use crate::harness::running::SMALL;
+use crate::harness::taxi::Taxi;
+use taxi_test_support::postgres::PostgresServer;
+use taxi_test_support::prefect::PrefectServer;
 
 const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/sample");
 

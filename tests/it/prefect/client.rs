@@ -6,8 +6,8 @@ use nyc_taxi_etl::flow::Policy;
 use nyc_taxi_etl::prefect::{Access, Api, Auth, PrefectError};
 use serde_json::{Value, json};
 
-use crate::support::prefect::{CSRF, PrefectServer};
-use crate::taxi::Taxi;
+use crate::harness::taxi::Taxi;
+use taxi_test_support::prefect::{CSRF, PrefectServer};
 
 fn api(url: String, auth: Auth) -> Api {
     let soon = Duration::from_millis(10);
@@ -50,9 +50,9 @@ async fn what_the_server_refuses_is_told_in_its_words() {
 
 #[tokio::test]
 async fn a_passing_trouble_is_met_with_patience() {
-    use crate::support::http::{Answer, Server};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use taxi_test_support::http::{Answer, Server};
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&calls);
     let server = Server::start(0, move |mut connection| {

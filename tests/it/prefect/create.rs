@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
+use crate::harness::taxi::{Ran, Taxi};
 use crate::prefect::deploy::{deploy, file, taxi};
-use crate::support::prefect::PrefectServer;
-use crate::taxi::{Ran, Taxi};
+use taxi_test_support::prefect::PrefectServer;
 
 fn create(taxi: &Taxi, deployment: &str, more: &[&str]) -> Ran {
     taxi.run([&["flow-run", "create", deployment], more].concat())

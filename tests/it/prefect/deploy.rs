@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::postgres::PostgresServer;
-use crate::support::prefect::PrefectServer;
-use crate::taxi::{Ran, Taxi};
+use crate::harness::taxi::{Ran, Taxi};
+use taxi_test_support::postgres::PostgresServer;
+use taxi_test_support::prefect::PrefectServer;
 
 const READY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deployments.yaml");
 

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use crate::running::{Running, dirty};
-use crate::support::generate::{Colour, Recipe};
-use crate::support::prefect::{PrefectServer, Worker};
-use crate::support::web::{Fault, Web};
-use crate::taxi::Taxi;
+use crate::harness::running::{Running, dirty};
+use crate::harness::taxi::Taxi;
+use taxi_test_support::generate::{Colour, Recipe};
+use taxi_test_support::prefect::{PrefectServer, Worker};
+use taxi_test_support::web::{Fault, Web};
 
 /// No run here takes longer, on a machine that is busy with other tests.
 pub const PATIENCE: Duration = Duration::from_secs(300);

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::harness::running::SOON;
+use crate::harness::taxi::Taxi;
 use crate::prefect::deployed::{Deployed, PATIENCE, graph, path, record, states, until_logged};
-use crate::running::SOON;
-use crate::support::gate::{Gate, GateFault};
-use crate::support::postgres::PostgresServer;
-use crate::support::prefect::PrefectServer;
-use crate::support::web::Fault;
-use crate::taxi::Taxi;
+use taxi_test_support::gate::{Gate, GateFault};
+use taxi_test_support::postgres::PostgresServer;
+use taxi_test_support::prefect::PrefectServer;
+use taxi_test_support::web::Fault;
 
 const BOTH: &str = "2 months: 6,000 rows read = 5,820 kept + 180 set aside";
 

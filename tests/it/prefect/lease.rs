@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::harness::taxi::Taxi;
 use crate::prefect::deployed::{Deployed, PATIENCE, path, record, until_logged};
-use crate::support::gate::Gate;
-use crate::support::prefect::{PrefectServer, Version};
-use crate::support::web::Fault;
-use crate::taxi::Taxi;
+use taxi_test_support::gate::Gate;
+use taxi_test_support::prefect::{PrefectServer, Version};
+use taxi_test_support::web::Fault;
 
 fn january() -> Value {
     json!({ "year": 2020, "months": [1] })

@@ -14,15 +14,15 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::harness::running::dirty;
 use crate::prefect::deploy::{deploy, file, taxi};
 use crate::prefect::deployed::record;
-use crate::running::dirty;
-use crate::support::gcs::GcsProxy;
-use crate::support::generate::{Colour, Recipe};
-use crate::support::postgres::{Database, PostgresServer};
-use crate::support::prefect::{Place, PrefectServer, Worker};
-use crate::support::web::{Fault, Web};
 use network::Network;
+use taxi_test_support::gcs::GcsProxy;
+use taxi_test_support::generate::{Colour, Recipe};
+use taxi_test_support::postgres::{Database, PostgresServer};
+use taxi_test_support::prefect::{Place, PrefectServer, Worker};
+use taxi_test_support::web::{Fault, Web};
 
 const PATIENCE: Duration = Duration::from_secs(300);
 

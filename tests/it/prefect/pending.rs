@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::harness::taxi::Taxi;
 use crate::prefect::deploy::{deploy, file, taxi};
 use crate::prefect::deployed::{Deployed, PATIENCE, record, until_logged};
-use crate::support::prefect::{PrefectServer, Version};
-use crate::taxi::Taxi;
+use taxi_test_support::prefect::{PrefectServer, Version};
 
 /// Claims a run as a worker does that dies then.
 async fn claim(server: &PrefectServer, run: &str) {

@@ -5,9 +5,9 @@ use std::fmt::Write;
 
 use serde_json::json;
 
+use crate::harness::taxi::Taxi;
 use crate::prefect::deploy::{assert_unchanged, deploy, file, steps, taxi};
-use crate::support::prefect::{PrefectServer, Version, python};
-use crate::taxi::Taxi;
+use taxi_test_support::prefect::{PrefectServer, Version, python};
 
 /// Expressions as people write them, right and wrong.
 const CRONS: &[&str] = &[

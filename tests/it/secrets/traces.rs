@@ -10,12 +10,12 @@ use serde_json::json;
 use tokio_postgres::Client;
 
 use crate::cloud::objects;
+use crate::harness::taxi::Taxi;
 use crate::prefect::deployed::{Deployed, PATIENCE, record};
-use crate::support::bigquery::{BigQueryServer, Google};
-use crate::support::gcs::GcsProxy;
-use crate::support::postgres::PostgresServer;
-use crate::support::prefect::PrefectServer;
-use crate::taxi::Taxi;
+use taxi_test_support::bigquery::{BigQueryServer, Google};
+use taxi_test_support::gcs::GcsProxy;
+use taxi_test_support::postgres::PostgresServer;
+use taxi_test_support::prefect::PrefectServer;
 
 /// In every secret here, and nowhere else: other tests have secrets on their command lines.
 const MARK: &str = "MARKw5Kp";

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use super::with;
-use crate::taxi::{Ran, Taxi};
+use crate::harness::taxi::{Ran, Taxi};
 
 const TOML: &str = "\
 jobs = 3

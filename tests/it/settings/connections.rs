@@ -3,10 +3,10 @@
 use serde_json::Value;
 
 use super::with;
-use crate::support::bigquery::Google;
-use crate::support::gcs::{GcsFault, GcsProxy};
-use crate::support::postgres::PostgresServer;
-use crate::taxi::Taxi;
+use crate::harness::taxi::Taxi;
+use taxi_test_support::bigquery::Google;
+use taxi_test_support::gcs::{GcsFault, GcsProxy};
+use taxi_test_support::postgres::PostgresServer;
 
 #[test]
 fn the_connections_are_listed_with_where_they_lead_and_no_secret() {

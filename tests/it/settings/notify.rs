@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::with;
-use crate::support::http::{Answer, Server};
-use crate::support::web::{Fault, Web};
-use crate::taxi::{Ran, Taxi, month_args};
+use crate::harness::taxi::{Ran, Taxi, month_args};
+use taxi_test_support::http::{Answer, Server};
+use taxi_test_support::web::{Fault, Web};
 
 /// A server that takes messages as Slack does, and answers as it is told: 0 is silence.
 struct Hook {

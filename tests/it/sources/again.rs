@@ -1,7 +1,7 @@
 //! What a second run does.
 
 use super::*;
-use crate::support::web::Fault;
+use taxi_test_support::web::Fault;
 
 /// A fault that spoils every answer with a body: only 304 gets through.
 const NO_BODIES: Fault = Fault::CloseAfter(1);

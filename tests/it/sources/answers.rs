@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::support::web::Fault;
+use taxi_test_support::web::Fault;
 
 #[tokio::test]
 async fn a_month_comes_as_gzip_as_text_or_as_parquet() {

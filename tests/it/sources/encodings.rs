@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::*;
-use crate::support::web::Fault;
+use taxi_test_support::web::Fault;
 
 /// The zlib format, as HTTP's `deflate` is.
 fn deflated(bytes: &[u8]) -> Vec<u8> {

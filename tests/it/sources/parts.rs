@@ -1,7 +1,7 @@
 //! Files that come in parts: what was promised first holds for every part.
 
 use super::*;
-use crate::support::web::Fault;
+use taxi_test_support::web::Fault;
 
 const FORMS: [Form; 3] = [Form::CsvGz, Form::Csv, Form::Parquet];
 

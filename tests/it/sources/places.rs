@@ -1,7 +1,7 @@
 //! Folders as sources, and several months in one run.
 
 use super::*;
-use crate::support::web::Fault;
+use taxi_test_support::web::Fault;
 
 /// A program and a folder beside it with a file of this name, and what was made.
 fn beside(name: &str, form: Form) -> (Taxi, Made) {

@@ -5,7 +5,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::support::web::Fault;
+use taxi_test_support::web::Fault;
 
 /// A month whose download stops in the middle, and the program that waits for the rest, once
 /// some of it is in the spool.

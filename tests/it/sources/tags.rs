@@ -1,7 +1,7 @@
 //! A source that gives new tags to the same bytes.
 
 use super::*;
-use crate::support::web::Fault;
+use taxi_test_support::web::Fault;
 
 const NO_BODIES: Fault = Fault::CloseAfter(1);
 const SEEN: &str = "data/seen";

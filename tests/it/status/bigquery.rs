@@ -1,6 +1,6 @@
 //! BigQuery beside Postgres: the same months, the same sums.
 
-use crate::support::bigquery::{BigQueryServer, Google};
+use taxi_test_support::bigquery::{BigQueryServer, Google};
 
 use super::Stores;
 

@@ -114,7 +114,7 @@ async fn a_project_that_only_the_environment_names_is_dropped_from_too() {
     let mut command = stores.taxi.command(DROP.iter().chain(&["--yes"]));
     // Nothing listens there.
     command.env("GOOGLE_CLOUD_PROJECT", "p").env("BIGQUERY_EMULATOR_HOST", "127.0.0.1:1");
-    let ran: crate::taxi::Ran = command.output().unwrap().into();
+    let ran: crate::harness::taxi::Ran = command.output().unwrap().into();
     let ran = ran.exits(1);
     assert!(ran.stdout.contains("bigquery"), "{}", ran.stdout);
     assert!(ran.stdout.contains("left as it is"), "{}", ran.stdout);

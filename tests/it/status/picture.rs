@@ -1,10 +1,10 @@
 //! Each state is shown as what it is, and a run mends what is not right.
 
-use crate::support::gcs::GcsProxy;
-use crate::taxi::Taxi;
+use crate::harness::taxi::Taxi;
+use taxi_test_support::gcs::GcsProxy;
 
 use super::Stores;
-use crate::support::generate::{Colour, Recipe};
+use taxi_test_support::generate::{Colour, Recipe};
 
 /// Cuts a file off after so many bytes.
 fn cut(path: &std::path::Path, keep: u64) {

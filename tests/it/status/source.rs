@@ -1,7 +1,7 @@
 //! What the source has is asked without fetching it.
 
-use crate::support::web::Fault;
-use crate::support::web::Web;
+use taxi_test_support::web::Fault;
+use taxi_test_support::web::Web;
 
 use super::Stores;
 

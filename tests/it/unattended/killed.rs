@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
 use super::{Backfill, Months, Undisturbed};
-use crate::running::Running;
+use crate::harness::running::Running;
 
 /// The steps of a month, as the log names them.
 const STEPS: [&str; 10] = [

@@ -1,7 +1,7 @@
 //! A rough line before every server.
 
 use super::{Backfill, Months, Undisturbed, states};
-use crate::support::rough::{RoughLine, Speaks};
+use taxi_test_support::rough::{RoughLine, Speaks};
 
 /// The port at the end of a URL.
 fn port(url: &str) -> u16 {

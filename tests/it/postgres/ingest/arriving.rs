@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::*;
-use crate::running::{Running, until};
+use crate::harness::running::{Running, until};
 
 /// Longer than any of these tests takes.
 const NEVER: &[&str] = &["--stall-timeout", "300s"];
@@ -169,7 +169,7 @@ async fn a_run_told_to_stop_in_the_midst_takes_back_its_rows_and_keeps_its_downl
     let began = Instant::now();
     waiting.run.terminate();
     let (ingest, made, ran) = waiting.end(130);
-    assert!(began.elapsed() < crate::running::SOON, "{:?}", began.elapsed());
+    assert!(began.elapsed() < crate::harness::running::SOON, "{:?}", began.elapsed());
     assert_eq!(ran.state(), "interrupted");
     assert_holds_old(&ingest).await;
     assert_eq!(ingest.run(&[]).exits(0).state(), "loaded");

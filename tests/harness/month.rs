@@ -13,7 +13,7 @@ use arrow::datatypes::{
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
 
-use crate::support::generate::{Made, Sum, Total};
+use taxi_test_support::generate::{Made, Sum, Total};
 
 /// A Parquet file, read whole.
 pub struct Parquet {

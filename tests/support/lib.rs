@@ -1,7 +1,6 @@
 //! What tests, benchmarks and the quickstart share: trip files with known dirt, a web
 //! server that fails on demand, and the GCS and BigQuery servers with the proxies before them.
 #![allow(
-    dead_code,
     missing_docs,
     unreachable_pub,
     clippy::expect_used,

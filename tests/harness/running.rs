@@ -11,9 +11,9 @@ use bytes::Bytes;
 use nyc_taxi_etl::trip::Provenance;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 
-use crate::support::generate::{Colour, Dirt, Form, Recipe};
-use crate::support::web::Web;
-use crate::taxi::{Ran, Taxi, month_args};
+use crate::harness::taxi::{Ran, Taxi, month_args};
+use taxi_test_support::generate::{Colour, Dirt, Form, Recipe};
+use taxi_test_support::web::Web;
 
 /// Nothing that a test waits for takes longer, on a machine that is busy with other tests.
 const PATIENCE: Duration = Duration::from_secs(180);
