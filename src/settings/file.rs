@@ -33,10 +33,14 @@ pub(super) struct Shape {
     pub(super) sections: &'static [Section],
 }
 
+/// Reads a connection's table, with the connections before it.
+type ReadConnection =
+    fn(&Reader<'_>, &'static str, (usize, Part<'_>), ByType) -> Result<ByType, SettingsError>;
+
 /// A table of the file that belongs to a group.
 pub(super) struct Section {
     name: &'static str,
-    read: fn(&Reader<'_>, &'static str, (usize, Part<'_>), ByType) -> Result<ByType, SettingsError>,
+    read: ReadConnection,
 }
 
 impl Section {

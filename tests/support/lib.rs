@@ -5,7 +5,10 @@
     unreachable_pub,
     clippy::expect_used,
     clippy::missing_panics_doc,
+    clippy::new_without_default,
     clippy::print_stdout,
+    clippy::return_self_not_must_use,
+    clippy::should_implement_trait,
     clippy::struct_excessive_bools,
     clippy::unwrap_used
 )]

@@ -100,6 +100,7 @@ mod tests {
     use flate2::Compression as Level;
     use flate2::write::GzEncoder;
     use lz4_flex::frame::FrameEncoder;
+    use parquet::basic::{BrotliLevel, GzipLevel};
 
     use super::*;
 
@@ -111,8 +112,8 @@ mod tests {
         let mut lz4 = FrameEncoder::new(Vec::new());
         lz4.write_all(text).unwrap();
         [
-            (Compression::GZIP(Default::default()), gzip.finish().unwrap()),
-            (Compression::BROTLI(Default::default()), brotli.into_inner()),
+            (Compression::GZIP(GzipLevel::default()), gzip.finish().unwrap()),
+            (Compression::BROTLI(BrotliLevel::default()), brotli.into_inner()),
             (Compression::LZ4, lz4.finish().unwrap()),
         ]
     }
@@ -130,7 +131,8 @@ mod tests {
             for (codec, page) in pages(&vec![b'x'; size as usize]) {
                 assert_eq!(checked(codec, &page, size), Ok(()), "{codec} {size}");
                 assert_eq!(checked(codec, &page, size + 1), Ok(()), "{codec} {size}");
-                for less in [0, size.saturating_sub(SLACK + 1)].into_iter().filter(|_| size > SLACK) {
+                for less in [0, size.saturating_sub(SLACK + 1)].into_iter().filter(|_| size > SLACK)
+                {
                     let oversized = Err(Oversized::Bytes(less));
                     assert_eq!(checked(codec, &page, less), oversized, "{codec} {size}");
                 }
@@ -148,7 +150,7 @@ mod tests {
 
     #[test]
     fn what_breaks_is_left_to_its_reader() {
-        for (codec, page) in pages(&[b'x'; 50_000]) {
+        for (codec, page) in pages(&vec![b'x'; 50_000]) {
             assert_eq!(checked(codec, &page[..page.len() / 2], 50_000), Ok(()));
             assert_eq!(checked(codec, b"", 7), Ok(()));
             assert_eq!(checked(codec, b"neither", 7), Ok(()));
@@ -157,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_window_that_is_not_brotlis_is_not_filled() {
-        let brotli = Compression::BROTLI(Default::default());
+        let brotli = Compression::BROTLI(BrotliLevel::default());
         for first in [0x11, 0x91] {
             let page = [first, 0x1e, 0, 0, 0];
             assert_eq!(checked(brotli, &page, 1 << 30), Err(Oversized::Window));
