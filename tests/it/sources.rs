@@ -48,7 +48,9 @@ impl Served {
         let (mut bytes, mut ends) = (Vec::new(), Vec::new());
         for part in lines.chunks(lines.len().div_ceil(members)) {
             let mut member = GzEncoder::new(&mut bytes, Compression::fast());
-            part.iter().for_each(|line| member.write_all(line).unwrap());
+            for line in part {
+                member.write_all(line).unwrap();
+            }
             member.finish().unwrap();
             ends.push(bytes.len() as u64);
         }

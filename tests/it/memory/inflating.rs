@@ -105,7 +105,9 @@ fn page(place: Place, page: &[u8], said: usize, values: usize) -> Vec<u8> {
         Place::Dictionary => &[values, 0],
         Place::DataV2 => &[values, 0, values, 0, levels, 0],
     };
-    numbers.iter().for_each(|value| number(&mut bytes, *value));
+    for value in numbers {
+        number(&mut bytes, *value);
+    }
     bytes.extend([0, 0]);
     bytes.extend(std::iter::repeat_n(0, levels));
     bytes.extend(page);
@@ -220,12 +222,12 @@ fn are_refused(codec: Compression) {
 
 #[test]
 fn gzip_pages_that_inflate_to_more_than_they_say_are_refused() {
-    are_refused(Compression::GZIP(Default::default()));
+    are_refused(Compression::GZIP(parquet::basic::GzipLevel::default()));
 }
 
 #[test]
 fn brotli_pages_that_inflate_to_more_than_they_say_are_refused() {
-    are_refused(Compression::BROTLI(Default::default()));
+    are_refused(Compression::BROTLI(parquet::basic::BrotliLevel::default()));
 }
 
 #[test]
