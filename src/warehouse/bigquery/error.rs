@@ -85,7 +85,7 @@ pub enum BigQueryError {
     },
     /// A table of the name that was not made by this program, or not for this.
     #[error(
-        "{table} is there already and is not ours ({why}): it was left as it is. Load into another \
+        "{table} already exists and was not created by this program ({why}): it was not changed. Load into another \
          place with --table or --dataset, or rename it"
     )]
     NotOurs {
@@ -113,7 +113,7 @@ pub enum BigQueryError {
     /// A table of ours that does not say which colour it holds.
     #[error(
         "{table} has no label 'colour', so it is not clear that its rows are {colour} trips: it was \
-         left as it is. Where they are, say so with: bq update --set_label colour:{colour} {}",
+         not changed. If they are, set the label: bq update --set_label colour:{colour} {}",
         table.replacen('.', ":", 1)
     )]
     NoColour {

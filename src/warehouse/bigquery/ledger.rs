@@ -154,7 +154,7 @@ impl Jobs {
         let there = table.schema.fields.unwrap_or_default();
         let has = |name: &str| there.iter().any(|field: &TableFieldSchema| field.name == name);
         if !COLUMNS.iter().all(|(name, ..)| has(name)) {
-            let (table, why) = (self.dataset.shown(LOG), "it is no ledger of months".to_owned());
+            let (table, why) = (self.dataset.shown(LOG), "it is not a ledger of months".to_owned());
             return Err(BigQueryError::NotOurs { table, why });
         }
         self.make_loads().await
@@ -169,7 +169,7 @@ impl Jobs {
             }
             Some(there) if has_label(&there, super::tables::MADE_BY) => {}
             Some(_) => tracing::warn!(
-                "{} is there already and is not ours: it was left as it is; the ledger is {LOG}",
+                "{} already exists and was not created by this program: it was not changed; the ledger is {LOG}",
                 self.dataset.shown(LOADS)
             ),
         }

@@ -455,13 +455,13 @@ mod tests {
             ]
             .join("\n"),
             @r"
-            p.d.trips is there already and is not ours (it holds yellow trips): it was left as it is. Load into another place with --table or --dataset, or rename it
-            p.d.trips has no label 'colour', so it is not clear that its rows are green trips: it was left as it is. Where they are, say so with: bq update --set_label colour:green p:d.trips
-            p.d.trips is there already and is not ours (it is not partitioned by month): it was left as it is. Load into another place with --table or --dataset, or rename it
-            p.d.trips is there already and is not ours (it is partitioned by the day of the time of arrival): it was left as it is. Load into another place with --table or --dataset, or rename it
-            p.d.trips is there already and is not ours (it is a view): it was left as it is. Load into another place with --table or --dataset, or rename it
-            p.d.trips is there already and is not ours (it has the columns of the raw files: VendorID, lpep_pickup_datetime): it was left as it is. Load into another place with --table or --dataset, or rename it
-            p.d.trips is there already and is not ours (its column vendor_id is STRING and not INT64): it was left as it is. Load into another place with --table or --dataset, or rename it
+            p.d.trips already exists and was not created by this program (it holds yellow trips): it was not changed. Load into another place with --table or --dataset, or rename it
+            p.d.trips has no label 'colour', so it is not clear that its rows are green trips: it was not changed. If they are, set the label: bq update --set_label colour:green p:d.trips
+            p.d.trips already exists and was not created by this program (it is not partitioned by month): it was not changed. Load into another place with --table or --dataset, or rename it
+            p.d.trips already exists and was not created by this program (it is partitioned by the day of the time of arrival): it was not changed. Load into another place with --table or --dataset, or rename it
+            p.d.trips already exists and was not created by this program (it is a view): it was not changed. Load into another place with --table or --dataset, or rename it
+            p.d.trips already exists and was not created by this program (it has the columns of the raw files: VendorID, lpep_pickup_datetime): it was not changed. Load into another place with --table or --dataset, or rename it
+            p.d.trips already exists and was not created by this program (its column vendor_id is STRING and not INT64): it was not changed. Load into another place with --table or --dataset, or rename it
             "
         );
     }

@@ -14,8 +14,8 @@ use super::trust::told;
 pub enum ConnectError {
     /// None named.
     #[error(
-        "no Postgres is named: set DATABASE_URL=postgres://user:password@host/database, or PGHOST \
-         and its kin. A local one in one line: make postgres (or: docker run --rm -d -p 5432:5432 \
+        "no Postgres is named: set DATABASE_URL=postgres://user:password@host/database, or \
+         PGHOST, PGPORT, PGUSER and PGDATABASE. To start a local server: make postgres (or: docker run --rm -d -p 5432:5432 \
          -e POSTGRES_PASSWORD=taxi postgres)"
     )]
     NoTarget,

@@ -36,7 +36,7 @@ pub enum PostgresError {
     },
     /// A table of the name that was not made by this program.
     #[error(
-        "{table} is there already and is not ours ({why}): it was left as it is. Load into another \
+        "{table} already exists and was not created by this program ({why}): it was not changed. Load into another \
          place with --schema or --table, or rename it"
     )]
     NotOurs {
@@ -47,8 +47,8 @@ pub enum PostgresError {
     },
     /// A table that belongs to a role which this session's role is not a member of.
     #[error(
-        "{table} belongs to the role {owner}, which {role} is not a member of, so it is taken for a \
-         table of others and was left as it is. If it is yours: GRANT {owner} TO {role}, or ALTER \
+        "{table} belongs to the role {owner}, of which {role} is not a member, so it is treated as \
+         another user's table and was not changed. If it is yours: GRANT {owner} TO {role}, or ALTER \
          TABLE {table} OWNER TO {role}; if not, load into another place with --schema or --table"
     )]
     OthersTable {
@@ -100,8 +100,8 @@ pub enum PostgresError {
     },
     /// The server counts other rows than the lake.
     #[error(
-        "{file}: the server counts {loaded} rows and the lake {kept}: nothing was loaded. Bring the \
-         month to the lake anew with --force"
+        "{file}: the server counts {loaded} rows and the lake {kept}: nothing was loaded. Publish the \
+         month to the lake again with --force"
     )]
     Unbalanced {
         /// The month.
@@ -124,8 +124,8 @@ pub enum PostgresError {
     Read(arrow::error::ArrowError),
     /// Readers held the table the whole time.
     #[error(
-        "{table} was in use for {seconds} s, so its months could not be changed: they are as they \
-         were. {}. Is a long query or an open transaction reading it?", who(held.as_deref())
+        "{table} was in use for {seconds} s, so none of its months was changed. {}. Is a long query \
+         or an open transaction reading it?", who(held.as_deref())
     )]
     Busy {
         /// The table.
@@ -137,8 +137,8 @@ pub enum PostgresError {
     },
     /// Others held what a step needs for longer than the session waits.
     #[error(
-        "Postgres, {step}: waited too long, nothing was changed. {}. Try again later; \
-         options=-c lock_timeout=1h in the connection string waits longer than 10 minutes",
+        "Postgres, {step}: waited too long, nothing was changed. {}. Try again later, or wait longer \
+         than 10 minutes with options=-c lock_timeout=1h in the connection string",
         who(held.as_deref())
     )]
     Locked {
@@ -157,9 +157,9 @@ pub enum PostgresError {
     },
     /// No standby confirmed a commit.
     #[error(
-        "no synchronous standby confirmed the commit in {seconds} s (synchronous_standby_names is \
-         {standbys}): what was changed is on this server, and would be lost with it. Bring the \
-         standby back, or take it out of synchronous_standby_names; then run this again"
+        "no synchronous standby confirmed the commit within {seconds} s (synchronous_standby_names is \
+         {standbys}): the change is on this server only, and would be lost with it. Start the standby, \
+         or remove it from synchronous_standby_names; then run this again"
     )]
     Unreplicated {
         /// The server's setting, in quotes.
@@ -213,7 +213,7 @@ fn advice(source: &tokio_postgres::Error) -> &'static str {
              the role owns the table, else ALTER ROLE ... BYPASSRLS"
         }
         Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
-            ". The role needs CREATE on the schema, or on the database where the schema is missing"
+            ". The role needs CREATE on the schema, or on the database if the schema does not exist"
         }
         Some(
             &(SqlState::CHECK_VIOLATION

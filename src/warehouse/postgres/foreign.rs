@@ -68,7 +68,7 @@ pub(super) async fn ledger(
         return not_ours(schema, LEDGER, format!("it is {}", found.what()));
     }
     if !has_columns(&found.columns(client).await?, &LEDGER_COLUMNS) {
-        return not_ours(schema, LEDGER, "it is no ledger of months");
+        return not_ours(schema, LEDGER, "it is not a ledger of months");
     }
     match access {
         Access::Write => {
@@ -211,7 +211,7 @@ pub(super) async fn quarantine(
     }
     let columns = found.columns(client).await?;
     if !has_columns(&columns, &QUARANTINE_COLUMNS) {
-        return refuse("it has not the columns of rows set aside");
+        return refuse("it does not have the columns of a quarantine");
     }
     let is_marked = found.comment.as_deref().is_some_and(|text| text.starts_with(QUARANTINE_MARK));
     if !is_marked
@@ -281,7 +281,7 @@ pub(super) async fn partition(
     let attached = client.query_opt(sql, &[&found.oid, &parent_oid]).await;
     let refuse = |why: String| not_ours(&names.schema, &names.partition, why);
     if attached.map_err(PostgresError::at("looking at the month's place"))?.is_none() {
-        return refuse(format!("it is no partition of {}", names.table));
+        return refuse(format!("it is not a partition of {}", names.table));
     }
     if access == Access::Read {
         return Ok(Some(found));

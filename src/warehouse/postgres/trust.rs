@@ -150,6 +150,12 @@ impl Trusted {
         verified.map_err(|error| match (why.take(), error) {
             (Some(distrust), _) => distrust,
             (None, webpki::Error::UnknownIssuer) => Distrust::UnknownIssuer,
+            // It signs itself, and is not one of the roots.
+            (None, webpki::Error::CaUsedAsEndEntity)
+                if Certificate::parse(certificate).is_some_and(|it| it.is_self_signed()) =>
+            {
+                Distrust::UnknownIssuer
+            }
             (None, error) => Distrust::Path(error),
         })
     }

@@ -21,7 +21,7 @@ async fn a_table_of_the_python_flow_is_refused_and_left_as_it_is() {
     );
     warehouse.execute("INSERT INTO {}.green_trips (VendorID) VALUES (1)");
     let error = warehouse.error(warehouse.load(&[]));
-    insta::assert_snapshot!(error, @"local.DATASET.green_trips is there already and is not ours (it has the columns of the raw files: VendorID, lpep_pickup_datetime, lpep_dropoff_datetime): it was left as it is. Load into another place with --table or --dataset, or rename it");
+    insta::assert_snapshot!(error, @"local.DATASET.green_trips already exists and was not created by this program (it has the columns of the raw files: VendorID, lpep_pickup_datetime, lpep_dropoff_datetime): it was not changed. Load into another place with --table or --dataset, or rename it");
     assert_eq!(warehouse.count("green_trips"), 1);
     warehouse.load(&["--table", "green_months"]).exits(0);
     assert_eq!(warehouse.count("green_months"), 100);
@@ -55,11 +55,11 @@ async fn tables_of_another_make_are_refused() {
     let names = ["plain", "looks", "daily", "other_time", "texts"];
     let errors = names.map(|name| warehouse.error(warehouse.load(&["--table", name])));
     insta::assert_snapshot!(errors.join("\n"), @r"
-    local.DATASET.plain is there already and is not ours (it is not partitioned by month): it was left as it is. Load into another place with --table or --dataset, or rename it
-    local.DATASET.looks is there already and is not ours (it is a view): it was left as it is. Load into another place with --table or --dataset, or rename it
-    local.DATASET.daily is there already and is not ours (it is partitioned by the day of pickup_datetime): it was left as it is. Load into another place with --table or --dataset, or rename it
-    local.DATASET.other_time is there already and is not ours (it is partitioned by the month of dropoff_datetime): it was left as it is. Load into another place with --table or --dataset, or rename it
-    local.DATASET.texts is there already and is not ours (its column vendor_id is STRING and not INT64): it was left as it is. Load into another place with --table or --dataset, or rename it
+    local.DATASET.plain already exists and was not created by this program (it is not partitioned by month): it was not changed. Load into another place with --table or --dataset, or rename it
+    local.DATASET.looks already exists and was not created by this program (it is a view): it was not changed. Load into another place with --table or --dataset, or rename it
+    local.DATASET.daily already exists and was not created by this program (it is partitioned by the day of pickup_datetime): it was not changed. Load into another place with --table or --dataset, or rename it
+    local.DATASET.other_time already exists and was not created by this program (it is partitioned by the month of dropoff_datetime): it was not changed. Load into another place with --table or --dataset, or rename it
+    local.DATASET.texts already exists and was not created by this program (its column vendor_id is STRING and not INT64): it was not changed. Load into another place with --table or --dataset, or rename it
     ");
     assert_eq!(warehouse.count("daily"), 0);
 }
@@ -76,7 +76,7 @@ async fn a_table_of_ours_without_its_label_is_refused_with_the_command_that_mend
         warehouse.dataset
     ));
     let error = warehouse.error(warehouse.load(&["--force"]));
-    insta::assert_snapshot!(error, @"local.DATASET.green_trips has no label 'colour', so it is not clear that its rows are green trips: it was left as it is. Where they are, say so with: bq update --set_label colour:green local:DATASET.green_trips");
+    insta::assert_snapshot!(error, @"local.DATASET.green_trips has no label 'colour', so it is not clear that its rows are green trips: it was not changed. If they are, set the label: bq update --set_label colour:green local:DATASET.green_trips");
     assert_eq!(warehouse.count("green_trips"), 100);
 }
 
@@ -86,7 +86,7 @@ async fn a_table_of_one_colour_takes_no_month_of_another() {
     warehouse.publish(&Recipe::new(Colour::Yellow, 2020, 1));
     warehouse.load(&["--table", "taxis"]).exits(0);
     let ran = warehouse.run("yellow", "2020-01", "2020-01", &["--table", "taxis"]);
-    insta::assert_snapshot!(warehouse.error(ran), @"local.DATASET.taxis is there already and is not ours (it holds green trips): it was left as it is. Load into another place with --table or --dataset, or rename it");
+    insta::assert_snapshot!(warehouse.error(ran), @"local.DATASET.taxis already exists and was not created by this program (it holds green trips): it was not changed. Load into another place with --table or --dataset, or rename it");
     assert_eq!(warehouse.count("taxis"), 100);
     let more = ["--project", "local", "--dataset", &warehouse.dataset, "--table", "taxis"];
     let status = |colour: &str, code| {
@@ -127,13 +127,13 @@ async fn a_ledger_that_is_none_is_refused_and_left_as_it_is() {
     let warehouse = with_dataset().await;
     warehouse.execute("CREATE TABLE {}.loads_log (kilowatts INT64)");
     let error = warehouse.error(warehouse.load(&[]));
-    insta::assert_snapshot!(error, @"local.DATASET.loads_log is there already and is not ours (it is no ledger of months): it was left as it is. Load into another place with --table or --dataset, or rename it");
+    insta::assert_snapshot!(error, @"local.DATASET.loads_log already exists and was not created by this program (it is not a ledger of months): it was not changed. Load into another place with --table or --dataset, or rename it");
     assert_eq!(warehouse.count("loads_log"), 0);
     warehouse.execute("DROP TABLE {}.loads_log");
     warehouse.execute("CREATE TABLE {}.loads (kilowatts INT64)");
     let ran = warehouse.load(&[]).exits(0);
     let warning = ran.stderr.lines().find_map(|line| line.split_once("WARN ")).unwrap().1;
-    insta::assert_snapshot!(warehouse.plain(warning), @"local.DATASET.loads is there already and is not ours: it was left as it is; the ledger is loads_log");
+    insta::assert_snapshot!(warehouse.plain(warning), @"local.DATASET.loads already exists and was not created by this program: it was not changed; the ledger is loads_log");
     assert_eq!(warehouse.count("loads"), 0);
 }
 

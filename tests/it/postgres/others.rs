@@ -66,7 +66,7 @@ async fn a_plain_table_of_that_name_is_refused_and_left_as_it_is() {
         .await
         .unwrap();
     let error = warehouse.error(warehouse.load(&[]));
-    insta::assert_snapshot!(error, @"nyc_taxi.green_trips is there already and is not ours (it is a plain table with columns such as VendorID, PULocationID): it was left as it is. Load into another place with --schema or --table, or rename it");
+    insta::assert_snapshot!(error, @"nyc_taxi.green_trips already exists and was not created by this program (it is a plain table with columns such as VendorID, PULocationID): it was not changed. Load into another place with --schema or --table, or rename it");
     assert_eq!(warehouse.rows("green_trips").await, 1);
     warehouse.load(&["--table", "green_months"]).exits(0);
     assert_eq!(warehouse.rows("green_months").await, 100);
@@ -87,9 +87,9 @@ async fn a_table_partitioned_otherwise_and_a_view_are_refused_too() {
         .unwrap();
     let error = |table| warehouse.error(warehouse.load(&["--table", table]));
     insta::assert_snapshot!([error("by_vendor"), error("looks"), error("loads")].join("\n"), @r"
-    nyc_taxi.by_vendor is there already and is not ours (it is partitioned by LIST (vendor_id)): it was left as it is. Load into another place with --schema or --table, or rename it
-    nyc_taxi.looks is there already and is not ours (it is a view): it was left as it is. Load into another place with --schema or --table, or rename it
-    nyc_taxi.loads is there already and is not ours (it is a plain table, not partitioned by month): it was left as it is. Load into another place with --schema or --table, or rename it
+    nyc_taxi.by_vendor already exists and was not created by this program (it is partitioned by LIST (vendor_id)): it was not changed. Load into another place with --schema or --table, or rename it
+    nyc_taxi.looks already exists and was not created by this program (it is a view): it was not changed. Load into another place with --schema or --table, or rename it
+    nyc_taxi.loads already exists and was not created by this program (it is a plain table, not partitioned by month): it was not changed. Load into another place with --schema or --table, or rename it
     ");
 }
 
@@ -99,7 +99,7 @@ async fn a_table_loads_that_is_no_ledger_is_refused_and_left_as_it_is() {
     warehouse.january(100);
     let theirs = "CREATE SCHEMA nyc_taxi; CREATE TABLE nyc_taxi.loads (kilowatts int)";
     warehouse.client.batch_execute(theirs).await.unwrap();
-    insta::assert_snapshot!(warehouse.error(warehouse.load(&[])), @"nyc_taxi.loads is there already and is not ours (it is no ledger of months): it was left as it is. Load into another place with --schema or --table, or rename it");
+    insta::assert_snapshot!(warehouse.error(warehouse.load(&[])), @"nyc_taxi.loads already exists and was not created by this program (it is not a ledger of months): it was not changed. Load into another place with --schema or --table, or rename it");
     assert_eq!(warehouse.rows("loads").await, 0);
 }
 
@@ -116,7 +116,7 @@ async fn a_table_of_others_in_the_place_of_a_partition_is_refused_and_left_as_it
         .await
         .unwrap();
     let error = warehouse.error(warehouse.load(&[]));
-    insta::assert_snapshot!(error, @"nyc_taxi.green_trips_2020_01 is there already and is not ours (it is no partition of green_trips): it was left as it is. Load into another place with --schema or --table, or rename it");
+    insta::assert_snapshot!(error, @"nyc_taxi.green_trips_2020_01 already exists and was not created by this program (it is not a partition of green_trips): it was not changed. Load into another place with --schema or --table, or rename it");
     assert_eq!(warehouse.rows("green_trips_2020_01").await, 1);
 }
 
@@ -139,7 +139,7 @@ async fn a_table_of_one_colour_takes_no_month_of_another() {
     warehouse.publish(&Recipe::new(Colour::Yellow, 2020, 1));
     warehouse.load(&["--table", "taxis"]).exits(0);
     let ran = warehouse.run("yellow", "2020-01", "2020-01", &["--table", "taxis"]);
-    insta::assert_snapshot!(warehouse.error(ran), @"nyc_taxi.taxis is there already and is not ours (it holds green trips): it was left as it is. Load into another place with --schema or --table, or rename it");
+    insta::assert_snapshot!(warehouse.error(ran), @"nyc_taxi.taxis already exists and was not created by this program (it holds green trips): it was not changed. Load into another place with --schema or --table, or rename it");
     assert_eq!(warehouse.rows("taxis").await, 100);
     let both = warehouse.run("yellow,green", "2020-01", "2020-01", &["--table", "both"]).exits(1);
     let months = both.json()["months"].as_array().unwrap().clone();

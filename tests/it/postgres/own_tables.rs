@@ -448,14 +448,14 @@ async fn somebodys_own_quarantine_ledger_and_names_are_refused_and_left_as_they_
     says(
         &errors,
         &[
-            "it has not the columns of rows set aside",
+            "it does not have the columns of a quarantine",
             "nothing says that this program made it",
             "it is a view",
             "it is a table, and the month needs that name",
-            "nyc_taxi.loads is there already and is not ours (it is a view",
+            "nyc_taxi.loads already exists and was not created by this program (it is a view",
             "it is a type, and a table needs that name",
-            "nyc_taxi.loads is there already and is not ours (it is a type",
-            "it is no partition of green_trips",
+            "nyc_taxi.loads already exists and was not created by this program (it is a type",
+            "it is not a partition of green_trips",
         ],
     );
 }

@@ -264,7 +264,7 @@ async fn a_commit_that_no_standby_confirms_is_told_of_and_ends() {
     let ran = warehouse.load(&["--force", "--database-url", &url]);
     assert!(ran.stderr.contains("waiting for a synchronous standby to confirm the commit (synchronous_standby_names is 'nobody')"), "{}", ran.stderr);
     let error = warehouse.error(ran);
-    assert!(error.contains("no synchronous standby confirmed the commit in"), "{error}");
+    assert!(error.contains("no synchronous standby confirmed the commit within"), "{error}");
     warehouse.execute("ALTER SYSTEM RESET synchronous_standby_names").await;
     warehouse.execute("SELECT pg_reload_conf()").await;
     assert_eq!(warehouse.load(&[]).exits(0).state(), "unchanged");

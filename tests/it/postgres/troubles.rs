@@ -13,7 +13,7 @@ async fn with_no_database_named_the_error_shows_how_to_get_one() {
     let ran: crate::harness::taxi::Ran =
         command.env_remove("DATABASE_URL").output().unwrap().into();
     assert_eq!(ran.code, Some(2), "{}", ran.stderr);
-    insta::assert_snapshot!(ran.stderr, @"error: no Postgres is named: set DATABASE_URL=postgres://user:password@host/database, or PGHOST and its kin. A local one in one line: make postgres (or: docker run --rm -d -p 5432:5432 -e POSTGRES_PASSWORD=taxi postgres)");
+    insta::assert_snapshot!(ran.stderr, @"error: no Postgres is named: set DATABASE_URL=postgres://user:password@host/database, or PGHOST, PGPORT, PGUSER and PGDATABASE. To start a local server: make postgres (or: docker run --rm -d -p 5432:5432 -e POSTGRES_PASSWORD=taxi postgres)");
 }
 
 #[tokio::test]

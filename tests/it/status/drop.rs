@@ -88,7 +88,7 @@ async fn a_table_that_was_detached_by_hand_is_not_dropped() {
     stores.execute(detach).await;
     let ran = stores.taxi.run(DROP.iter().chain(&["--from-stores", "postgres", "--yes"])).exits(1);
     let said = ran.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(said.contains("it is no partition of green_trips"), "{said}");
+    assert!(said.contains("it is not a partition of green_trips"), "{said}");
     assert_eq!(stores.count("green_trips_2020_01").await, 195);
 }
 
