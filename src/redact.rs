@@ -183,14 +183,38 @@ pub fn is_plain(word: &str) -> bool {
     longest <= LONGEST_NAME && !template.contains(marks) && !credentials && !pairs
 }
 
+/// What stands before the `@` of an address, whose query is cut off, and where its host begins.
+/// A password may have an '@' in it, and even a slash, with which it is no address.
+fn user_of(open: &str) -> Option<(&str, usize)> {
+    let start = open.find("://").map(|at| at + 3);
+    let rest = &open[start.unwrap_or_default()..];
+    if start.is_none() && rest.starts_with(['.', '/', '~']) {
+        return None;
+    }
+    let host = rest.split('/').next().unwrap_or_default();
+    let is_none = || start.is_some() && Url::parse(open).is_err();
+    let end = match host.rfind('@') {
+        None if is_none() || start.is_none() && host.contains(':') => rest.rfind('@'),
+        end => end,
+    }?;
+    Some((&rest[..end], start.unwrap_or_default() + end + 1))
+}
+
+/// Whether a text is an address to which the scheme is missing: `user:password@host/path`.
+pub fn lacks_scheme(text: &str) -> bool {
+    !text.contains("://") && user_of(text).is_some_and(|(user, _)| user.contains(':'))
+}
+
 /// The parts of an address that let in who knows them: a password, and the values of a query.
 pub fn url_secrets(address: &str) -> Vec<String> {
     let mut found = Vec::new();
-    let Some((scheme, rest)) = address.split_once("://") else { return found };
+    let scheme = address.split_once("://").map(|(scheme, _)| scheme);
     // The words of a connection string say what is wanted of it, but for these.
-    let words = scheme.starts_with("postgres").then_some(["password", "sslpassword"]);
-    let (place, query) = rest.split_once('?').map_or((rest, ""), |(place, query)| (place, query));
-    if let Some((user, _)) = place.rsplit_once('@') {
+    let words =
+        scheme.filter(|scheme| scheme.starts_with("postgres")).map(|_| ["password", "sslpassword"]);
+    let (place, query) = address.split_once('?').unwrap_or((address, ""));
+    let user = user_of(place).map(|(user, _)| user);
+    if let Some(user) = user.filter(|user| scheme.is_some() || user.contains(':')) {
         if words.is_none() {
             found.push(user.to_owned());
         }
@@ -198,6 +222,7 @@ pub fn url_secrets(address: &str) -> Vec<String> {
             found.push(password.to_owned());
         }
     }
+    let query = if scheme.is_some() { query } else { "" };
     for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
         if !value.contains('{') && words.is_none_or(|words| words.contains(&name)) {
             found.push(value.to_owned());
@@ -216,22 +241,28 @@ pub fn url_secrets(address: &str) -> Vec<String> {
     found
 }
 
+/// Takes the secrets of an address out of all that is shown from now on. A password that is a
+/// short or a plain word is masked in an address, after its user.
+pub fn remember_address(address: &str) {
+    for secret in url_secrets(address) {
+        remember(&secret);
+    }
+    let open = address.split(['?', '#']).next().unwrap_or_default();
+    let written = user_of(open).map(|(user, _)| user.to_owned());
+    let with_scheme = if open.contains("://") { open.to_owned() } else { format!("http://{open}") };
+    let parsed = Url::parse(&with_scheme).ok();
+    let parsed = parsed.and_then(|url| Some(format!("{}:{}", url.username(), url.password()?)));
+    let users = written.into_iter().chain(parsed).filter(|user| user.contains(':'));
+    let users: Vec<String> = users.map(|user| format!("//{user}")).collect();
+    SECRETS.write().unwrap_or_else(PoisonError::into_inner).extend(users);
+}
+
 /// What is given as an address, without its user, password, query and fragment.
 pub fn without_secrets(text: &str) -> String {
     let open = text.split(['?', '#']).next().unwrap_or_default();
-    match open.split_once("://") {
-        Some((scheme, rest)) => {
-            // A password may have an '@' in it, and even a slash, with which it is no address.
-            let host = rest.split('/').next().unwrap_or_default();
-            let end = match host.rfind('@') {
-                None if Url::parse(open).is_err() => rest.rfind('@'),
-                end => end,
-            };
-            let place = end.map_or(rest, |end| &rest[end + 1..]);
-            format!("{scheme}://{place}")
-        }
-        None => open.to_owned(),
-    }
+    let Some((_, host)) = user_of(open) else { return open.to_owned() };
+    let scheme = open.split_once("://").map_or(String::new(), |(scheme, _)| format!("{scheme}://"));
+    format!("{scheme}{}", &open[host..])
 }
 
 /// An address without its user, password, query and fragment.
@@ -268,6 +299,70 @@ pub fn without_passwords(text: &str) -> Cow<'_, str> {
     }
     out.push_str(rest);
     out.into()
+}
+
+/// What the name of a secret has in it.
+const SECRET_WORDS: [&str; 11] = [
+    "password",
+    "passwd",
+    "passphrase",
+    "pwd",
+    "secret",
+    "token",
+    "credential",
+    "api_key",
+    "api-key",
+    "apikey",
+    "auth",
+];
+
+/// Whether something of this name is a secret.
+pub fn names_a_secret(name: &str) -> bool {
+    let name = name.to_lowercase();
+    SECRET_WORDS.iter().any(|word| name.contains(word))
+}
+
+/// A text of the settings of others, such as the command line of a worker, as it may be shown:
+/// without the passwords of addresses, and without what is given to a name of a secret, as in
+/// `PGPASSWORD=x`, `--token x` and `"password": "x"`.
+pub fn public(text: &str) -> String {
+    let text = without_passwords(text);
+    let in_name = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    let (mut out, mut rest) = (String::with_capacity(text.len()), &*text);
+    while let Some(start) = rest.find(in_name) {
+        let name = &rest[start..];
+        let name = &name[..name.find(|c| !in_name(c)).unwrap_or(name.len())];
+        let after = &rest[start + name.len()..];
+        out.push_str(&rest[..start + name.len()]);
+        rest = after;
+        if !names_a_secret(name) {
+            continue;
+        }
+        // `=` or `:`, and after a flag a blank alone.
+        let value = after.trim_start_matches(['"', '\'', '\\']).trim_start();
+        let value = match value.strip_prefix(['=', ':']) {
+            Some(value) => value.trim_start(),
+            None if name.starts_with('-') && after.starts_with(char::is_whitespace) => value,
+            None => continue,
+        };
+        let open = value.trim_start_matches('\\');
+        let quote = open.chars().next().filter(|c| "\"'".contains(*c));
+        let inner = quote.map_or(value, |quote| &open[quote.len_utf8()..]);
+        let end = match quote {
+            Some(quote) => inner.find(quote),
+            None => inner.find(|c: char| c.is_whitespace() || "&;,\"'}".contains(c)),
+        };
+        let end = end.unwrap_or(inner.len());
+        // What names a secret that is kept elsewhere is none.
+        if inner[..end].is_empty() || inner.starts_with("{{") || inner.starts_with('$') {
+            continue;
+        }
+        out.push_str(&after[..after.len() - inner.len()]);
+        out.push_str(MASK);
+        rest = &inner[end..];
+    }
+    out.push_str(rest);
+    out
 }
 
 /// Writes on, without the secrets that are known. A secret that is written in two pieces is not
@@ -359,8 +454,50 @@ mod tests {
             assert!(!shown.contains("me:") && shown.ends_with("/x"), "{shown}");
         }
         assert_eq!(without_secrets("https://h/@a/{year}"), "https://h/@a/{year}");
+        for text in ["me:pw@h/x", "me:p/w@h/x", "me:p@w@h/x", "me@h/x", "https:me:pw@h/x"] {
+            assert_eq!(without_secrets(text), "h/x", "{text}");
+        }
+        for text in ["./me:pw@h/x", "/me:pw@h/x", "a/me@h/x", "h:1/x"] {
+            assert_eq!(without_secrets(text), text);
+        }
         let url = Url::parse("https://me:pw@h/p/f.csv?X-Goog-Signature=abc#x").unwrap();
         assert_eq!(url_without_secrets(&url), "https://h/p/f.csv");
+    }
+
+    #[test]
+    fn a_short_password_is_masked_in_its_address() {
+        remember_address("http://me:pw@h:1");
+        remember_address("you:it@h:2");
+        assert_eq!(redacted("GET http://me:pw@h:1/x, pw"), "GET http:********@h:1/x, pw");
+        assert_eq!(redacted("GET http://you:it@h:2/x, it"), "GET http:********@h:2/x, it");
+    }
+
+    #[test]
+    fn what_is_given_to_the_name_of_a_secret_is_masked() {
+        for (given, shown) in [
+            ("PGPASSWORD=hush taxi run", "PGPASSWORD=******** taxi run"),
+            ("env PGPASSWORD='a hush' taxi", "env PGPASSWORD='********' taxi"),
+            ("taxi --token hush --x y", "taxi --token ******** --x y"),
+            ("taxi --api-key=hush", "taxi --api-key=********"),
+            (
+                "taxi --database-url postgres://me:hush@h/d",
+                "taxi --database-url postgres://me:********@h/d",
+            ),
+            ("host=h password = hush user=u", "host=h password = ******** user=u"),
+            ("{\"password\": \"hush\", \"a\": 1}", "{\"password\": \"********\", \"a\": 1}"),
+            ("{\\\"secret\\\":\\\"hush\\\"}", "{\\\"secret\\\":\\\"********\"}"),
+            ("https://h/x?auth_token=hush&a=b", "https://h/x?auth_token=********&a=b"),
+            ("password", "password"),
+            ("taxi --password", "taxi --password"),
+            (
+                "PGPASSWORD={{ prefect.blocks.secret.pg }}",
+                "PGPASSWORD={{ prefect.blocks.secret.pg }}",
+            ),
+            ("PGPASSWORD=$SECRET taxi", "PGPASSWORD=$SECRET taxi"),
+            ("taxi flow-run execute", "taxi flow-run execute"),
+        ] {
+            assert_eq!(public(given), shown, "{given}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::redact::{remember, url_secrets};
+use crate::redact::{remember, remember_address};
 use crate::settings::SecretNames;
 
 /// Takes what the environment has of secrets out of all that is shown, before anything is.
@@ -13,9 +13,7 @@ pub(super) fn remember_environment() {
         let keys = names.keys.iter().filter_map(value);
         keys.filter(|key| !Path::new(key).exists()).for_each(|key| remember(&key));
         for address in names.addresses.iter().filter_map(value) {
-            for secret in url_secrets(&address) {
-                remember(&secret);
-            }
+            remember_address(&address);
         }
     }
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::settings::MASK;
+use crate::redact::{MASK, names_a_secret, public};
 
 /// Something on the server, and what becomes of it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -135,18 +135,24 @@ fn same(before: &Value, after: &Value) -> bool {
     }
 }
 
-/// What names of secrets have in them.
-const SECRETS: [&str; 6] = ["credential", "password", "secret", "token", "api_key", "auth"];
-
-/// A value that may be a secret is not shown: what a run finds in its environment, and what is
-/// called one.
+/// A value as it may be shown: what a run finds in its environment and what is called a secret
+/// are not, and other texts without the secrets that are in them.
 fn shown(field: &str, value: &Value) -> Value {
-    let is_secret = |part: &str| {
-        let part = part.to_lowercase();
-        part == "env" || SECRETS.iter().any(|word| part.contains(word))
-    };
+    let is_secret = |part: &str| part.eq_ignore_ascii_case("env") || names_a_secret(part);
     let hidden = !value.is_null() && field.split('.').any(is_secret);
-    if hidden { Value::from(MASK) } else { value.clone() }
+    if hidden { Value::from(MASK) } else { without_secrets(value) }
+}
+
+fn without_secrets(value: &Value) -> Value {
+    match value {
+        Value::String(text) => Value::from(public(text)),
+        Value::Array(list) => list.iter().map(without_secrets).collect(),
+        Value::Object(fields) => {
+            let shown = |(name, value): (&String, &Value)| (name.clone(), shown(name, value));
+            Value::Object(fields.iter().map(shown).collect())
+        }
+        other => other.clone(),
+    }
 }
 
 #[cfg(test)]

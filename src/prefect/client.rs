@@ -15,7 +15,7 @@ use serde_json::Value;
 use url::Url;
 
 use crate::flow::{Failure, Policy, Retry};
-use crate::redact::{Secrets, url_without_secrets};
+use crate::redact::{Secrets, names_a_secret, public, url_without_secrets};
 use crate::support::error_chain::innermost;
 use crate::support::http::retry_after;
 use crate::support::text::within;
@@ -450,17 +450,20 @@ fn is_prefects(text: &[u8]) -> bool {
         || fields.get("detail").and_then(Value::as_str).is_some_and(|detail| detail != "Not Found")
 }
 
-/// Gathers the values of what runs find in their environment.
+/// Gathers the values of what runs find in their environment, of what is called a secret, and
+/// texts with a secret in them.
 fn environment(sent: &Value, within: bool, found: &mut Vec<String>) {
     const SHORTEST: usize = 4;
     match sent {
         Value::Object(fields) => {
             for (name, value) in fields {
-                environment(value, within || name == "env", found);
+                environment(value, within || name == "env" || names_a_secret(name), found);
             }
         }
         Value::Array(items) => items.iter().for_each(|item| environment(item, within, found)),
-        Value::String(text) if within && text.len() >= SHORTEST => found.push(text.clone()),
+        Value::String(text) if text.len() >= SHORTEST && (within || public(text) != *text) => {
+            found.push(text.clone());
+        }
         _ => {}
     }
 }

@@ -1,11 +1,11 @@
 //! `deployments.yaml`: deployments in the shape of Prefect's `prefect.yaml`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Datelike, FixedOffset, NaiveDate, NaiveDateTime};
-use serde::de::IgnoredAny;
-use serde::{Deserialize, Serialize};
+use serde::de::{Error as _, IgnoredAny};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
 use serde_saphyr::{Error as YamlError, Spanned};
 
@@ -42,14 +42,14 @@ struct File {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {
-    name: Spanned<String>,
-    flow: String,
+    name: Spanned<Text>,
+    flow: Text,
     #[serde(default)]
     description: Option<String>,
     #[serde(default)]
     version: Option<String>,
     #[serde(default)]
-    tags: Vec<String>,
+    tags: Vec<Text>,
     #[serde(default)]
     parameters: Map<String, Value>,
     #[serde(default)]
@@ -58,6 +58,21 @@ struct Written {
     concurrency_limit: Option<WrittenLimit>,
     work_pool: Spanned<WorkPool>,
 }
+
+/// A text that must be there: YAML's `~` is not one.
+struct Text(String);
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Option::<String>::deserialize(deserializer)? {
+            Some(text) => Ok(Self(text)),
+            None => Err(D::Error::custom(NO_TEXT)),
+        }
+    }
+}
+
+const NO_TEXT: &str =
+    "a text is wanted here, and there is none: put it in quotes if it is 'null' or '~'";
 
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "an interval is a number of seconds")]
@@ -172,6 +187,7 @@ pub enum Collision {
 #[serde(deny_unknown_fields)]
 pub struct WorkPool {
     /// The pool.
+    #[serde(deserialize_with = "text")]
     pub name: String,
     /// What its workers start; none for what the pool is, or what is asked for new ones.
     #[serde(default, rename = "type")]
@@ -182,6 +198,10 @@ pub struct WorkPool {
     /// What goes before the pool's own settings.
     #[serde(default)]
     pub job_variables: Map<String, Value>,
+}
+
+fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Text::deserialize(deserializer).map(|text| text.0)
 }
 
 /// Why a file of deployments cannot be used.
@@ -286,7 +306,7 @@ type Wrong = (Option<u64>, String);
 impl Written {
     fn checked(self) -> Result<Deployment, Wrong> {
         let line = self.name.referenced.line();
-        let name = self.name.value;
+        let name = self.name.value.0;
         Named::Deployment.check(&name).map_err(|what| (None, what))?;
         let pool_line = self.work_pool.referenced.line();
         let work_pool = self.work_pool.value;
@@ -295,12 +315,13 @@ impl Written {
         if let Some(queue) = &work_pool.work_queue_name {
             Named::WorkQueue.check(queue).map_err(wrong_pool)?;
         }
-        let mut kinds = BTreeMap::<&str, u32>::new();
+        let taken = self.schedules.iter().filter_map(|written| written.value.slug.clone());
+        let mut slugs = Slugs { taken: taken.collect(), counts: BTreeMap::new() };
         let mut schedules: Vec<Schedule> = Vec::new();
         for written in self.schedules {
             let at = written.referenced.line();
             let line = Some(at);
-            let schedule = written.value.checked(at, &mut kinds).map_err(|what| (line, what))?;
+            let schedule = written.value.checked(at, &mut slugs).map_err(|what| (line, what))?;
             if schedules.iter().any(|other| other.slug == schedule.slug) {
                 return Err((line, format!("two schedules have the slug '{}'", schedule.slug)));
             }
@@ -320,10 +341,10 @@ impl Written {
         Ok(Deployment {
             line,
             name,
-            flow: self.flow,
+            flow: self.flow.0,
             description: self.description.map(|text| text.trim().to_owned()),
             version: self.version,
-            tags: self.tags,
+            tags: self.tags.into_iter().map(|tag| tag.0).collect(),
             parameters: self.parameters,
             schedules,
             limit,
@@ -345,12 +366,28 @@ impl Limit {
     }
 }
 
+/// The names of schedules that have none of their own: `cron`, `cron-2`, ..., but for those that
+/// others were given.
+struct Slugs {
+    taken: BTreeSet<String>,
+    counts: BTreeMap<&'static str, u32>,
+}
+
+impl Slugs {
+    fn next(&mut self, kind: &'static str) -> String {
+        let count = self.counts.entry(kind).or_default();
+        loop {
+            *count += 1;
+            let slug = if *count == 1 { kind.to_owned() } else { format!("{kind}-{count}") };
+            if !self.taken.contains(&slug) {
+                return slug;
+            }
+        }
+    }
+}
+
 impl WrittenSchedule {
-    fn checked(
-        self,
-        line: u64,
-        kinds: &mut BTreeMap<&'static str, u32>,
-    ) -> Result<Schedule, String> {
+    fn checked(self, line: u64, slugs: &mut Slugs) -> Result<Schedule, String> {
         let timezone = self.timezone.unwrap_or_else(|| "UTC".to_owned());
         rrule::time_zone(&timezone)?;
         let (kind, when) = match (self.cron, self.interval, self.rrule) {
@@ -384,11 +421,7 @@ impl WrittenSchedule {
         if self.day_or.is_some() && kind != "cron" {
             return Err("day_or belongs to cron".to_owned());
         }
-        let count = kinds.entry(kind).and_modify(|count| *count += 1).or_insert(1);
-        let slug = self.slug.unwrap_or_else(|| match *count {
-            1 => kind.to_owned(),
-            count => format!("{kind}-{count}"),
-        });
+        let slug = self.slug.unwrap_or_else(|| slugs.next(kind));
         if slug.trim().is_empty() {
             return Err(
                 "the slug of a schedule is empty: give it a name or leave it out".to_owned()
@@ -536,6 +569,71 @@ mod tests {
         deployments.yaml, line 5: there are two deployments etl-parent-flow/monthly
         deployments.yaml, line 1: unclosed bracket '['
         ");
+    }
+
+    #[test]
+    fn nothing_is_not_a_text() {
+        let said = [
+            HEAD.replace("name: monthly", "name: ~"),
+            HEAD.replace("name: monthly", "name:"),
+            HEAD.replace("flow: etl-parent-flow", "flow: null"),
+            HEAD.replace("name: p", "name: ~"),
+            format!("{HEAD}    tags: [null]\n"),
+            format!("{HEAD}    tags: [a, ~]\n"),
+            format!("{HEAD}    tags:\n      - a\n      -\n"),
+            format!("{HEAD}    schedules: [~]\n"),
+            "deployments: ~\n".to_owned(),
+            "deployments: [~]\n".to_owned(),
+            "deployments:\n  - name: a\n    flow: f\n    work_pool: ~\n".to_owned(),
+        ];
+        insta::assert_snapshot!(said.map(|text| wrong(&text)).join("\n"), @"
+        deployments.yaml, line 2: a text is wanted here, and there is none: put it in quotes if it is 'null' or '~'
+        deployments.yaml, line 2: a text is wanted here, and there is none: put it in quotes if it is 'null' or '~'
+        deployments.yaml, line 3: a text is wanted here, and there is none: put it in quotes if it is 'null' or '~'
+        deployments.yaml, line 4: a text is wanted here, and there is none: put it in quotes if it is 'null' or '~'
+        deployments.yaml, line 5: a text is wanted here, and there is none: put it in quotes if it is 'null' or '~'
+        deployments.yaml, line 5: a text is wanted here, and there is none: put it in quotes if it is 'null' or '~'
+        deployments.yaml, line 7: a text is wanted here, and there is none: put it in quotes if it is 'null' or '~'
+        deployments.yaml, line 5: keys and values are wanted here
+        deployments.yaml, line 1: a list is wanted here: [one, two]
+        deployments.yaml, line 1: keys and values are wanted here
+        deployments.yaml, line 4: keys and values are wanted here
+        ");
+        let tags = format!("{HEAD}    tags: ['null', \"~\", 2024]\n    description: ~\n");
+        let manifest = Manifest::parse(Path::new("d.yaml"), &tags).unwrap();
+        assert_eq!(manifest.deployments[0].tags, ["null", "~", "2024"]);
+        assert_eq!(manifest.deployments[0].description, None);
+        let said =
+            ["tags", "schedules", "parameters", "concurrency_limit", "version"].map(|name| {
+                let text = format!("{HEAD}    {name}: ~\n");
+                match Manifest::parse(Path::new("d.yaml"), &text) {
+                    Ok(_) => format!("{name}: fine"),
+                    Err(error) => format!("{name}: {error}"),
+                }
+            });
+        insta::assert_snapshot!(said.join("\n"), @"
+        tags: d.yaml, line 5: a list is wanted here: [one, two]
+        schedules: d.yaml, line 5: a list is wanted here: [one, two]
+        parameters: d.yaml, line 5: keys and values are wanted here
+        concurrency_limit: fine
+        version: fine
+        ");
+    }
+
+    #[test]
+    fn a_schedule_without_a_slug_takes_none_of_others() {
+        let slugs = |schedules: &str| {
+            let text = format!("{HEAD}    schedules: [{schedules}]\n");
+            let manifest = Manifest::parse(Path::new("d.yaml"), &text).unwrap();
+            let slugs = manifest.deployments[0].schedules.iter().map(|s| s.slug.clone());
+            slugs.collect::<Vec<_>>().join(" ")
+        };
+        let (cron, named) = ("{cron: 0 6 5 * *}", "{cron: 0 6 5 * *, slug: cron-2}");
+        assert_eq!(slugs(&format!("{cron}, {cron}")), "cron cron-2");
+        assert_eq!(slugs(&format!("{cron}, {named}, {cron}")), "cron cron-2 cron-3");
+        assert_eq!(slugs(&format!("{cron}, {cron}, {named}")), "cron cron-3 cron-2");
+        let first = "{interval: 60, slug: cron}";
+        assert_eq!(slugs(&format!("{cron}, {first}")), "cron-2 cron");
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod manifest;
 mod names;
 mod pools;
 mod profile;
+mod recurrence;
 pub mod report;
 mod rrule;
 mod runs;

@@ -3,16 +3,37 @@
 
 use std::str::FromStr;
 
-use chrono::{NaiveDate, NaiveDateTime};
+use chrono::{NaiveDate, NaiveDateTime, TimeDelta, Utc, Weekday};
 use chrono_tz::Tz;
+
+use super::recurrence::{Frequency, Recurrence};
 
 /// What Prefect takes at most.
 const LONGEST: usize = 6500;
 
-const FREQUENCIES: [&str; 7] =
-    ["YEARLY", "MONTHLY", "WEEKLY", "DAILY", "HOURLY", "MINUTELY", "SECONDLY"];
+const FREQUENCIES: [(&str, Frequency); 7] = [
+    ("YEARLY", Frequency::Yearly),
+    ("MONTHLY", Frequency::Monthly),
+    ("WEEKLY", Frequency::Weekly),
+    ("DAILY", Frequency::Daily),
+    ("HOURLY", Frequency::Hourly),
+    ("MINUTELY", Frequency::Minutely),
+    ("SECONDLY", Frequency::Secondly),
+];
 
-const DAYS: [&str; 7] = ["MO", "TU", "WE", "TH", "FR", "SA", "SU"];
+const DAYS: [(&str, Weekday); 7] = [
+    ("MO", Weekday::Mon),
+    ("TU", Weekday::Tue),
+    ("WE", Weekday::Wed),
+    ("TH", Weekday::Thu),
+    ("FR", Weekday::Fri),
+    ("SA", Weekday::Sat),
+    ("SU", Weekday::Sun),
+];
+
+fn names<T, const N: usize>(table: [(&str, T); N]) -> String {
+    table.map(|(name, _)| name).join(", ")
+}
 
 /// Parts of a rule that are lists of numbers: from, to, and whether they are counted from the end
 /// too.
@@ -37,7 +58,7 @@ pub(super) fn check(text: &str) -> Result<(), String> {
     let lines: Vec<&str> = upper.split_whitespace().collect();
     let (mut rules, mut dates) = (Vec::new(), false);
     // Whether it is counted from an instant rather than a time on the clock.
-    let mut anchored = false;
+    let (mut anchored, mut start) = (false, None);
     for line in lines {
         let (property, value) = line.split_once(':').unwrap_or(("RRULE", line));
         let mut parts = property.split(';');
@@ -49,15 +70,15 @@ pub(super) fn check(text: &str) -> Result<(), String> {
                 for part in parts.clone() {
                     zone |= parameter(name, part)?;
                 }
-                let values: Vec<bool> = value.split(',').map(date).collect::<Result<_, _>>()?;
+                let values: Vec<_> = value.split(',').map(date).collect::<Result<_, _>>()?;
                 if name == "DTSTART" {
-                    let [utc] = values[..] else {
+                    let [(at, utc)] = values[..] else {
                         return Err(format!("DTSTART is one date, and '{value}' is several"));
                     };
                     if utc && zone {
                         return Err(format!("DTSTART has a TZID, so '{value}' cannot end in Z"));
                     }
-                    anchored = utc || zone;
+                    (anchored, start) = (utc || zone, Some(at));
                 }
                 dates |= name == "RDATE";
             }
@@ -72,7 +93,29 @@ pub(super) fn check(text: &str) -> Result<(), String> {
     if rules.iter().all(|(name, _)| *name == "EXRULE") && !dates {
         return Err("the rrule has no rule: write it as FREQ=WEEKLY;BYDAY=MO".to_owned());
     }
-    rules.into_iter().try_for_each(|(_, value)| rule(value, anchored))
+    // A rule whose last day is past may stand beside one that goes on.
+    let yesterday = Utc::now().naive_utc() - TimeDelta::days(1);
+    let (mut ended, mut goes_on) = (None, dates);
+    for (name, value) in rules {
+        let recurrence = rule(value, anchored)?;
+        if name == "RRULE" {
+            match recurrence.until.filter(|until| *until < yesterday) {
+                Some(until) => ended = Some((value, until.date())),
+                None => goes_on = true,
+            }
+        }
+        if name == "RRULE" && !recurrence.comes(start) {
+            return Err(format!(
+                "the rrule '{value}' never comes: no day and time fits all of its parts"
+            ));
+        }
+    }
+    match ended {
+        Some((value, last)) if !goes_on => {
+            Err(format!("the rrule '{value}' never comes again: it ends on {last}"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Whether a parameter of a date names a time zone.
@@ -87,40 +130,48 @@ fn parameter(name: &str, text: &str) -> Result<bool, String> {
     }
 }
 
-/// Whether a date is in UTC.
-fn date(text: &str) -> Result<bool, String> {
+/// A date, and whether it is in UTC.
+fn date(text: &str) -> Result<(NaiveDateTime, bool), String> {
     let (plain, utc) = match text.strip_suffix('Z') {
         Some(plain) => (plain, true),
         None => (text, false),
     };
     let time = ["%Y%m%dT%H%M%S", "%Y-%m-%dT%H:%M:%S"];
     let day = ["%Y%m%d", "%Y-%m-%d"];
-    let is_time = time.iter().any(|form| NaiveDateTime::parse_from_str(plain, form).is_ok());
-    let is_day = !utc && day.iter().any(|form| NaiveDate::parse_from_str(plain, form).is_ok());
-    if is_time || is_day {
-        Ok(utc)
-    } else {
-        Err(format!("'{text}' is not a date of an rrule: write it as 20260131T060000"))
+    let at = time.iter().find_map(|form| NaiveDateTime::parse_from_str(plain, form).ok());
+    let mut days = day.iter().filter_map(|form| NaiveDate::parse_from_str(plain, form).ok());
+    let on = || if utc { None } else { days.next()?.and_hms_opt(0, 0, 0) };
+    match at.or_else(on) {
+        Some(at) => Ok((at, utc)),
+        None => Err(format!("'{text}' is not a date of an rrule: write it as 20260131T060000")),
     }
 }
 
-fn rule(text: &str, anchored: bool) -> Result<(), String> {
-    let mut frequency = false;
+fn rule(text: &str, anchored: bool) -> Result<Recurrence, String> {
+    let (mut read, mut frequency) = (Recurrence::default(), false);
     for part in text.split(';') {
         let Some((name, value)) = part.split_once('=') else {
             return Err(format!("'{part}' is not a part of an rrule: write NAME=VALUE;NAME=VALUE"));
         };
-        let wrong = |what: String| Err(format!("{name}={value}: {what}"));
+        let told = |what: String| format!("{name}={value}: {what}");
+        let wrong = |what: String| Err(told(what));
         match name {
-            "FREQ" if FREQUENCIES.contains(&value) => frequency = true,
-            "FREQ" => return wrong(format!("expected one of {}", FREQUENCIES.join(", "))),
-            "INTERVAL" | "COUNT" => {
-                if !u32::from_str(value).is_ok_and(|number| number > 0) {
-                    return wrong("expected a whole number from 1".to_owned());
+            "FREQ" => match FREQUENCIES.iter().find(|(known, _)| *known == value) {
+                Some((_, known)) => (read.frequency, frequency) = (*known, true),
+                None => return wrong(format!("expected one of {}", names(FREQUENCIES))),
+            },
+            "INTERVAL" | "COUNT" => match u32::from_str(value) {
+                Ok(number) if number > 0 => {
+                    if name == "INTERVAL" {
+                        read.interval = number;
+                    }
                 }
-            }
+                _ => return wrong("expected a whole number from 1".to_owned()),
+            },
             "UNTIL" => {
-                if date(value)? != anchored {
+                let (until, utc) = date(value)?;
+                read.until = Some(until);
+                if utc != anchored {
                     return wrong(if anchored {
                         "DTSTART has a time zone, so UNTIL must end in Z".to_owned()
                     } else {
@@ -128,44 +179,63 @@ fn rule(text: &str, anchored: bool) -> Result<(), String> {
                     });
                 }
             }
-            "WKST" if DAYS.contains(&value) => {}
-            "WKST" => return wrong(format!("expected one of {}", DAYS.join(", "))),
-            "BYDAY" | "BYWEEKDAY" => {
-                if !value.split(',').all(is_day) {
-                    return wrong("expected days such as MO,WE or 1MO or -1FR".to_owned());
-                }
-            }
+            "WKST" => match DAYS.iter().find(|(known, _)| *known == value) {
+                Some((_, known)) => read.week_start = Some(*known),
+                None => return wrong(format!("expected one of {}", names(DAYS))),
+            },
+            "BYDAY" | "BYWEEKDAY" => match value.split(',').map(day).collect() {
+                Some(days) => read.weekdays = days,
+                None => return wrong("expected days such as MO,WE or 1MO or -1FR".to_owned()),
+            },
             _ => match LISTS.iter().find(|(known, ..)| *known == name) {
-                Some(list) => numbers(value, list).or_else(wrong)?,
+                Some(list) => *numbers_of(&mut read, name) = numbers(value, list).map_err(told)?,
                 None => return Err(format!("the rrule has an unknown part '{name}'")),
             },
         }
     }
-    if frequency { Ok(()) } else { Err("the rrule has no FREQ: add FREQ=DAILY, say".to_owned()) }
+    if frequency { Ok(read) } else { Err("the rrule has no FREQ: add FREQ=DAILY, say".to_owned()) }
 }
 
-fn numbers(value: &str, (_, from, to, signed): &(&str, i64, i64, bool)) -> Result<(), String> {
-    let range = *from..=*to;
-    let fits = |number: i64| range.contains(&number) || *signed && range.contains(&-number);
-    if value.split(',').all(|text| i64::from_str(text).is_ok_and(fits)) {
-        return Ok(());
+/// Where the numbers of a part go.
+fn numbers_of<'a>(read: &'a mut Recurrence, name: &str) -> &'a mut Vec<i64> {
+    match name {
+        "BYSECOND" => &mut read.seconds,
+        "BYMINUTE" => &mut read.minutes,
+        "BYHOUR" => &mut read.hours,
+        "BYMONTH" => &mut read.months,
+        "BYMONTHDAY" => &mut read.month_days,
+        "BYYEARDAY" => &mut read.year_days,
+        "BYWEEKNO" => &mut read.weeks,
+        "BYEASTER" => &mut read.easter,
+        _ => &mut read.positions,
     }
-    let end = if *signed { " or below 0, counted from the end" } else { "" };
-    Err(format!("expected numbers from {from} to {to}{end}"))
+}
+
+fn numbers(
+    value: &str,
+    (_, from, to, signed): &(&str, i64, i64, bool),
+) -> Result<Vec<i64>, String> {
+    let range = *from..=*to;
+    let fits = |number: &i64| range.contains(number) || *signed && range.contains(&-number);
+    let found = value.split(',').map(|text| i64::from_str(text).ok().filter(fits));
+    found.collect::<Option<_>>().ok_or_else(|| {
+        let end = if *signed { " or below 0, counted from the end" } else { "" };
+        format!("expected numbers from {from} to {to}{end}")
+    })
 }
 
 /// `MO`, `+1MO`, `-1FR` or `MO(+1)`.
-fn is_day(text: &str) -> bool {
+fn day(text: &str) -> Option<(i64, Weekday)> {
     let (number, day) = match text.split_once('(') {
-        Some((day, number)) => match number.strip_suffix(')') {
-            Some(number) => (number, day),
-            None => return false,
-        },
+        Some((day, number)) => (number.strip_suffix(')')?, day),
         None => text
             .split_at(text.len() - text.chars().rev().take(2).map(char::len_utf8).sum::<usize>()),
     };
-    let nth = |number: &str| i64::from_str(number).is_ok_and(|n| n != 0 && (-53..=53).contains(&n));
-    DAYS.contains(&day) && (number.is_empty() || nth(number))
+    let (_, weekday) = DAYS.iter().find(|(known, _)| *known == day)?;
+    let nth =
+        |number: &str| i64::from_str(number).ok().filter(|n| *n != 0 && (-53..=53).contains(n));
+    let number = if number.is_empty() { 0 } else { nth(number)? };
+    Some((number, *weekday))
 }
 
 /// The IANA time zone of a name, spelled as Prefect wants it.
@@ -240,6 +310,67 @@ mod tests {
             "RDATE:20260101T060000,20260201T060000",
         ] {
             assert_eq!(check(fine), Ok(()), "{fine}");
+        }
+    }
+
+    #[test]
+    fn a_rule_that_never_comes_is_refused() {
+        for never in [
+            "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=31",
+            "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30",
+            "FREQ=MONTHLY;BYMONTH=4,6,9,11;BYMONTHDAY=31",
+            "FREQ=DAILY;BYMONTH=2;BYMONTHDAY=-30",
+            "FREQ=HOURLY;BYMONTH=2;BYMONTHDAY=30",
+            "FREQ=YEARLY;BYMONTH=1;BYYEARDAY=32",
+            "FREQ=YEARLY;BYMONTH=6;BYWEEKNO=53",
+            "FREQ=MONTHLY;BYDAY=MO,-1FR",
+            "FREQ=MONTHLY;BYDAY=6MO",
+            "FREQ=YEARLY;BYMONTH=2;BYDAY=-6TU",
+            "FREQ=YEARLY;BYDAY=MO;BYMONTHDAY=1;BYMONTH=2;BYYEARDAY=60",
+            "FREQ=MONTHLY;BYDAY=MO;BYSETPOS=6",
+            "FREQ=DAILY;BYSETPOS=2",
+            "FREQ=WEEKLY;BYDAY=MO,WE;BYHOUR=9,10;BYSETPOS=5",
+            "DTSTART:20230131T060000\nRRULE:FREQ=YEARLY;BYMONTH=2",
+            "DTSTART:20230101T060000\nRRULE:FREQ=YEARLY;INTERVAL=2;BYMONTH=2;BYMONTHDAY=29",
+            "DTSTART:20230101T060000\nRRULE:FREQ=MONTHLY;INTERVAL=12;BYMONTH=2",
+            "DTSTART:20260105T060000\nRRULE:FREQ=DAILY;INTERVAL=7;BYDAY=TU",
+            "DTSTART:20260105T060000\nRRULE:FREQ=HOURLY;INTERVAL=2;BYHOUR=7",
+            "DTSTART:20260105T060100\nRRULE:FREQ=MINUTELY;INTERVAL=2;BYMINUTE=0",
+            "DTSTART:20260105T060000\nRRULE:FREQ=DAILY;UNTIL=20260101",
+            "DTSTART:20260105T060000\nRRULE:FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=29;UNTIL=20271231",
+            "RDATE:20260101T060000\nRRULE:FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=31",
+            "FREQ=DAILY;UNTIL=20210101",
+        ] {
+            let said = check(never).unwrap_err();
+            assert!(said.contains("never comes"), "{never}: {said}");
+        }
+        for comes in [
+            "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=29",
+            "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=31,1",
+            "FREQ=MONTHLY;BYMONTHDAY=31",
+            "FREQ=MONTHLY;BYMONTHDAY=-31",
+            "FREQ=YEARLY;BYYEARDAY=366",
+            "FREQ=YEARLY;BYWEEKNO=53",
+            "FREQ=YEARLY;BYWEEKNO=53;BYMONTH=1",
+            "FREQ=YEARLY;BYWEEKNO=-1;BYDAY=SU",
+            "FREQ=MONTHLY;BYDAY=5MO,-5TU",
+            "FREQ=YEARLY;BYDAY=53MO",
+            "FREQ=DAILY;BYDAY=6MO",
+            "FREQ=MONTHLY;BYDAY=MO;BYSETPOS=5",
+            "FREQ=MONTHLY;BYDAY=MO,TU,WE,TH,FR;BYSETPOS=-1",
+            "FREQ=DAILY;BYHOUR=6,18;BYSETPOS=2",
+            "FREQ=YEARLY;BYEASTER=0",
+            "FREQ=YEARLY;BYEASTER=-2;BYMONTH=3",
+            "FREQ=HOURLY;INTERVAL=5;BYHOUR=7",
+            "FREQ=HOURLY;BYMINUTE=30",
+            "FREQ=MINUTELY;INTERVAL=7;BYMINUTE=0",
+            "FREQ=SECONDLY;INTERVAL=90;BYSECOND=30",
+            "DTSTART:20240229T060000\nRRULE:FREQ=YEARLY",
+            "DTSTART:20260105T060000\nRRULE:FREQ=DAILY;UNTIL=20990105T060000",
+            "RRULE:FREQ=DAILY;UNTIL=20210101\nRRULE:FREQ=WEEKLY",
+            "FREQ=YEARLY;INTERVAL=1000",
+        ] {
+            assert_eq!(check(comes), Ok(()), "{comes}");
         }
     }
 

@@ -12,6 +12,7 @@ use toml::de::Error;
 use crate::flow::Failure;
 use crate::lake::Tokens;
 use crate::lake::store::GcsOptions;
+use crate::redact::url_secrets;
 use crate::warehouse::bigquery::{BigQuery, BigQueryError, Target, TokenError, TokenSource};
 use crate::warehouse::{Warehouse, WarehouseError, WarehouseKind};
 
@@ -25,6 +26,7 @@ use super::layers::{Layer, Picker};
 use super::origin::{Effective, Origin, said};
 use super::reference::ConnectionReference;
 use super::secret::Credentials;
+use super::secret_names::SecretNames;
 use super::settings_group::SettingsGroup;
 use super::table::{FromTable, Part, Table};
 use super::warehouse::{self, WarehouseOptions};
@@ -167,6 +169,10 @@ impl WarehouseGroup for BigQueryGroup {
         &[HEADING, GOOGLE_HEADING, warehouse::HEADING]
     }
 
+    fn secret_names(&self) -> SecretNames {
+        SecretNames { addresses: &[EMULATOR], ..SecretNames::NONE }
+    }
+
     fn keys(&self) -> &'static [&'static str] {
         &["bigquery", "project", "dataset", "location"]
     }
@@ -231,7 +237,9 @@ impl SettingsGroup for BigQuerySettings {
     }
 
     fn secrets(&self) -> Vec<String> {
-        self.google.secret().into_iter().collect()
+        let emulators = [&self.emulator, &self.google.emulator].into_iter().flatten();
+        let of_addresses = emulators.flat_map(|address| url_secrets(address));
+        self.google.secret().into_iter().chain(of_addresses).collect()
     }
 }
 

@@ -9,6 +9,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::clean::{Changeable, Level, RuleError};
+use crate::redact::{is_plain, name_or_mask};
 
 use super::by_type::ByType;
 use super::error::SettingsError;
@@ -165,6 +166,10 @@ impl Reader<'_> {
         let mut all = BTreeMap::new();
         for (key, value) in tables.into_iter().flat_map(|(_, tables)| tables.into_inner()) {
             let (name, at) = (key.get_ref().to_string(), key.span());
+            if !is_plain(&name) {
+                let what = format!("this is not a name, which [{of}] wants: [{of}.NAME]");
+                return Err(self.fault(&at, what));
+            }
             let part = table(value).ok_or_else(|| {
                 self.fault(&at, format!("'{name}' is to be a table of its own: [{of}.{name}]"))
             })?;
@@ -187,7 +192,8 @@ impl Reader<'_> {
                 let what = match &error {
                     RuleError::Unknown(name) => {
                         format!(
-                            "there is no rule '{name}'{}",
+                            "there is no rule '{}'{}",
+                            name_or_mask(name),
                             suggestion(name, Changeable::names())
                         )
                     }
@@ -231,7 +237,7 @@ impl Reader<'_> {
                     return Err(self.fault(&key.span(), what));
                 }
                 let meant = suggestion(name, known.iter().chain(more).copied());
-                let what = format!("there is no setting '{name}' here{meant}");
+                let what = format!("there is no setting '{}' here{meant}", name_or_mask(name));
                 return Err(self.fault(&key.span(), what));
             }
             lines.insert(name.to_owned(), self.line(&key.span()));

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::clean::{Changeable, Level, Rules};
 use crate::guard::Share;
 use crate::lake::LakeAddress;
+use crate::redact::without_secrets;
 use crate::warehouse::WarehouseKind;
 
 use super::blocks::ReadBlocks;
@@ -137,7 +138,8 @@ impl<'a> Picker<'a> {
     /// A setting that only a variable of the environment says.
     pub(super) fn variable(&mut self, key: &str, variable: &str) -> Option<String> {
         let value = std::env::var(variable).ok().filter(|value| !value.is_empty())?;
-        self.note(key, json!(value), Origin::Environment { name: variable.to_owned() });
+        let shown = without_secrets(&value);
+        self.note(key, json!(shown), Origin::Environment { name: variable.to_owned() });
         Some(value)
     }
 

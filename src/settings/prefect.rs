@@ -7,8 +7,11 @@ use clap::Args;
 use super::secret_names::SecretNames;
 
 /// Where the secrets for the server are said.
-pub(super) const SECRETS: SecretNames =
-    SecretNames { variables: &["PREFECT_API_AUTH_STRING", "PREFECT_API_KEY"], ..SecretNames::NONE };
+pub(super) const SECRETS: SecretNames = SecretNames {
+    variables: &["PREFECT_API_AUTH_STRING", "PREFECT_API_KEY"],
+    addresses: &["PREFECT_API_URL"],
+    ..SecretNames::NONE
+};
 
 /// How the flow runs of a server go.
 #[derive(Debug, Clone, Args)]

@@ -82,23 +82,39 @@ impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(_) => f.write_str(MASK),
-            Self::Env(name) => write!(f, "${}", name_or_mask(name)),
+            Self::Env(name) => write!(f, "${}", shown_variable(name)),
             Self::File(path) => f.write_str(&shown(path)),
         }
     }
 }
 
+/// What the names of files with a secret end in.
+const ENDINGS: [&str; 5] = ["env", "json", "key", "pem", "txt"];
+
 /// A path for people. What is too long for one, or has quotes or braces in it, is a secret that
-/// was put in its place.
+/// was put in its place; so may be a bare word that is not the name of a file.
 fn shown(path: &Path) -> String {
-    name_or_mask(&path.display().to_string()).to_owned()
+    let text = path.display().to_string();
+    let of_file = path.extension().and_then(|e| e.to_str()).is_some_and(|e| ENDINGS.contains(&e));
+    let is_path = text.starts_with(['/', '.', '~']) || of_file || path.exists();
+    if is_path { name_or_mask(&text).to_owned() } else { MASK.to_owned() }
+}
+
+/// The name of a variable for people. What is not written as such names are, and is not set, may
+/// be a secret that was put in its place.
+fn shown_variable(name: &str) -> &str {
+    let marks = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+    let is_name = name.bytes().all(marks)
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+        && (name.contains('_') || !name.contains(|c: char| c.is_ascii_digit()));
+    if is_name || std::env::var_os(name).is_some() { name_or_mask(name) } else { MASK }
 }
 
 /// Why a secret is not to be had.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// The variable is not set.
-    #[error("the variable {} of the environment is not set", name_or_mask(_0))]
+    #[error("the variable {} of the environment is not set", shown_variable(_0))]
     NoVariable(String),
     /// It is kept elsewhere, and that cannot be read.
     #[error("{0}")]

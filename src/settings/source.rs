@@ -23,7 +23,17 @@ pub(super) const HEADING: &str = "Source settings";
 
 /// Where its secrets are said outside `taxi.toml`: an address may have one in it.
 pub(super) const SECRETS: SecretNames = SecretNames {
-    addresses: &["TAXI_SOURCE", "TAXI_ZONES"],
+    // Proxies are what files are fetched through.
+    addresses: &[
+        "TAXI_SOURCE",
+        "TAXI_ZONES",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+        "http_proxy",
+        "https_proxy",
+        "all_proxy",
+    ],
     flags: &["--source", "--zones"],
     ..SecretNames::NONE
 };

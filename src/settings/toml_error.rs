@@ -1,5 +1,7 @@
 //! What is wrong with a value of `taxi.toml`, in words for people: the parser's are its types.
 
+use crate::redact::name_or_mask;
+
 /// A sentence about a key's value. The value itself may be a secret and is not told, but for a
 /// word that is none of those to choose from.
 pub(super) fn sentence(key: Option<&str>, said: &str) -> String {
@@ -8,7 +10,8 @@ pub(super) fn sentence(key: Option<&str>, said: &str) -> String {
     }
     let Some(key) = key else { return said.to_owned() };
     if let Some((given, known)) = said.strip_prefix("unknown variant ").and_then(cut) {
-        return format!("'{key}' cannot be {}: choose from {}", quoted(given), quoted(known));
+        let given = name_or_mask(given.trim_matches('`'));
+        return format!("'{key}' cannot be '{given}': choose from {}", quoted(known));
     }
     let of_type = ["invalid type: ", "invalid value: "];
     let expected = of_type.iter().find_map(|start| cut(said.strip_prefix(start)?));
@@ -54,6 +57,7 @@ mod tests {
             "invalid value: integer `99999`, expected u16",
             "invalid type: boolean `true`, expected path string",
             "unknown variant `x`, expected one of `a`, `b`, `c`",
+            "unknown variant `postgres://u:hush@h`, expected `a` or `b`",
             "wanted string or table",
             "missing field `address`",
             "write it as 500ms, 30s or 2m",
@@ -64,6 +68,7 @@ mod tests {
             'key' is to be a whole number from 0 to 65535
             'key' is to be a text in quotes
             'key' cannot be 'x': choose from 'a', 'b', 'c'
+            'key' cannot be '********': choose from 'a', 'b'
             'key' is to be a text in quotes
             'address' is missing
             write it as 500ms, 30s or 2m

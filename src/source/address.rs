@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use url::Url;
 
-use crate::redact::without_secrets;
+use crate::redact::{lacks_scheme, without_secrets};
 use crate::trip::{Colour, Format, Month, TripFile};
 
 /// The TLC publishes about two months late.
@@ -98,6 +98,9 @@ impl Source {
             let unknown = |_| UnknownSource::given(address);
             return Url::parse(address).map(Address::Web).map_err(unknown);
         }
+        if lacks_scheme(address) {
+            return Err(UnknownSource::given(address));
+        }
         Ok(Address::Local(vec![PathBuf::from(address.strip_prefix("file://").unwrap_or(address))]))
     }
 
@@ -185,6 +188,7 @@ impl FromStr for Source {
         let a_place = text.contains('/') || text.starts_with('.');
         let known = TripFile::new(Colour::Yellow, Month::known(2020, 1));
         if text.is_empty()
+            || lacks_scheme(text)
             || remote && !(scheme && varies)
             || !a_place && !varies
             || source.locate(known).is_err()

@@ -254,3 +254,105 @@ async fn passwords_and_signatures_are_hidden_whatever_fails() {
     let posted = web.requests().into_iter().filter(|request| request.method == "POST").count();
     assert!(posted > 0, "the webhook was told");
 }
+
+/// A password that is a plain word: only its place in an address gives it away.
+const PLAIN: &str = "wildhorses";
+
+#[test]
+fn a_slip_in_the_settings_shows_no_value() {
+    for toml in [
+        "database_url = { env = 'MARK' }",
+        "database_url = { file = 'MARK' }",
+        "database_url = { envv = 'MARK' }",
+        "database_url = ['MARK']",
+        "postgres = { local = 'postgres://u:MARK@h/d' }",
+        "postgres = { 'postgres://u:MARK@h/d' = 1 }",
+        "[postgres]\nurl = 'postgres://u:MARK@h/d'",
+        "[postgres]\n'u:MARK@h' = { url = 'x' }",
+        "[postgres.default]\npassword = { env = 'MARK' }\nhost = 'h'",
+        "[postgres.default]\npassword = { file = 'MARK' }\nhost = 'h'",
+        "[postgres.default.password]\nenv = 'MARK'",
+        "[postgres.default.password]\nvalue = 'MARK'",
+        "[postgres.default]\nhost = 'u:MARK@127.0.0.1'\nport = 1",
+        "[postgres.default]\nhost = 'postgres://u:MARK@127.0.0.1/d'\nport = 1",
+        "[postgres.default]\nport = 'MARK'",
+        "[postgres.default]\nport = 1\nhost = '127.0.0.1'\ndatabase = 'postgres://u:MARK@h/d'",
+        "[postgres.default]\nport = 1\nhost = '127.0.0.1'\nsslmode = 'MARK'",
+        "credentials = { env = 'MARK' }",
+        "credentials = { file = 'MARK' }",
+        "[bigquery.default]\ncredentials = { env = 'MARK' }\nproject = 'p'",
+        "[notify]\nwebhook = { env = 'MARK' }\non = 'always'",
+        "[notify]\nwebhook = { file = 'MARK' }\non = 'always'",
+        "[notify]\nwebhook = 'me:MARK@h/x'\non = 'always'",
+        "[notify]\non = 'http://u:MARK@h'",
+        "on_new_column = 'password=MARK'",
+        "source = 'me:MARK@h/{colour}/{year}-{month}.csv'",
+        "source = 'https:me:MARK@h/{colour}/{year}-{month}.csv'",
+        "source = { env = 'MARK' }",
+        "zones = 'me:MARK@h/zones.csv'",
+        "'token=MARK' = 1",
+        "[rules]\n'u:MARK@h' = 'off'",
+        "[profiles]\n'u:MARK@h' = 1",
+        "database_url = MARK",
+        "database_url = 'postgres://u:MARK@h/d",
+        "database_url = 'postgresql+psycopg2://u:MARK@h/d'",
+        "database_url = 'u:MARK@h/d'",
+    ] {
+        let taxi = Taxi::new().set("TAXI_RETRIES", "0");
+        fs::write(taxi.folder().join("taxi.toml"), toml.replace("MARK", MARK)).unwrap();
+        for command in [
+            &["config"][..],
+            &["connections", "list", "--output", "json"],
+            &["connections", "test"],
+            &["run", "etl-zones"],
+            &["run", "etl-web-to-gcs", "--year", "2020", "--months", "1"],
+            &["run", "etl-gcs-to-postgres", "--year", "2020", "--months", "1"],
+        ] {
+            // What it takes for the web is not asked.
+            if command[1..].first() == Some(&"etl-web-to-gcs") && !toml.starts_with("source") {
+                continue;
+            }
+            if command[1..].first() == Some(&"etl-zones") && !toml.starts_with("zones") {
+                continue;
+            }
+            let ran = taxi.run(command);
+            assert_hidden(&taxi, &ran, MARK, &format!("{toml}: {command:?}"));
+        }
+    }
+}
+
+#[test]
+fn the_password_of_an_endpoint_is_hidden() {
+    for password in [MARK, PLAIN] {
+        for address in ["http://me:PW@127.0.0.1:1", "me:PW@127.0.0.1:1"] {
+            let address = address.replace("PW", password);
+            let taxi = Taxi::new()
+                .set("TAXI_LAKE", "gs://lake/trips")
+                .set("TAXI_PROJECT", "p")
+                .set("TAXI_RETRIES", "0")
+                .set("TAXI_LOG", "trace")
+                .set("STORAGE_EMULATOR_HOST", &address)
+                .set("BIGQUERY_EMULATOR_HOST", &address)
+                .set("PREFECT_API_URL", format!("{}/api", address.split('?').next().unwrap()));
+            fs::write(taxi.folder().join("deployments.yaml"), "deployments: []\n").unwrap();
+            for command in [
+                &["config"][..],
+                &["config", "--output", "json"],
+                &["connections", "list"],
+                &["connections", "test"],
+                &["connections", "test", "--output", "json"],
+                &["verify", "--colour", "green", "--year", "2020", "--to-warehouse", "bigquery"],
+                &["run", "etl-gcs-to-bq", "--year", "2020", "--months", "1"],
+                &["deploy"],
+                &["deploy", "--output", "json"],
+            ] {
+                let ran = taxi.run(command);
+                let what = format!("{address} {command:?}");
+                assert_hidden(&taxi, &ran, password, &what);
+                for said in [&ran.stdout, &ran.stderr] {
+                    assert!(!said.contains(PLAIN), "{what}: {said}");
+                }
+            }
+        }
+    }
+}

@@ -16,6 +16,7 @@ pub(in crate::settings) const HEADING: &str = "Google Cloud settings";
 /// Where its secrets are said outside `taxi.toml`.
 pub(in crate::settings) const SECRETS: SecretNames = SecretNames {
     keys: &["GOOGLE_APPLICATION_CREDENTIALS", "TAXI_CREDENTIALS"],
+    addresses: &[EMULATOR],
     flags: &["--credentials"],
     ..SecretNames::NONE
 };

@@ -45,6 +45,9 @@ const KNOWN_EXTENSIONS: &[&str] = &[
     "1.3.6.1.5.5.7.48.1.5",
 ];
 
+/// `id-ce-nameConstraints`.
+const NAME_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.30");
+
 /// `id-RSASSA-PSS`.
 const RSA_PSS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.10");
 
@@ -123,6 +126,12 @@ impl Certificate {
             Ok(usage) => usage.is_none_or(|(_, usage)| usage.crl_sign()),
             Err(_) => false,
         }
+    }
+
+    /// Whether it limits the names of those that it signs.
+    pub(super) fn limits_names(&self) -> bool {
+        let extensions = self.0.tbs_certificate.extensions.iter().flatten();
+        extensions.into_iter().any(|extension| extension.extn_id == NAME_CONSTRAINTS)
     }
 
     /// How many that sign may come between it and a server, if that is limited.

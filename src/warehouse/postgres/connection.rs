@@ -165,7 +165,7 @@ impl Target {
             let tls = tls.filter(|_| encrypt);
             let lost = failed.as_ref().filter(|why| why.is_lost_tls() && !encrypt);
             let line = if lost.is_some() { Line::Exposed } else { Line::Wanted };
-            match within(self.timeout, self.dial_once(endpoint, tls, line)).await {
+            match within(self.timeout, Box::pin(self.dial_once(endpoint, tls, line))).await {
                 Ok(session) => {
                     if let Some(why) = lost {
                         let place = self.place_of(endpoint);

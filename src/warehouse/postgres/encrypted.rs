@@ -18,7 +18,7 @@ use super::certificate::{Certificate, Hash};
 use super::wire::Socket;
 
 /// A line after its handshake.
-pub(super) struct Encrypted(tokio_rustls::client::TlsStream<Socket>);
+pub(super) struct Encrypted(Box<tokio_rustls::client::TlsStream<Socket>>);
 
 impl Encrypted {
     /// Shakes hands with a server.
@@ -37,7 +37,8 @@ impl Encrypted {
                 (Arc::new(config), name)
             }
         };
-        TlsConnector::from(config).connect(name, socket).await.map(Self)
+        let line = TlsConnector::from(config).connect(name, socket).await?;
+        Ok(Self(Box::new(line)))
     }
 }
 
@@ -69,7 +70,7 @@ impl AsyncRead for Encrypted {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().0).poll_read(context, buffer)
+        Pin::new(&mut *self.get_mut().0).poll_read(context, buffer)
     }
 }
 
@@ -79,15 +80,15 @@ impl AsyncWrite for Encrypted {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().0).poll_write(context, bytes)
+        Pin::new(&mut *self.get_mut().0).poll_write(context, bytes)
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().0).poll_flush(context)
+        Pin::new(&mut *self.get_mut().0).poll_flush(context)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().0).poll_shutdown(context)
+        Pin::new(&mut *self.get_mut().0).poll_shutdown(context)
     }
 }
 

@@ -1,5 +1,6 @@
 //! A database, as a connection string, a service and the environment name it together.
 
+use std::borrow::Cow;
 use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::BuildHasher;
@@ -11,6 +12,8 @@ use rustls::SupportedProtocolVersion;
 use rustls::version::{TLS12, TLS13};
 use tokio_postgres::Config;
 use tokio_postgres::config::{ChannelBinding, SslMode, SslNegotiation};
+
+use crate::redact::{MASK, is_plain, lacks_scheme, without_secrets};
 
 use super::ConnectError;
 use super::conninfo::Conninfo;
@@ -108,13 +111,23 @@ impl fmt::Debug for Target {
 impl Endpoint {
     /// Host and port, for people.
     pub(super) fn place(&self) -> String {
-        let host = if self.host.contains(':') && !self.host.contains('/') {
-            format!("[{}]", self.host)
+        let host = shown(&self.host);
+        let host = if host.contains(':') && !host.contains('/') {
+            format!("[{host}]")
         } else {
-            self.host.clone()
+            host.into_owned()
         };
         format!("{host}:{}", self.port)
     }
+}
+
+/// The name of a host or a database for people, which may be a whole address by a slip.
+fn shown(name: &str) -> Cow<'_, str> {
+    if name.contains("://") || lacks_scheme(name) {
+        return without_secrets(name).into();
+    }
+    let pairs = name.contains('=') && !is_plain(name);
+    if pairs { MASK.into() } else { name.into() }
 }
 
 fn environment(name: &str) -> Option<Vec<u8>> {
@@ -155,12 +168,16 @@ impl Target {
     /// Hosts, ports and database, for people: no user, no password.
     pub fn place(&self) -> String {
         let hosts: Vec<String> = self.endpoints.iter().map(Endpoint::place).collect();
-        format!("{}/{}", hosts.join(","), self.config.get_dbname().unwrap_or_default())
+        format!("{}/{}", hosts.join(","), self.database())
     }
 
     /// One of its hosts, for people.
     pub(super) fn place_of(&self, endpoint: &Endpoint) -> String {
-        format!("{}/{}", endpoint.place(), self.config.get_dbname().unwrap_or_default())
+        format!("{}/{}", endpoint.place(), self.database())
+    }
+
+    fn database(&self) -> Cow<'_, str> {
+        shown(self.config.get_dbname().unwrap_or_default())
     }
 
     /// Its passwords in every spelling, wherever they come from: to be hidden.
@@ -522,6 +539,19 @@ mod tests {
         }
         assert!(target(None, &[]).unwrap_err().contains("DATABASE_URL"));
         assert!(target(Some(""), &[]).unwrap_err().contains("DATABASE_URL"));
+    }
+
+    #[test]
+    fn an_address_in_the_place_of_a_name_shows_no_password() {
+        for text in [
+            "host=u:hush@h dbname=d",
+            "host=postgres://u:hush@h/x dbname=d",
+            "host=h dbname=postgres://u:hush@h/d",
+            "host=h dbname='user=u password=hush'",
+        ] {
+            let place = target(Some(text), &[]).unwrap().place();
+            assert!(!place.contains("hush"), "{text}: {place}");
+        }
     }
 
     #[test]

@@ -102,16 +102,18 @@ impl TlsSettings {
             Roots::File(path) => certificates(path)?,
             Roots::System => rustls_native_certs::load_native_certs().certs,
         };
-        let revoked = self.revoked.as_ref().map(Self::revocations).transpose()?;
+        let revoked = self.revoked.as_ref().map(RevokedIn::read).transpose()?;
         Ok(Trusted::new(found, verify == Verify::Full, revoked, provider))
     }
+}
 
-    fn revocations(revoked: &RevokedIn) -> Result<Revocations, ConnectError> {
+impl RevokedIn {
+    fn read(&self) -> Result<Revocations, ConnectError> {
         let mut lists = Vec::new();
-        if let Some(file) = &revoked.file {
+        if let Some(file) = &self.file {
             lists.extend(revocation_lists(file)?);
         }
-        if let Some(folder) = &revoked.folder {
+        if let Some(folder) = &self.folder {
             let wrong = in_file(folder);
             let entries = std::fs::read_dir(folder).map_err(|error| wrong(error.to_string()))?;
             for entry in entries {

@@ -106,15 +106,17 @@ impl Trusted {
         Self { with_name, roots, anchors, between, revoked, signatures, provider }
     }
 
-    /// What WebPKI does not read and OpenSSL takes: a certificate of X.509 version 1, and one
-    /// that is a root itself.
+    /// What WebPKI does not take and OpenSSL does: a certificate of X.509 version 1, one that is
+    /// a root itself, and an authority's.
     fn by_hand(&self, certificate: &Certificate, is_root: bool, now: UnixTime) -> Judged {
         if is_root {
             return self.accepts(&[certificate], now);
         }
         let algorithms = &self.provider.signature_verification_algorithms;
-        let signers =
-            self.roots.iter().filter(|root| certificate.is_signed_by(&root.parsed, algorithms));
+        // Whether a name is within a root's limits, WebPKI alone knows.
+        let signers = self.roots.iter().filter(|root| {
+            !root.parsed.limits_names() && certificate.is_signed_by(&root.parsed, algorithms)
+        });
         any(signers.map(|root| self.accepts(&[certificate, &root.parsed], now)))
     }
 
@@ -155,6 +157,9 @@ impl Trusted {
                 if Certificate::parse(certificate).is_some_and(|it| it.is_self_signed()) =>
             {
                 Distrust::UnknownIssuer
+            }
+            (None, webpki::Error::CertExpired { .. } | webpki::Error::CertNotValidYet { .. }) => {
+                Distrust::Expired("a certificate of its chain".to_owned())
             }
             (None, error) => Distrust::Path(error),
         })
@@ -267,7 +272,12 @@ impl ServerCertVerifier for Trusted {
         if is_root || parsed.is_version_1() {
             self.by_hand(&parsed, is_root, now)?;
         } else {
-            self.by_path(certificate, others, now)?;
+            self.by_path(certificate, others, now).or_else(|distrust| match distrust {
+                Distrust::Path(webpki::Error::CaUsedAsEndEntity) => {
+                    self.by_hand(&parsed, is_root, now)
+                }
+                distrust => Err(distrust),
+            })?;
         }
         // The name is checked last, when all else is right.
         self.check_name(certificate, &parsed, name)?;

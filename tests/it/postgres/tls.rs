@@ -176,6 +176,33 @@ async fn chains_are_trusted_as_psql_trusts_them() {
     );
     agree(false, "verify-full", &all.path("expired.pem"), "");
     agree(true, "verify-full", &all.join("renewed.pem", &["expired.pem", "root.pem"]), "");
+    // A server's certificate that may sign others.
+    for by in ["root", "between"] {
+        all.request("both", "localhost", RSA);
+        all.sign(
+            "both",
+            by,
+            8,
+            "sha256",
+            "subjectAltName=DNS:localhost\nbasicConstraints=CA:TRUE\n",
+        );
+        server
+            .encrypt(&(all.text("both.pem") + &all.text("between.pem")), &all.text("both.key"))
+            .await;
+        agree(false, "verify-full", &all.path("other.pem"), "");
+        if by == "root" {
+            agree(true, "verify-full", &root, "");
+        }
+    }
+    // A root that limits names.
+    let limited = "basicConstraints=critical,CA:TRUE\nnameConstraints=critical,permitted;DNS:";
+    for (connects, permitted) in [(true, "localhost"), (false, "example.org")] {
+        all.sign("root", "root", 1, "sha256", &format!("{limited}{permitted}\n"));
+        all.request("server", "localhost", RSA);
+        all.sign("server", "root", 3, "sha256", SERVER);
+        server.encrypt(&all.text("server.pem"), &all.text("server.key")).await;
+        agree(connects, "verify-full", &root, "");
+    }
     // The server's own certificates.
     for (connects, extensions) in [
         (true, "subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n"),
@@ -324,6 +351,29 @@ async fn a_password_is_bound_to_the_certificate_as_psql_binds_it() {
             clients.agree(binding != "require", &text, &[]);
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_whose_signature_names_no_hash_binds_nothing() {
+    let (server, database) = server().await;
+    let role = database.role("unbound", &format!("PASSWORD '{PASSWORD}'")).await;
+    server.admit(&format!("host all {role} 127.0.0.1/32 scram-sha-256")).await;
+    let (all, clients) = (chain(), Clients::new());
+    all.request("ed", "localhost", "ed25519");
+    all.sign("ed", "ed", 3, "", SERVER);
+    server.encrypt(&all.text("ed.pem"), &all.text("ed.key")).await;
+    let text = |binding: &str| {
+        format!(
+            "host=localhost port={} user={role} dbname={} password={PASSWORD} sslmode=require \
+             channel_binding={binding}",
+            database.port, database.name
+        )
+    };
+    clients.agree(false, &text("require"), &[]);
+    clients.agree(true, &text("disable"), &[]);
+    // libpq tries to bind it all the same, and fails.
+    let (connects, said) = clients.taxi(&text("prefer"), &[]);
+    assert!(connects, "{said}");
 }
 
 /// How a server asks for a password, and whether it is sent when TLS has failed.

@@ -157,7 +157,9 @@ async fn a_dry_run_changes_nothing_and_names_each_field() {
     work_pool:
       name: dry
       work_queue_name: other
-      job_variables: {env: {DATABASE_URL: 'postgres://u:an0ther@h'}}
+      job_variables:
+        env: {DATABASE_URL: 'postgres://u:an0ther@h'}
+        command: PGPASSWORD=an0ther taxi --database-url postgres://u:an0ther@h flow-run execute
 ";
     let path = file(&taxi, before);
     let dry = deploy(&taxi, &path, &["--dry-run"]).exits(0);
@@ -177,6 +179,7 @@ async fn a_dry_run_changes_nothing_and_names_each_field() {
           concurrency_limit: null -> 2
           concurrency_options.collision_strategy: null -> "CANCEL_NEW"
           description: "Before" -> "After"
+          job_variables.command: null -> "PGPASSWORD=******** taxi --database-url postgres://u:********@h flow-run execute"
           job_variables.env.DATABASE_URL: "********" -> "********"
           parameters.months: null -> [1]
           parameters.year: 2019 -> 2020

@@ -237,6 +237,8 @@ async fn one_wrong_deployment_of_three_and_nothing_is_deployed() {
         ("    schedules: [{cron: 0 6 5 * *, timezone: America/New_Yrok}]\n", "New_York"),
         ("    schedules:\n      - cron: 0 6 5 * *\n      - cron: 0 6 32 * *\n", "day of month"),
         ("    schedules: [{rrule: FREQ=DAYLY}]\n", "FREQ=DAYLY"),
+        ("    schedules: [{rrule: FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=31}]\n", "never comes"),
+        ("    tags: [null]\n", "a text is wanted here"),
         ("    schedules: [{interval: 3600, anchor_date: 31.01.2026}]\n", "anchor_date"),
         ("    schedules: [{interval: -5}]\n", "interval"),
         ("    parameters: {month: [1]}\n", "did you mean 'months'?"),
