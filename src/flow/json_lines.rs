@@ -126,13 +126,13 @@ pub(super) fn line(event: &Event<'_>) -> String {
 
 fn line_at(at: DateTime<Utc>, event: &Event<'_>) -> String {
     #[derive(Serialize)]
-    struct Line<'a> {
+    struct EventLine<'a> {
         at: String,
         #[serde(flatten)]
         record: Record<'a>,
     }
     // Texts and numbers under keys that are texts: always JSON.
-    let mut line = serde_json::to_string(&Line { at: stamp(at), record: Record::of(event) })
+    let mut line = serde_json::to_string(&EventLine { at: stamp(at), record: Record::of(event) })
         .unwrap_or_default();
     line.push('\n');
     redacted(&line).into_owned()

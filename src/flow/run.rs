@@ -513,9 +513,9 @@ mod tests {
     }
 
     #[derive(Default)]
-    struct Told(Mutex<Vec<String>>);
+    struct FailureRecorder(Mutex<Vec<String>>);
 
-    impl Listener for Told {
+    impl Listener for FailureRecorder {
         fn hear(&self, event: &Event<'_>) {
             let told = match event {
                 Event::TaskFailed { task, .. } => format!("{task} failed"),
@@ -529,7 +529,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_holds_nothing_up_is_tried_once_and_ends_with_the_work() {
-        let told = Arc::new(Told::default());
+        let told = Arc::new(FailureRecorder::default());
         let (policy, limits) = (Policy::default(), Limits::default());
         let run = Run::new(vec![told.clone()], CancellationToken::new(), policy, limits);
         let fails = async |_| Err::<(), _>(Failed::So(Retry::Backoff));

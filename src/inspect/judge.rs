@@ -9,7 +9,7 @@ use crate::warehouse::Holding;
 /// What is to be said of a month in a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum State {
+pub enum CellState {
     /// The warehouse has what the lake has, or has it straight from the source.
     Loaded,
     /// The lake has it, the warehouse does not.
@@ -24,7 +24,7 @@ pub enum State {
     Beyond,
 }
 
-impl State {
+impl CellState {
     /// Every state, in the order of legends and summaries.
     pub const ALL: [Self; 6] =
         [Self::Loaded, Self::InLake, Self::Stale, Self::Disagreeing, Self::NotInLake, Self::Beyond];
@@ -46,7 +46,7 @@ impl State {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Cell {
     /// What it comes to.
-    pub state: State,
+    pub state: CellState,
     /// Why, where that is not plain.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
@@ -59,17 +59,17 @@ pub struct Cell {
 }
 
 impl Cell {
-    const fn plain(state: State) -> Self {
+    const fn plain(state: CellState) -> Self {
         Self { state, why: None, rows: None, force: false }
     }
 
-    fn because(state: State, why: impl Into<String>) -> Self {
+    fn because(state: CellState, why: impl Into<String>) -> Self {
         Self { why: Some(why.into()), ..Self::plain(state) }
     }
 
     /// A month found to disagree when it was counted.
     pub(super) fn disagreeing(why: impl Into<String>, force: bool) -> Self {
-        Self { force, ..Self::because(State::Disagreeing, why) }
+        Self { force, ..Self::because(CellState::Disagreeing, why) }
     }
 
     fn with_rows(self, rows: Option<u64>) -> Self {
@@ -101,13 +101,13 @@ pub fn lake(
     is_current: impl Fn(&Provenance) -> bool,
 ) -> Cell {
     match found {
-        None if may_come => Cell::plain(State::NotInLake),
-        None => Cell::plain(State::Beyond),
+        None if may_come => Cell::plain(CellState::NotInLake),
+        None => Cell::plain(CellState::Beyond),
         Some(Err(fault)) => Cell::disagreeing(fault.to_string(), fault.is_hidden()),
         Some(Ok(month)) => {
             let rows = Some(month.counts.rows_kept);
             if is_current(month) {
-                Cell::plain(State::InLake).with_rows(rows)
+                Cell::plain(CellState::InLake).with_rows(rows)
             } else {
                 stale().with_rows(rows)
             }
@@ -116,7 +116,7 @@ pub fn lake(
 }
 
 fn stale() -> Cell {
-    Cell::because(State::Stale, "it was cleaned by another schema or by other rules")
+    Cell::because(CellState::Stale, "it was cleaned by another schema or by other rules")
 }
 
 /// Judges a month of a warehouse, by itself first, then by what the lake has.
@@ -128,13 +128,13 @@ pub fn warehouse(
     let found = found.filter(|holding| holding.there || holding.ledger.is_some());
     let Some(holding) = found else {
         return match lake {
-            LakeSide::Unknown => Cell::because(State::NotInLake, "the lake could not be asked"),
+            LakeSide::Unknown => Cell::because(CellState::NotInLake, "the lake could not be asked"),
             LakeSide::Faulty => {
-                Cell::because(State::NotInLake, "what the lake has of it is not to be trusted")
+                Cell::because(CellState::NotInLake, "what the lake has of it is not to be trusted")
             }
-            LakeSide::Missing { may_come: true } => Cell::plain(State::NotInLake),
-            LakeSide::Missing { may_come: false } => Cell::plain(State::Beyond),
-            LakeSide::Has(_) => Cell::plain(State::InLake),
+            LakeSide::Missing { may_come: true } => Cell::plain(CellState::NotInLake),
+            LakeSide::Missing { may_come: false } => Cell::plain(CellState::Beyond),
+            LakeSide::Has(_) => Cell::plain(CellState::InLake),
         };
     };
     let loaded = match (&holding.ledger, holding.there) {
@@ -176,11 +176,11 @@ pub fn warehouse(
                 let why = format!("{loaded} rows were loaded, the lake has {lake}");
                 Cell::disagreeing(why, false)
             }
-            None => Cell::plain(State::Loaded),
+            None => Cell::plain(CellState::Loaded),
         },
         LakeSide::Unknown | LakeSide::Missing { .. } | LakeSide::Faulty => {
             if current {
-                Cell::plain(State::Loaded)
+                Cell::plain(CellState::Loaded)
             } else {
                 stale()
             }
@@ -395,10 +395,10 @@ mod tests {
         };
         let judged =
             |lake, ledger| warehouse(LakeSide::Has(lake), Some(&holding(ledger)), is_current).state;
-        assert_eq!(judged(&old, &new), State::Disagreeing);
-        assert_eq!(judged(&old, &old), State::Stale);
-        assert_eq!(judged(&new, &old), State::Stale);
-        assert_eq!(judged(&new, &new), State::Loaded);
-        assert_eq!(warehouse(LakeSide::Has(&new), None, is_current).state, State::InLake);
+        assert_eq!(judged(&old, &new), CellState::Disagreeing);
+        assert_eq!(judged(&old, &old), CellState::Stale);
+        assert_eq!(judged(&new, &old), CellState::Stale);
+        assert_eq!(judged(&new, &new), CellState::Loaded);
+        assert_eq!(warehouse(LakeSide::Has(&new), None, is_current).state, CellState::InLake);
     }
 }

@@ -7,7 +7,7 @@ use crate::pipeline::TaskError;
 use crate::schema::Sums;
 use crate::trip::{Colour, Month, Provenance, TripFile};
 
-use super::judge::{Cell, State, alike};
+use super::judge::{Cell, CellState, alike};
 use super::survey::{Facts, Survey, ledger_of};
 use super::{Repairs, Store, Stores};
 
@@ -112,9 +112,9 @@ async fn month(
 ) -> Verified {
     let mut findings = Findings(Vec::new());
     for (store, cell) in survey.month(file) {
-        if cell.state == State::Disagreeing {
+        if cell.state == CellState::Disagreeing {
             findings.wrong(store, cell.why.clone().unwrap_or_default(), cell.force);
-        } else if store != Store::Lake && cell.state == State::InLake {
+        } else if store != Store::Lake && cell.state == CellState::InLake {
             findings.wrong(store, "it is not loaded".to_owned(), false);
         }
     }

@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use crate::flow::Progress;
 use crate::support::blocking::blocking;
 
-use super::publish::{Notes, size};
+use super::publish::{PublishNotes, size};
 use super::{Lake, LakeError};
 
 /// The size of an upload's parts, and of the largest file put in one request.
@@ -30,7 +30,7 @@ impl Lake {
         &self,
         path: &Path,
         key: &str,
-        notes: &Notes,
+        notes: &PublishNotes,
         progress: &Progress,
     ) -> Result<(), LakeError> {
         if let Some(target) = self.local(key) {
@@ -67,7 +67,7 @@ impl Lake {
         path: &Path,
         length: u64,
         key: &str,
-        notes: &Notes,
+        notes: &PublishNotes,
         progress: &Progress,
     ) -> Result<(), LakeError> {
         let object = self.key(key);

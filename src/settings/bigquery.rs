@@ -16,7 +16,6 @@ use crate::warehouse::bigquery::{BigQuery, BigQueryError, Target, TokenError, To
 use crate::warehouse::{Warehouse, WarehouseError, WarehouseKind};
 
 use super::by_type::ByType;
-use super::connected::{Connected, DEFAULT, Found};
 use super::connection_kind::ConnectionKind;
 use super::error::SettingsError;
 use super::file::File;
@@ -24,9 +23,10 @@ use super::lake::{GOOGLE_HEADING, GoogleOptions};
 use super::layers::{Layer, Picker};
 use super::origin::{Effective, Origin, said};
 use super::reference::ConnectionReference;
+use super::resolved_connection::{ConnectionTarget, DEFAULT, ResolvedConnection};
 use super::secret::Credentials;
 use super::settings_group::SettingsGroup;
-use super::table::{FromTable, Part, Table};
+use super::table::{FromTable, SpannedTable, Table};
 use super::warehouse::{self, WarehouseOptions};
 use super::warehouse_group::{WarehouseGroup, WarehouseInForce};
 
@@ -92,7 +92,7 @@ impl FromTable for BigQueryConnection {
         [BigQueryKeys::keys(), GoogleOptions::keys()].concat()
     }
 
-    fn take(table: &mut Part<'_>) -> Result<Self, Error> {
+    fn take(table: &mut SpannedTable<'_>) -> Result<Self, Error> {
         Ok(Self { keys: BigQueryKeys::take(table)?, google: GoogleOptions::take(table)? })
     }
 }
@@ -246,22 +246,22 @@ fn connect(from: &mut Picker<'_>) -> Result<(), SettingsError> {
         from.note("bigquery", json!(null), Origin::Default);
         return Ok(());
     };
-    let Connected { groups, origin, .. } = match from.file.find(
+    let ResolvedConnection { groups, origin, .. } = match from.file.find(
         KIND,
         from.file.connections::<BigQueryConnection>(),
         &reference,
         &by,
     )? {
-        Found::Table(name, Table { value, line, .. }) => Connected {
+        ConnectionTarget::Table(name, Table { value, line, .. }) => ResolvedConnection {
             to: (),
             groups: value.groups(),
             origin: from.file.says(KIND, name, &by, *line),
         },
-        Found::Block(block) => {
+        ConnectionTarget::Block(block) => {
             // A block has the credentials, and those name their project.
             let credentials = Some(Credentials::Block(block.clone()));
             let groups = ByType::default().with(GoogleOptions { credentials });
-            Connected { to: (), groups, origin: Origin::block(block, &by) }
+            ResolvedConnection { to: (), groups, origin: Origin::block(block, &by) }
         }
     };
     from.note("bigquery", json!(reference.to_string()), origin.clone());

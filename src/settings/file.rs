@@ -13,7 +13,7 @@ use crate::clean::{Changeable, Level, RuleError};
 use super::by_type::ByType;
 use super::error::SettingsError;
 use super::keys::suggestion;
-use super::table::{FromTable, Named, Part, Table};
+use super::table::{FromTable, Named, SpannedTable, Table};
 use super::toml_error::sentence;
 
 /// The file of settings looked for in the current folder.
@@ -28,7 +28,7 @@ pub(super) struct Shape {
     /// The keys of all settings.
     pub(super) keys: fn() -> Vec<&'static str>,
     /// Takes the settings of all groups out of a table.
-    pub(super) options: fn(&mut Part<'_>) -> Result<ByType, toml::de::Error>,
+    pub(super) options: fn(&mut SpannedTable<'_>) -> Result<ByType, toml::de::Error>,
     /// The tables that are no settings.
     pub(super) sections: &'static [Section],
 }
@@ -36,7 +36,12 @@ pub(super) struct Shape {
 /// A table of the file that belongs to a group.
 pub(super) struct Section {
     name: &'static str,
-    read: fn(&Reader<'_>, &'static str, (usize, Part<'_>), ByType) -> Result<ByType, SettingsError>,
+    read: fn(
+        &Reader<'_>,
+        &'static str,
+        (usize, SpannedTable<'_>),
+        ByType,
+    ) -> Result<ByType, SettingsError>,
 }
 
 impl Section {
@@ -55,7 +60,7 @@ impl Section {
         Self {
             name,
             read: |reader, name, tables, into| {
-                let read = |part: Part<'_>, line| reader.table::<T>(part, line, &[]);
+                let read = |part: SpannedTable<'_>, line| reader.table::<T>(part, line, &[]);
                 Ok(into.with::<Named<T>>(reader.named(name, Some(tables), read)?))
             },
         }
@@ -155,8 +160,8 @@ impl Reader<'_> {
     fn named<T>(
         &self,
         of: &'static str,
-        tables: Option<(usize, Part<'_>)>,
-        read: impl Fn(Part<'_>, usize) -> Result<T, SettingsError>,
+        tables: Option<(usize, SpannedTable<'_>)>,
+        read: impl Fn(SpannedTable<'_>, usize) -> Result<T, SettingsError>,
     ) -> Result<BTreeMap<String, T>, SettingsError> {
         let mut all = BTreeMap::new();
         for (key, value) in tables.into_iter().flat_map(|(_, tables)| tables.into_inner()) {
@@ -171,9 +176,9 @@ impl Reader<'_> {
 
     fn defaults(
         &self,
-        part: Part<'_>,
+        part: SpannedTable<'_>,
         line: usize,
-        rules: Option<(usize, Part<'_>)>,
+        rules: Option<(usize, SpannedTable<'_>)>,
         tables: &[&'static str],
     ) -> Result<Defaults, SettingsError> {
         let options = self.read(part, line, tables, &(self.shape.keys)(), self.shape.options)?;
@@ -203,7 +208,7 @@ impl Reader<'_> {
     /// Reads a table into its type, all keys of which are known: those of the type, and `more`.
     fn table<T: FromTable>(
         &self,
-        part: Part<'_>,
+        part: SpannedTable<'_>,
         line: usize,
         more: &[&'static str],
     ) -> Result<Table<T>, SettingsError> {
@@ -212,11 +217,11 @@ impl Reader<'_> {
 
     fn read<T>(
         &self,
-        mut part: Part<'_>,
+        mut part: SpannedTable<'_>,
         line: usize,
         more: &[&'static str],
         known: &[&'static str],
-        take: impl FnOnce(&mut Part<'_>) -> Result<T, toml::de::Error>,
+        take: impl FnOnce(&mut SpannedTable<'_>) -> Result<T, toml::de::Error>,
     ) -> Result<Table<T>, SettingsError> {
         let (mut lines, mut places) = (BTreeMap::new(), Vec::new());
         for (key, value) in part.get_ref() {
@@ -262,7 +267,7 @@ impl Reader<'_> {
     }
 }
 
-fn table(value: Spanned<DeValue<'_>>) -> Option<Part<'_>> {
+fn table(value: Spanned<DeValue<'_>>) -> Option<SpannedTable<'_>> {
     let span = value.span();
     match value.into_inner() {
         DeValue::Table(table) => Some(Spanned::new(span, table)),

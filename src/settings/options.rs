@@ -25,7 +25,7 @@ use super::postgres::{PostgresConnection, PostgresOptions};
 use super::reference::LakeReference;
 use super::run::RunOptions;
 use super::source::SourceOptions;
-use super::table::{FromTable, Part};
+use super::table::{FromTable, SpannedTable};
 use super::warehouse::WarehouseOptions;
 
 /// What is said of the settings; nothing where nothing is said.
@@ -99,7 +99,7 @@ impl FromTable for Options {
         groups.concat()
     }
 
-    fn take(table: &mut Part<'_>) -> Result<Self, Error> {
+    fn take(table: &mut SpannedTable<'_>) -> Result<Self, Error> {
         Ok(Self {
             source: SourceOptions::take(table)?,
             lake: LakeOptions::take(table)?,

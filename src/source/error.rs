@@ -127,7 +127,7 @@ pub enum FetchError {
     },
     /// Another edition of the file took the place of the one that was read.
     #[error("the download began again from the first byte, and so does what was made of it")]
-    BegunAnew,
+    Restarted,
     /// A file in the spool is not what was put there.
     #[error("{} was changed since it was fetched: it is fetched again", path.display())]
     SpoolSpoiled {
@@ -264,7 +264,7 @@ impl Failure for FetchError {
             Self::WrongLength { .. }
             | Self::OtherPart { .. }
             | Self::SpoolSpoiled { .. }
-            | Self::BegunAnew => Retry::Backoff,
+            | Self::Restarted => Retry::Backoff,
             Self::Raw(error) => error.retry(),
             _ => Retry::Never,
         }

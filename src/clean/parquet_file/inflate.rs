@@ -130,7 +130,8 @@ mod tests {
             for (codec, page) in pages(&vec![b'x'; size as usize]) {
                 assert_eq!(checked(codec, &page, size), Ok(()), "{codec} {size}");
                 assert_eq!(checked(codec, &page, size + 1), Ok(()), "{codec} {size}");
-                for less in [0, size.saturating_sub(SLACK + 1)].into_iter().filter(|_| size > SLACK) {
+                for less in [0, size.saturating_sub(SLACK + 1)].into_iter().filter(|_| size > SLACK)
+                {
                     let oversized = Err(Oversized::Bytes(less));
                     assert_eq!(checked(codec, &page, less), oversized, "{codec} {size}");
                 }
