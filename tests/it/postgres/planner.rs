@@ -2,8 +2,8 @@
 //! as the loader, whichever command looks at the table.
 
 use super::{Warehouse, january};
-use crate::support::generate::{Colour, Recipe};
-use crate::support::postgres::PostgresServer;
+use taxi_test_support::generate::{Colour, Recipe};
+use taxi_test_support::postgres::PostgresServer;
 
 /// A function that the server takes for constant, and that writes down who called it.
 const EVIL: &str = "

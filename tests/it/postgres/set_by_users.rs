@@ -2,8 +2,8 @@
 //! stays when months are loaded again; what would falsify a row is found before one is copied.
 
 use super::{Warehouse, january};
-use crate::support::generate::{Colour, Recipe};
-use crate::support::postgres::PostgresServer;
+use taxi_test_support::generate::{Colour, Recipe};
+use taxi_test_support::postgres::PostgresServer;
 
 /// The states, descriptions and options of all that belongs to January's partition.
 const STATES: &str = "

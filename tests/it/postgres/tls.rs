@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use crate::support::postgres::{Database, PostgresServer};
+use taxi_test_support::postgres::{Database, PostgresServer};
 
 use super::libpq::{Clients, openssl};
 
