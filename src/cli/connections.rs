@@ -24,10 +24,10 @@ const READ: &[Group] = &[Group::Lake, Group::Warehouses];
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ConnectionsArgs {
-    /// Show the connections: those of taxi.toml, and what is in force without a name
+    /// Show the connections of taxi.toml, and those in effect without a name
     #[command(after_help = examples::CONNECTIONS_LIST)]
     List(ListArgs),
-    /// Connect, and say what may be done there
+    /// Connect, and show what the credentials permit
     #[command(after_help = examples::CONNECTIONS_TEST)]
     Test(TestArgs),
 }

@@ -31,7 +31,7 @@ pub(super) struct DropArgs {
     /// The stores to take it out of.
     #[arg(long, help = from_stores(), value_name = "STORES", value_delimiter = ',')]
     from_stores: Vec<Store>,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,
     #[command(flatten)]

@@ -28,13 +28,13 @@ pub(super) struct QuarantineArgs {
     /// The month: 2020-01
     #[arg(long, value_name = "YYYY-MM")]
     month: Month,
-    /// Only the rows this rule rejected
+    /// Only rows that this rule rejected
     #[arg(long, value_name = "RULE")]
     reason: Option<String>,
-    /// Show so many rows at most; 0 for all [default: 20 in the table, else all]
+    /// The maximum number of rows to show; 0 for all [default: 20 in the table, otherwise all]
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
-    /// Show the edition that was refused last, instead of the one that is in the lake
+    /// Show the last refused edition instead of the one in the lake
     #[arg(long)]
     refused: bool,
     /// What is printed

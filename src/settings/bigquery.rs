@@ -54,11 +54,11 @@ pub struct BigQueryOptions {
     #[arg(long, value_name = "ID", env = "TAXI_PROJECT", value_parser = NonEmptyStringValueParser::new())]
     pub project: Option<String>,
 
-    /// The dataset in it [default: nyc_taxi]
+    /// The dataset [default: nyc_taxi]
     #[arg(long, value_name = "NAME", env = "TAXI_DATASET", value_parser = NonEmptyStringValueParser::new())]
     pub dataset: Option<String>,
 
-    /// Where the dataset is made if it is missing: US, EU, europe-west1 [default: US]
+    /// Where the dataset is created if it does not exist: US, EU, europe-west1 [default: US]
     #[arg(long, value_name = "PLACE", env = "TAXI_LOCATION", value_parser = NonEmptyStringValueParser::new())]
     pub location: Option<String>,
 }

@@ -32,11 +32,9 @@ pub struct Parameters {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub year: Option<u32>,
 
-    /// Months of --year: 1-3,7 [default: the whole year; 1,2 when --year is not given either]
+    /// Months of --year: 1-3,7 [default: the whole year, or 1,2 without --year]
     #[arg(long, value_name = "MONTHS", env = "TAXI_MONTHS")]
-    #[schemars(
-        description = "Months of the year: 6, 7 [default: all; 1 and 2 when there is no year either]"
-    )]
+    #[schemars(description = "Months of the year: 6, 7 [default: all, or 1 and 2 without a year]")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub months: Option<MonthList>,
 
@@ -53,14 +51,15 @@ pub struct Parameters {
     /// The last month, with --from: 2021-07
     #[arg(long, value_name = "YYYY-MM", env = "TAXI_TO")]
     #[schemars(
-        description = "The last month, where from names the first: 2021-07",
+        description = "The last month, together with from: 2021-07",
         with = "Option<String>",
         regex(pattern = r"^\d{4}-\d{2}$")
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<Month>,
 
-    /// The month so many before today's, instead of all these: 2 is the newest the TLC has
+    /// The month N months before the current one, instead of the options above: 2 is the newest
+    /// that the TLC has
     #[arg(long, value_name = "N", env = "TAXI_LAG_MONTHS")]
     #[schemars(range(max = 240))]
     #[serde(skip_serializing_if = "Option::is_none")]

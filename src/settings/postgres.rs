@@ -46,12 +46,13 @@ pub struct PostgresOptions {
     #[serde(rename = "postgres")]
     pub connection: Option<ConnectionReference>,
 
-    /// The Postgres to load into: postgres://user:password@host/database [default: PGHOST and its
-    /// kin]. Others see a flag in the process list: the environment is the place for a password
+    /// The Postgres to load into: postgres://user:password@host/database [default: PGHOST, PGPORT,
+    /// PGUSER and PGDATABASE]. Flags are visible in the process list, so put a password into the
+    /// environment
     #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<DatabaseReference>,
 
-    /// The schema in it [default: nyc_taxi]
+    /// The schema [default: nyc_taxi]
     #[arg(long, value_name = "NAME", env = "TAXI_SCHEMA", value_parser = NonEmptyStringValueParser::new())]
     pub schema: Option<String>,
 }

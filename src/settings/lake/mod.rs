@@ -39,7 +39,8 @@ pub(super) const SECRETS: [SecretNames; 1] = [google::SECRETS];
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = HEADING)]
 pub struct LakeOptions {
-    /// Where months go: a lake of taxi.toml, a folder, or gs://bucket/prefix [default: data]
+    /// Where months are published: a lake of taxi.toml, a folder, or gs://bucket/prefix [default:
+    /// data]
     #[arg(
         id = "lake",
         long = "lake",

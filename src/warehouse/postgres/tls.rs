@@ -102,7 +102,8 @@ impl TlsSettings {
             Roots::File(path) => certificates(path)?,
             Roots::System => rustls_native_certs::load_native_certs().certs,
         };
-        let revoked = self.revoked.as_ref().map(|revoked| Self::revocations(revoked)).transpose()?;
+        let revoked =
+            self.revoked.as_ref().map(|revoked| Self::revocations(revoked)).transpose()?;
         Ok(Trusted::new(found, verify == Verify::Full, revoked, provider))
     }
 
