@@ -43,7 +43,7 @@ pub(super) struct DropArgs {
 fn from_stores() -> String {
     let warehouses = WarehouseKind::names(", ");
     format!(
-        "The stores to take it out of: lake, {warehouses} [default: the lake, and every warehouse \
+        "The stores to remove it from: lake, {warehouses} [default: the lake, and every warehouse \
          that a run would load into]"
     )
 }

@@ -48,7 +48,8 @@ Examples:
   PREFECT_API_URL=http://localhost:4200/api taxi flow-run execute --id ID";
 
 pub(super) const FLOW_RUN_CREATE: &str = "\
-XX
+Each month becomes a flow run, so that several workers can share them. If the command is repeated
+with the same --tag, no month gets a second flow run.
 
 Examples:
   taxi flow-run create etl-parent-flow/green-backfill --from 2019-01 --to 2020-12 --dry-run
