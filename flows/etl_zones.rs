@@ -94,7 +94,7 @@ async fn zones(
     let ((path, rows), lease) = lease.unless_damaged(cleaned, |_| true)?;
     if rows < WHOLE {
         let text = format!(
-            "the file has {rows} taxi zones, and the TLC has 265: is it whole? Check the address"
+            "the file has {rows} taxi zones, but the TLC has 265: is it complete? Check the address"
         );
         run.warn(Item::Zones, &text);
     }

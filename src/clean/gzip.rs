@@ -37,8 +37,7 @@ struct TrailingBytes;
 /// What follows a member is more than padding.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "it is followed by more than {0} bytes of 0, which is not padding but room for bytes that never \
-     came"
+    "it is followed by more than {0} zero bytes, which is not padding but a sign of an unfinished download"
 )]
 struct HollowEnd(u64);
 

@@ -206,7 +206,7 @@ fn refuse_unread(command: &mut clap::Command, matches: &ArgMatches) -> Result<()
     };
     let unread = command.get_arguments().find(given).and_then(Arg::get_long).map(str::to_owned);
     if let Some(flag) = unread {
-        let what = format!("unexpected argument '--{flag}' found: '{name}' does not read it");
+        let what = format!("unexpected argument '--{flag}' found: '{name}' does not use it");
         return Err(command.error(ErrorKind::UnknownArgument, what));
     }
     refuse_unread(command, matches)

@@ -69,7 +69,7 @@ pub(super) async fn quarantine(args: QuarantineArgs) -> Result<Exit, Error> {
     let mut shown = None;
     let (mut found, note) = if args.refused {
         let (edition, rows) = refused.take().ok_or_else(|| {
-            Failed(format!("no edition of {file} was refused since it was published last"))
+            Failed(format!("no edition of {file} has been refused since it was last published"))
         })?;
         let note = format!("refused at {}: {}", edition.at, edition.why);
         shown = Some(edition);
@@ -81,7 +81,7 @@ pub(super) async fn quarantine(args: QuarantineArgs) -> Result<Exit, Error> {
         let found = pipeline.quarantine(file).await.map_err(failed)?;
         let found = found.ok_or_else(|| {
             let (lake, note) = (pipeline.lake().address(), note.clone());
-            let bring = || "bring it with taxi run etl-web-to-gcs".to_owned();
+            let bring = || "publish it with taxi run etl-web-to-gcs".to_owned();
             Failed(format!("{file} is not in the lake {lake}: {}", note.unwrap_or_else(bring)))
         })?;
         (found, note)

@@ -54,7 +54,7 @@ pub(super) fn runs(args: RunsArgs) -> Result<Exit, Error> {
     match (args.command, args.output) {
         (None, Output::Json) => print(&serde_json::to_string_pretty(&PastRun::all(&folder)?)?)?,
         (None, Output::Table) => match &PastRun::all(&folder)?[..] {
-            [] => print(&format!("no run is told of in {}", folder.display()))?,
+            [] => print(&format!("there are no runs in {}", folder.display()))?,
             runs => print(&run_table(runs, width()))?,
         },
         (Some(RunsCommand::Show { run }), Output::Json) => {

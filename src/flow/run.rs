@@ -65,7 +65,7 @@ impl Default for Limits {
 
 /// A fault of this program in the midst of a month.
 #[derive(Debug, thiserror::Error)]
-#[error("a fault of this program (said above): please report it")]
+#[error("a bug in taxi (see above): please report it")]
 struct Fault;
 
 impl Failure for Fault {
@@ -178,8 +178,7 @@ impl Run {
             self.warn(
                 file,
                 &format!(
-                    "columns that the files of that month have are missing or without a value, so \
-                     they are null: {names}"
+                    "columns that the month's files have are missing or have no values, so they are null: {names}"
                 ),
             );
         }
@@ -188,12 +187,12 @@ impl Run {
             self.warn(
                 file,
                 &format!(
-                    "times marked as UTC are read as they stand, as New York wall-clock time: {names}"
+                    "times marked as UTC are read unchanged, as New York wall-clock time: {names}"
                 ),
             );
         }
         if month.counts.rows_kept == 0 {
-            self.warn(file, "the month has not a single trip");
+            self.warn(file, "the month has no trips");
         }
     }
 

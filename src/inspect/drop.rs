@@ -52,7 +52,7 @@ pub async fn drop_month(
         let failed = dropped.iter().find(|store| store.error.is_some());
         let removed = match failed {
             Some(failed) => Err(format!(
-                "left as it is, since the month could not be taken out of {}",
+                "not changed, because the month could not be removed from {}",
                 failed.store
             )),
             None => {

@@ -116,7 +116,7 @@ pub fn lake(
 }
 
 fn stale() -> Cell {
-    Cell::because(CellState::Stale, "it was cleaned by another schema or by other rules")
+    Cell::because(CellState::Stale, "it was cleaned with another schema or other rules")
 }
 
 /// Judges a month of a warehouse, by itself first, then by what the lake has.
@@ -130,7 +130,7 @@ pub fn warehouse(
         return match lake {
             LakeSide::Unknown => Cell::because(CellState::NotInLake, "the lake could not be asked"),
             LakeSide::Faulty => {
-                Cell::because(CellState::NotInLake, "what the lake has of it is not to be trusted")
+                Cell::because(CellState::NotInLake, "the lake's copy is not reliable")
             }
             LakeSide::Missing { may_come: true } => Cell::plain(CellState::NotInLake),
             LakeSide::Missing { may_come: false } => Cell::plain(CellState::Beyond),
@@ -140,11 +140,11 @@ pub fn warehouse(
     let loaded = match (&holding.ledger, holding.there) {
         (Some(loaded), true) => loaded,
         (Some(loaded), false) => {
-            let why = "the ledger has the month, its partition is gone";
+            let why = "the month is in the ledger, but its partition is missing";
             return Cell::disagreeing(why, false).with_rows(Some(loaded.counts.rows_kept));
         }
         (None, _) => {
-            let why = "the partition is there, the ledger does not know it";
+            let why = "the partition exists, but is not in the ledger";
             return Cell::disagreeing(why, false).with_rows(holding.rows);
         }
     };
@@ -168,7 +168,7 @@ pub fn warehouse(
             }
             _ if !current => stale(),
             Some(Difference::Cleaning) => Cell::disagreeing(
-                "the lake's was cleaned by another schema or by other rules",
+                "the lake's edition was cleaned with another schema or other rules",
                 false,
             ),
             Some(Difference::Rows) => {
@@ -278,12 +278,12 @@ mod tests {
         nothing, beyond it => beyond the source
         current, in its range => in the lake
         current, beyond it => in the lake
-        old rules, in its range => stale: it was cleaned by another schema or by other rules
-        old rules, beyond it => stale: it was cleaned by another schema or by other rules
-        cut off, in its range => disagreeing: the object cannot be read: it is cut off, or no Parquet file
-        cut off, beyond it => disagreeing: the object cannot be read: it is cut off, or no Parquet file
-        foreign, in its range => disagreeing: the object does not say where it comes from: another program made it
-        foreign, beyond it => disagreeing: the object does not say where it comes from: another program made it
+        old rules, in its range => stale: it was cleaned with another schema or other rules
+        old rules, beyond it => stale: it was cleaned with another schema or other rules
+        cut off, in its range => disagreeing: the object cannot be read: it is truncated, or not a Parquet file
+        cut off, beyond it => disagreeing: the object cannot be read: it is truncated, or not a Parquet file
+        foreign, in its range => disagreeing: the object has no provenance: another program wrote it
+        foreign, beyond it => disagreeing: the object has no provenance: another program wrote it
         misplaced, in its range => disagreeing: the object says that it is yellow 2020-02, by force
         misplaced, beyond it => disagreeing: the object says that it is yellow 2020-02, by force
         rows, in its range => disagreeing: the object has 8 rows and promises 9, by force
@@ -341,40 +341,40 @@ mod tests {
           unknown => not in the lake: the lake could not be asked
           missing => not in the lake
           beyond => beyond the source
-          faulty => not in the lake: what the lake has of it is not to be trusted
+          faulty => not in the lake: the lake's copy is not reliable
           there => in the lake
         no ledger, partition there
-          whatever the lake => disagreeing: the partition is there, the ledger does not know it
+          whatever the lake => disagreeing: the partition exists, but is not in the ledger
         no ledger, partition with 5 rows
-          whatever the lake => disagreeing: the partition is there, the ledger does not know it
+          whatever the lake => disagreeing: the partition exists, but is not in the ledger
         same, partition gone
-          whatever the lake => disagreeing: the ledger has the month, its partition is gone
+          whatever the lake => disagreeing: the month is in the ledger, but its partition is missing
         same, partition there
           whatever the lake => loaded
         same, partition with 5 rows
           whatever the lake => disagreeing: it has 5 rows, the ledger 9
         same but old rules, partition gone
-          whatever the lake => disagreeing: the ledger has the month, its partition is gone
+          whatever the lake => disagreeing: the month is in the ledger, but its partition is missing
         same but old rules, partition there
-          whatever the lake => stale: it was cleaned by another schema or by other rules
+          whatever the lake => stale: it was cleaned with another schema or other rules
         same but old rules, partition with 5 rows
           whatever the lake => disagreeing: it has 5 rows, the ledger 9
         other bytes, partition gone
-          whatever the lake => disagreeing: the ledger has the month, its partition is gone
+          whatever the lake => disagreeing: the month is in the ledger, but its partition is missing
         other bytes, partition there
           unknown, missing, beyond, faulty => loaded
           there => disagreeing: the lake has another edition of the month
         other bytes, partition with 5 rows
           whatever the lake => disagreeing: it has 5 rows, the ledger 9
         other bytes, old rules, partition gone
-          whatever the lake => disagreeing: the ledger has the month, its partition is gone
+          whatever the lake => disagreeing: the month is in the ledger, but its partition is missing
         other bytes, old rules, partition there
-          unknown, missing, beyond, faulty => stale: it was cleaned by another schema or by other rules
+          unknown, missing, beyond, faulty => stale: it was cleaned with another schema or other rules
           there => disagreeing: the lake has another edition of the month
         other bytes, old rules, partition with 5 rows
           whatever the lake => disagreeing: it has 5 rows, the ledger 9
         other rows, partition gone
-          whatever the lake => disagreeing: the ledger has the month, its partition is gone
+          whatever the lake => disagreeing: the month is in the ledger, but its partition is missing
         other rows, partition there
           unknown, missing, beyond, faulty => loaded
           there => disagreeing: 8 rows were loaded, the lake has 9

@@ -158,7 +158,7 @@ impl Survey {
                 .position(|state| state.mark() == *mark)
                 .unwrap_or(CellState::ALL.len())
         });
-        text + &style.legend(&used) + &repairs.listed("To mend what is not right")
+        text + &style.legend(&used) + &repairs.listed("To repair")
     }
 }
 
@@ -170,14 +170,14 @@ impl Survey {
             let what = match &store.error {
                 Some(error) => format!("{} cannot be asked: {error}", store.store),
                 None => format!(
-                    "{} {}: not a single month",
+                    "{} {}: no months",
                     store.store,
                     store.place.as_deref().unwrap_or_default()
                 ),
             };
             text.push_str(&style.lines(&what, "", "  "));
         }
-        text + "Bring some with taxi run etl-web-to-gcs"
+        text + "Publish some with taxi run etl-web-to-gcs"
     }
 }
 
@@ -270,7 +270,7 @@ mod tests {
         let states = |at: usize| match at {
             3 | 4 | 6 => cell(
                 CellState::Disagreeing,
-                Some("the partition is there, the ledger does not know it, and this is long"),
+                Some("the partition exists, but is not in the ledger, and this is long"),
             ),
             5 => cell(CellState::Stale, Some("it was cleaned by other rules")),
             9 => cell(CellState::InLake, None),
@@ -328,7 +328,7 @@ mod tests {
 
         # loaded   o in the lake   ~ stale   ! disagreeing   - beyond the source
 
-        To mend what is not right:
+        To repair:
           taxi run etl-gcs-to-postgres --colour green --from 2020-02 --to 2020-08
         ");
     }

@@ -180,7 +180,7 @@ impl Plan {
             steps.filter(|step| step.act == act).count()
         };
         format!(
-            "{table}\n {} to fetch, {} to ask the source about, {} to load: nothing was done",
+            "{table}\n {} to fetch, {} to check at the source, {} to load: nothing was done",
             count(Act::Fetch),
             count(Act::Ask),
             count(Act::Load)
@@ -223,7 +223,7 @@ fn bring(cell: &Cell, force: bool) -> (Act, String) {
         CellState::InLake | CellState::Loaded => (Act::Ask, "it is there".to_owned()),
         CellState::Stale | CellState::Disagreeing if !cell.force => (Act::Fetch, why()),
         CellState::Stale | CellState::Disagreeing => {
-            (Act::Ask, format!("{}: it takes --force to mend", why()))
+            (Act::Ask, format!("{}: needs --force to repair", why()))
         }
     };
     (act, why)
@@ -246,7 +246,7 @@ fn load(cell: &Cell, lake: Option<Act>, force: bool) -> (Act, String) {
         CellState::Loaded => (Act::Nothing, "it is what the lake has".to_owned()),
         CellState::Stale => (Act::Nothing, "it is as old as the lake's".to_owned()),
         CellState::Disagreeing if cell.force => {
-            (Act::Nothing, format!("{}: it takes --force to mend", why()))
+            (Act::Nothing, format!("{}: needs --force to repair", why()))
         }
         CellState::Disagreeing => (Act::Load, why()),
     }

@@ -179,13 +179,13 @@ async fn lake(
         Ok(Some(counted)) => {
             let found = counted.sums.rows;
             if found != promised {
-                let what = format!("reading it gives {found} rows, its footer promises {promised}");
+                let what = format!("reading it gives {found} rows, its footer says {promised}");
                 findings.wrong(Store::Lake, what, true);
             }
             Some(counted)
         }
         Ok(None) => {
-            findings.wrong(Store::Lake, "it went away just now".to_owned(), false);
+            findings.wrong(Store::Lake, "it was just removed".to_owned(), false);
             None
         }
         Err(error @ TaskError::Lake(LakeError::Damaged { .. } | LakeError::OtherSchema { .. })) => {

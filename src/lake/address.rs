@@ -152,7 +152,7 @@ fn complaint(text: &str) -> Option<String> {
                 .map(|kind| format!(", or a bucket of {} as {}", kind.title, kind.example()));
             let buckets: String = buckets.collect();
             return Some(format!(
-                ": name a folder{buckets}. A folder of such a name is given as ./NAME"
+                "; expected a folder{buckets}. Write a folder with such a name as ./NAME"
             ));
         }
     };

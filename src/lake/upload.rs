@@ -101,7 +101,10 @@ impl Lake {
         if completed.is_err() {
             let aborted = tokio::time::timeout(ABORT_TIMEOUT, self.abort(key, &upload)).await;
             if !matches!(aborted, Ok(Ok(()))) {
-                tracing::warn!("an upload of {} is left for the next run to abort", self.url(key));
+                tracing::warn!(
+                    "an upload of {} could not be aborted: the next run will abort it",
+                    self.url(key)
+                );
                 return completed;
             }
         }

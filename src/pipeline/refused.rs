@@ -69,7 +69,7 @@ impl Pipeline {
             Ok(Some(rows)) => TaskError::Refused { error: Box::new(error), file, rows },
             Ok(None) => error,
             Err(failed) => {
-                tracing::warn!("{file}: the rows set aside cannot be kept: {failed}");
+                tracing::warn!("{file}: the rows set aside cannot be stored: {failed}");
                 error
             }
         }

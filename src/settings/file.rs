@@ -167,7 +167,7 @@ impl Reader<'_> {
         for (key, value) in tables.into_iter().flat_map(|(_, tables)| tables.into_inner()) {
             let (name, at) = (key.get_ref().to_string(), key.span());
             let part = table(value).ok_or_else(|| {
-                self.fault(&at, format!("'{name}' is to be a table of its own: [{of}.{name}]"))
+                self.fault(&at, format!("'{name}' must be a table: [{of}.{name}]"))
             })?;
             all.insert(name, read(part, self.line(&at))?);
         }
@@ -228,7 +228,7 @@ impl Reader<'_> {
             let name = key.get_ref().as_ref();
             if !known.contains(&name) {
                 if more.contains(&name) {
-                    let what = format!("'{name}' is to be a table of its own");
+                    let what = format!("'{name}' must be a table");
                     return Err(self.fault(&key.span(), what));
                 }
                 let meant = suggestion(name, known.iter().chain(more).copied());

@@ -121,8 +121,7 @@ enum OneOrMore<T> {
 pub enum ParameterError {
     /// Two ways to name the months at once.
     #[error(
-        "{given} are given together: name the months either by year and months, or by from and to, \
-         or by lag_months"
+        "{given} are given together: select months either by year and months, or by from and to, or by lag_months"
     )]
     Mixed {
         /// The parameters given.
@@ -137,7 +136,7 @@ pub enum ParameterError {
         missing: &'static str,
     },
     /// No colour at all.
-    #[error("the list of colours is empty: name one at least")]
+    #[error("the list of colours is empty: name at least one")]
     NoColour,
     /// A colour that is none.
     #[error(transparent)]
@@ -403,13 +402,13 @@ mod tests {
             .map(|json| files(json).unwrap_err())
             .join("\n"),
             @r"
-            year, from, to are given together: name the months either by year and months, or by from and to, or by lag_months
-            months, lag_months are given together: name the months either by year and months, or by from and to, or by lag_months
+            year, from, to are given together: select months either by year and months, or by from and to, or by lag_months
+            months, lag_months are given together: select months either by year and months, or by from and to, or by lag_months
             'from' is given without 'to': a range needs both ends
-            the months 2020-02 to 2020-01 run backwards: put the earlier one first
+            the months 2020-02 to 2020-01 are in the wrong order: put the earlier one first
             there is no month 13: months go from 1 to 12
-            the list of months is empty: name one at least
-            the list of colours is empty: name one at least at line 1 column 14
+            the list of months is empty: name at least one
+            the list of colours is empty: name at least one at line 1 column 14
             there are no green trips for 2012-05: green records begin in 2013-08
             there are no green trips for 2027-01 yet: it is now 2026-11
             there is no year 1999 of trip records: they begin in 2009

@@ -98,7 +98,7 @@ fn shown(path: &Path) -> String {
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// The variable is not set.
-    #[error("the variable {} of the environment is not set", name_or_mask(_0))]
+    #[error("the environment variable {} is not set", name_or_mask(_0))]
     NoVariable(String),
     /// It is kept elsewhere, and that cannot be read.
     #[error("{0}")]

@@ -252,7 +252,7 @@ fn what_the_file_should_not_say_is_named_with_its_line_and_what_was_meant() {
         taxi.toml, line 1, is not understood: there is no setting 'to_warehouses' here: did you mean 'to_warehouse'?
         taxi.toml, line 2, is not understood: there is no setting 'addres' here: did you mean 'address'?
         taxi.toml, line 1, is not understood: 'address' is missing
-        taxi.toml, line 2, is not understood: 'a' is to be a table of its own: [lakes.a]
+        taxi.toml, line 2, is not understood: 'a' must be a table: [lakes.a]
         taxi.toml, line 2, is not understood: 's3://b' is not the address of a lake: name a folder, or a bucket of Google Cloud Storage as gs://bucket/prefix. A folder of such a name is given as ./NAME
         taxi.toml, line 3, is not understood: there is no setting 'pasword' here: did you mean 'password'?
         taxi.toml, line 2, is not understood: write a text in quotes, { env = "NAME" } or { file = "PATH" }
@@ -260,11 +260,11 @@ fn what_the_file_should_not_say_is_named_with_its_line_and_what_was_meant() {
         taxi.toml, line 2, is not understood: there is no setting 'lakes' here: did you mean 'lake'?
         taxi.toml, line 2, is not understood: there is no rule 'negative_fares': did you mean 'negative_fare'?
         taxi.toml, line 3, is not understood: the rule 'no_pickup' always rejects: such a record is no trip of its file. What can be changed is dropoff_before_pickup, distance_impossible, negative_fare, duration_over_24h, unknown_code, unknown_location, passenger_count_over_9, zero_passengers, zero_distance, total_not_positive
-        taxi.toml, line 2, is not understood: the level of a rule is reject, flag or off
+        taxi.toml, line 2, is not understood: the level of a rule must be reject, flag or off
         taxi.toml, line 2, is not understood: there is no setting 'web_hook' here: did you mean 'webhook'?
         taxi.toml, line 2, is not understood: 'on' cannot be 'sometimes': choose from 'failure', 'always'
         taxi.toml, line 1, is not understood: 'jobs' is to be a whole number, 0 or more
-        taxi.toml, line 1, is not understood: 'rules' is to be a table of its own
+        taxi.toml, line 1, is not understood: 'rules' must be a table
         taxi.toml, line 2, is not understood: 'port' is to be a whole number from 0 to 65535
         taxi.toml, line 1, is not understood: write a text in quotes, { env = "NAME" } or { file = "PATH" }
         taxi.toml, line 1, is not understood: 'to_warehouse' is to be a list in brackets
@@ -273,7 +273,7 @@ fn what_the_file_should_not_say_is_named_with_its_line_and_what_was_meant() {
         taxi.toml, line 1, is not understood: 'to_warehouse' cannot be 'postgress': choose from 'postgres', 'bigquery'
         taxi.toml, line 1: there is no [lakes.prd] in taxi.toml: did you mean 'prod'? A new folder is ./prd
         taxi.toml, line 1: there is no [postgres.locl] in taxi.toml: there are none
-        taxi.toml, line 1: this is an address, and the name of one of [postgres] in taxi.toml is wanted. An address goes to DATABASE_URL, or to the setting database_url
+        taxi.toml, line 1: expected the name of a connection in [postgres] of taxi.toml, not an address. Put an address into DATABASE_URL or the setting database_url
         taxi.toml, line 2 (profile a): there is no [postgres.locl] in taxi.toml: did you mean 'local'?
         "#);
     let asked =

@@ -200,7 +200,7 @@ impl Fetcher {
                         return Err(unproven.not_proven_by(&response));
                     }
                     if is_partial(response.headers()) {
-                        let why = "its status is that of a whole file";
+                        let why = "its status says that it is the whole file";
                         return Err(other_part(&files, address, body.is_some(), 200, why));
                     }
                     let whole = Body::whole(files.clone(), address.clone(), &response)?;
@@ -237,7 +237,7 @@ impl Fetcher {
                 StatusCode::RANGE_NOT_SATISFIABLE if body.is_some() => match body.take() {
                     Some(whole) if whole.ends_by(&response) => return whole.finish_proven().await,
                     _ => {
-                        let why = "it has no such part any more";
+                        let why = "it no longer has such a part";
                         return Err(other_part(&files, address, true, 416, why));
                     }
                 },
@@ -342,7 +342,7 @@ impl<'a> Body<'a> {
         if self.got == 0 {
             self.files.lease.restart();
         } else {
-            tracing::info!("{}: going on from byte {}", self.note.address, self.got);
+            tracing::info!("{}: resuming at byte {}", self.note.address, self.got);
         }
         let total = self.note.promise.length;
         progress.begin(total.unwrap_or_default());
@@ -457,7 +457,7 @@ impl<'a> Body<'a> {
         let address = self.note.address;
         match tag(whole.headers()) {
             Some(other) if Some(&other) != self.note.promise.etag.as_ref() => {
-                let why = "the file has another tag than before";
+                let why = "the file has another ETag than before";
                 FetchError::OtherPart { address, status: whole.status().as_u16(), why }
             }
             _ => FetchError::EndUnknown { address },

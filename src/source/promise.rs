@@ -66,12 +66,14 @@ impl Promise {
             (Some(promised), _) if part.end > promised => {
                 return Err("it ends beyond the end of the file");
             }
-            (promised, total) => promised.or(total).ok_or("nobody says how long the file is")?,
+            (promised, total) => {
+                promised.or(total).ok_or("the length of the file is not stated")?
+            }
         };
         if let (Some(was), Some(is)) = (&self.etag, &other.etag)
             && was != is
         {
-            return Err("the file has another tag than before");
+            return Err("the file has another ETag than before");
         }
         if let (Some(was), Some(is)) = (&self.last_modified, &other.last_modified)
             && !same_time(was, is)
@@ -80,7 +82,7 @@ impl Promise {
         }
         // It may be left out with a part (RFC 9110, 15.3.7).
         if other.encoding.is_some() && self.encoding != other.encoding {
-            return Err("it comes in another content encoding than before");
+            return Err("its content encoding has changed");
         }
         self.length = Some(length);
         Ok(part.end)
@@ -93,11 +95,11 @@ impl ByteRange {
         let headers = response.headers();
         let kind = text(headers, &CONTENT_TYPE).unwrap_or_default();
         if kind.to_ascii_lowercase().starts_with("multipart/") {
-            return Err("it comes as several parts in one body");
+            return Err("it has several parts in one body");
         }
-        let part = Self::named(headers)?.ok_or("it does not say which part it is")?;
+        let part = Self::named(headers)?.ok_or("it does not state its range")?;
         if length(response).is_some_and(|length| length != part.end - part.first) {
-            return Err("its length is not that of the part it names");
+            return Err("its length does not match its range");
         }
         Ok(part)
     }
@@ -108,10 +110,10 @@ impl ByteRange {
             return Ok(None);
         };
         if named.any(|other| other != first) {
-            return Err("it names several parts");
+            return Err("it states several ranges");
         }
         let part = first.to_str().ok().and_then(Self::parse);
-        part.map(Some).ok_or("which part it is cannot be understood")
+        part.map(Some).ok_or("its range is not understood")
     }
 
     /// `bytes 0-99/200`, or `*` for the total (RFC 9110, 14.4). The unit's case does not matter.

@@ -70,7 +70,9 @@ impl Spool {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => {
                     if !told {
-                        tracing::warn!("{item}: another run is at it; waiting for it to finish");
+                        tracing::warn!(
+                            "{item}: another run is processing it; waiting for that run to finish"
+                        );
                         told = true;
                     }
                     tokio::select! {
