@@ -25,9 +25,9 @@ pub async fn etl_parent_flow(
     let warehouses = kinds.into_iter().map(|kind| pipeline.settings().warehouse(kind));
     let warehouses = warehouses.collect::<Result<Vec<_>, _>>()?;
     let months = run.months(files, async |file| {
-        let brought = etl_web_to_gcs::month(run, pipeline, file).await?;
-        let report = brought.report(pipeline, file);
-        let Some(month) = &brought.month else {
+        let outcome = etl_web_to_gcs::month(run, pipeline, file).await?;
+        let report = outcome.report(pipeline, file);
+        let Some(month) = &outcome.month else {
             return Ok::<_, TaskError>(report);
         };
         let loads = warehouses.iter().map(async |warehouse| {

@@ -20,27 +20,27 @@ pub(crate) async fn zones_if_missing(run: &Run, look: &Run, pipeline: &Pipeline)
     if settings.source.source == Source::Sample && settings.source.zones == "web" {
         return;
     }
-    let brought = match pipeline.lake().zones().await {
-        // A run that was killed after it had brought them may have left its place.
+    let outcome = match pipeline.lake().zones().await {
+        // A run that was killed after it had outcome them may have left its place.
         Ok(Some(_)) => {
-            if let Ok(held) = pipeline.hold(look, Item::Zones).await
-                && pipeline.lake().clear_uploads(held.folder()).await.is_ok()
+            if let Ok(lease) = pipeline.lease(look, Item::Zones).await
+                && pipeline.lake().clear_uploads(lease.folder()).await.is_ok()
             {
-                held.clear();
+                lease.clear();
             }
             return;
         }
         Ok(None) => zones(run, look, pipeline, true).await.map(drop),
         Err(error) => Err(error.into()),
     };
-    let why = match brought {
+    let why = match outcome {
         Ok(()) => return,
         Err(_) if run.is_cancelled() => return,
         Err(error) if error.is_interruption() => "the months were done before they came".to_owned(),
         Err(error) => error.to_string(),
     };
     let text = format!(
-        "the lake has no taxi zones ({why}). The months are not held up by it: bring the zones with \
+        "the lake has no taxi zones ({why}). They do not delay the months: publish the zones with \
          taxi run etl-zones, from another place with --zones"
     );
     run.warn(Item::Zones, &text);
@@ -48,9 +48,9 @@ pub(crate) async fn zones_if_missing(run: &Run, look: &Run, pipeline: &Pipeline)
 
 /// Brings the zones to the lake.
 pub async fn etl_zones(run: &Run, pipeline: &Pipeline) -> ZonesReport {
-    let brought =
+    let outcome =
         run.flow_without_months(NAME, zones(run, run, pipeline, false), Result::is_ok).await;
-    let (state, rows, error) = match brought {
+    let (state, rows, error) = match outcome {
         Ok((state, rows)) => (state, rows, None),
         Err(error) => (State::Failed, None, Some(error.to_string())),
     };
@@ -64,44 +64,44 @@ async fn zones(
     pipeline: &Pipeline,
     if_missing: bool,
 ) -> Result<(State, Option<u64>), TaskError> {
-    let held = pipeline.hold(look, Item::Zones).await?;
+    let lease = pipeline.lease(look, Item::Zones).await?;
 
     let fetched = look.task(TaskName::Fetch, Item::Zones, async |progress: Progress| {
-        pipeline.lake().clear_uploads(held.folder()).await?;
+        pipeline.lake().clear_uploads(lease.folder()).await?;
         let before = pipeline.lake().zones().await?;
-        // Another run may have brought them while this one waited for its turn.
+        // Another run may have outcome them while this one waited for its turn.
         if if_missing && before.is_some() {
             return Ok(Outcome::Unchanged(None));
         }
-        Ok::<_, TaskError>(pipeline.fetch_zones(before.as_ref(), &held, &progress).await?)
+        Ok::<_, TaskError>(pipeline.fetch_zones(before.as_ref(), &lease, &progress).await?)
     });
     let fetched = match fetched.await {
         Ok(Outcome::Fetched(fetched)) => fetched,
         Ok(Outcome::Unchanged(_) | Outcome::NotPublished) => {
-            held.clear();
+            lease.clear();
             return Ok((State::Unchanged, None));
         }
         // So small a file is not resumed.
         Err(error) => {
-            held.clear();
+            lease.clear();
             return Err(error);
         }
     };
     let cleaned = run
-        .task(TaskName::Clean, Item::Zones, async |_| pipeline.clean_zones(&fetched, &held).await);
+        .task(TaskName::Clean, Item::Zones, async |_| pipeline.clean_zones(&fetched, &lease).await);
     // A bad file is of no use to the next run.
     let cleaned = cleaned.await;
-    let ((path, rows), held) = held.unless_damaged(cleaned, |_| true)?;
+    let ((path, rows), lease) = lease.unless_damaged(cleaned, |_| true)?;
     if rows < WHOLE {
         let text = format!(
-            "the file has {rows} taxi zones, and the TLC has 265: is it whole? Check the address"
+            "the file has {rows} taxi zones, but the TLC has 265: is it complete? Check the address"
         );
         run.warn(Item::Zones, &text);
     }
     let written = run.task(TaskName::WriteGcs, Item::Zones, async |progress: Progress| {
-        Ok::<_, TaskError>(pipeline.lake().publish_zones(&path, held.folder(), &progress).await?)
+        Ok::<_, TaskError>(pipeline.lake().publish_zones(&path, lease.folder(), &progress).await?)
     });
     written.await?;
-    held.clear();
+    lease.clear();
     Ok((State::Published, Some(rows)))
 }

@@ -63,7 +63,8 @@ pub(crate) async fn zones(run: &Run, pipeline: &Pipeline, warehouse: &dyn Wareho
     match loaded.await {
         Ok(true) => {}
         Ok(false) => {
-            let text = "a table 'zones' is there already and is not ours: it was left as it is";
+            let text =
+                "there is a table 'zones' that this program did not create: it was not changed";
             run.warn(Item::Zones, text);
         }
         Err(error) if error.is_interruption() => {}

@@ -28,12 +28,12 @@ async fn month(
     postgres: &Postgres,
     file: TripFile,
 ) -> Result<MonthReport, TaskError> {
-    let held = pipeline.hold(run, file).await?;
+    let lease = pipeline.lease(run, file).await?;
 
     let fetch = async |run: &Run| {
         let fetched = run.task(TaskName::Fetch, file, async |progress: Progress| {
             let known = postgres.known(file).await?;
-            let outcome = pipeline.fetch(file, known.as_ref(), false, &held, &progress).await?;
+            let outcome = pipeline.fetch(file, known.as_ref(), false, &lease, &progress).await?;
             if let (Outcome::Unchanged(Some(facts)), Some(known)) = (&outcome, &known) {
                 postgres.remember(file, known, facts).await;
             }
@@ -42,20 +42,20 @@ async fn month(
         fetched.await
     };
     let ingest = async |run: &Run| {
-        if held.arrival(&run.progress()).await.is_none() {
+        if lease.arrival(&run.progress()).await.is_none() {
             return Ok(None);
         }
         let ingested = run.task(TaskName::Ingest, file, async |progress: Progress| {
-            pipeline.ingest(file, &held, postgres, &progress).await
+            pipeline.ingest(file, &lease, postgres, &progress).await
         });
         ingested.await
     };
 
     let done = Box::pin(run.abreast(fetch, ingest)).await;
-    let (done, held) = held.unless_damaged(done, TaskError::is_damage)?;
+    let (done, lease) = lease.unless_damaged(done, TaskError::is_damage)?;
     match done {
         ((Outcome::Fetched(_), _), Some(Ingested { month, before, forced })) => {
-            held.clear();
+            lease.clear();
             run.warn_of(file, &month);
             if let Some(refusal) = &forced {
                 refusal.warn(run);
@@ -66,11 +66,11 @@ async fn month(
         ((Outcome::Fetched(_), _), None) => Err(Stop::Interrupted.into()),
         ((Outcome::Unchanged(_), Some(known)), _) => {
             pipeline.clear_refused(file).await;
-            held.clear();
+            lease.clear();
             Ok(reported(postgres, file, State::Unchanged, &known))
         }
         ((Outcome::NotPublished | Outcome::Unchanged(_), _), _) => {
-            held.clear();
+            lease.clear();
             Ok(MonthReport::new(file, State::NotPublished))
         }
     }

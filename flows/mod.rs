@@ -28,7 +28,7 @@ use crate::warehouse::WarehouseKind::{BigQuery, Postgres};
 pub static FLOWS: [FlowDefinition; 6] = [
     FlowDefinition {
         name: etl_web_to_gcs::NAME,
-        about: "Fetch months, clean them, publish them to the lake",
+        about: "Fetch months, clean them and publish them to the lake",
         examples: &[
             "taxi run etl-web-to-gcs --colour green --year 2020 --months 1-3",
             "taxi run etl-web-to-gcs --colour yellow,green --from 2019-01 --to 2021-07 --lake prod",
@@ -79,7 +79,7 @@ pub static FLOWS: [FlowDefinition; 6] = [
     },
     FlowDefinition {
         name: ingest_data::NAME,
-        about: "Fetch months, clean them, load them into Postgres, without a lake",
+        about: "Fetch months, clean them and load them into Postgres, without a lake",
         examples: &[
             "taxi run ingest-data --colour yellow --from 2021-01 --to 2021-01",
             "taxi run ingest-data --colour yellow --year 2021 --months 1 --table yellow_taxi_data",
@@ -95,7 +95,7 @@ pub static FLOWS: [FlowDefinition; 6] = [
     },
     FlowDefinition {
         name: etl_parent_flow::NAME,
-        about: "Bring months to the lake and on to the warehouses",
+        about: "Publish months to the lake and load them into the warehouses",
         examples: &[
             "taxi run etl-parent-flow --colour yellow,green --from 2019-01 --to 2021-07 --to-warehouse postgres",
             "taxi run etl-parent-flow --colour green --lag-months 2 --profile cloud",
@@ -114,7 +114,7 @@ pub static FLOWS: [FlowDefinition; 6] = [
     },
     FlowDefinition {
         name: etl_zones::NAME,
-        about: "Fetch the lookup of the taxi zones, publish it to the lake",
+        about: "Fetch the lookup table of the taxi zones and publish it to the lake",
         examples: &[
             "taxi run etl-zones",
             "taxi run etl-zones --lake gs://my-bucket/trips",

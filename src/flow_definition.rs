@@ -63,7 +63,7 @@ pub enum FlowReport {
 #[derive(Debug, thiserror::Error)]
 pub enum FlowError {
     /// There is no such flow.
-    #[error("there is no flow '{name}': there are {}", known.join(", "))]
+    #[error("unknown flow '{name}'; expected one of {}", known.join(", "))]
     Unknown {
         /// The name given.
         name: String,

@@ -210,7 +210,7 @@ impl Refusal {
     fn numbers(&self) -> String {
         let mut parts = Vec::new();
         if self.counts.rows_read == 0 {
-            parts.push("its file has not a single row".to_owned());
+            parts.push("its file has no rows".to_owned());
         } else if let Some((limit, refused)) = self.set_aside {
             let rows = at_fault(&self.counts);
             let mut part = format!(
@@ -235,7 +235,7 @@ impl Refusal {
         }
         if let Some(Shrink { before, after, limit, refused }) = self.shrink {
             let mut part = format!(
-                "it has {} trips and the edition that is there has {}",
+                "it has {} trips, and the stored edition has {}",
                 thousands(after),
                 thousands(before)
             );
@@ -254,7 +254,7 @@ impl Refusal {
     }
 
     fn warning(&self) -> String {
-        format!("taken because of --force, although {}", self.numbers())
+        format!("accepted because of --force, although {}", self.numbers())
     }
 }
 
@@ -262,7 +262,7 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { file, shrink, .. } = self;
         let stays = match shrink {
-            Some(_) => "what is there stays as it is",
+            Some(_) => "the stored edition stays",
             None => "nothing was published",
         };
         let limits = match (self.set_aside, shrink) {
@@ -274,8 +274,7 @@ impl fmt::Display for Refusal {
         };
         write!(
             f,
-            "{file} is refused, {stays}: {}. Is this another month's file, or has its form \
-             changed? If it is right, take it with --force{limits}",
+            "{file} is refused, {stays}: {}. Is this another month's file, or has its format changed? If it is right, accept it with --force{limits}",
             self.numbers()
         )
     }
@@ -354,8 +353,8 @@ mod tests {
     fn a_file_of_another_month_is_refused_with_both_numbers() {
         let before = Before::from(&edition(1000, &[]));
         let other = edition(3, &[("pickup_outside_month", 1000)]);
-        insta::assert_snapshot!(GUARD.judge(&other, Some(&before)).unwrap_err(), @"green 2020-01 is refused, what is there stays as it is: 1,000 of its 1,003 rows (99.7%) were set aside because of the file: pickup_outside_month 1,000 (the limit is 5%); it has 3 trips and the edition that is there has 1,000 (99.7% fewer, the limit is 10%). Is this another month's file, or has its form changed? If it is right, take it with --force, or change the limits with --max-set-aside and --max-shrink");
-        insta::assert_snapshot!(GUARD.judge(&other, None).unwrap_err(), @"green 2020-01 is refused, nothing was published: 1,000 of its 1,003 rows (99.7%) were set aside because of the file: pickup_outside_month 1,000 (the limit is 5%). Is this another month's file, or has its form changed? If it is right, take it with --force, or change the limit with --max-set-aside");
+        insta::assert_snapshot!(GUARD.judge(&other, Some(&before)).unwrap_err(), @"green 2020-01 is refused, the stored edition stays: 1,000 of its 1,003 rows (99.7%) were set aside because of the file: pickup_outside_month 1,000 (the limit is 5%); it has 3 trips and the edition that is there has 1,000 (99.7% fewer, the limit is 10%). Is this another month's file, or has its format changed? If it is right, accept it with --force, or change the limits with --max-set-aside and --max-shrink");
+        insta::assert_snapshot!(GUARD.judge(&other, None).unwrap_err(), @"green 2020-01 is refused, nothing was published: 1,000 of its 1,003 rows (99.7%) were set aside because of the file: pickup_outside_month 1,000 (the limit is 5%). Is this another month's file, or has its format changed? If it is right, accept it with --force, or change the limit with --max-set-aside");
         let forced = Guard { force: true, ..GUARD }.judge(&other, Some(&before)).unwrap().unwrap();
         insta::assert_snapshot!(forced.warning(), @"taken because of --force, although 1,000 of its 1,003 rows (99.7%) were set aside because of the file: pickup_outside_month 1,000 (the limit is 5%); it has 3 trips and the edition that is there has 1,000 (99.7% fewer, the limit is 10%)");
     }
@@ -369,9 +368,9 @@ mod tests {
         assert!(passes(&nothing, Some(&nothing)));
         assert!(passes(&nothing, None));
         let expected = Guard { refuse_empty: true, ..GUARD };
-        insta::assert_snapshot!(expected.judge(&nothing, None).unwrap_err(), @"green 2020-01 is refused, nothing was published: its file has not a single row. Is this another month's file, or has its form changed? If it is right, take it with --force");
+        insta::assert_snapshot!(expected.judge(&nothing, None).unwrap_err(), @"green 2020-01 is refused, nothing was published: its file has no rows. Is this another month's file, or has its format changed? If it is right, accept it with --force");
         let of_lake = GUARD.of_lake().judge(&nothing, Some(&Before::of_rows(1000)));
-        insta::assert_snapshot!(of_lake.unwrap_err(), @"green 2020-01 is refused, what is there stays as it is: its file has not a single row; it has 0 trips and the edition that is there has 1,000 (100% fewer, the limit is 10%). Is this another month's file, or has its form changed? If it is right, take it with --force");
+        insta::assert_snapshot!(of_lake.unwrap_err(), @"green 2020-01 is refused, the stored edition stays: its file has no rows; it has 0 trips and the edition that is there has 1,000 (100% fewer, the limit is 10%). Is this another month's file, or has its format changed? If it is right, accept it with --force");
     }
 
     #[test]

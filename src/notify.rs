@@ -37,10 +37,10 @@ impl fmt::Debug for Webhook {
 #[derive(Debug, thiserror::Error)]
 pub enum NotifyError {
     /// Its address is none.
-    #[error("nobody was told how the run ended: the webhook in [notify] has no address: {0}")]
+    #[error("the notification was not sent: the webhook in [notify] has no address: {0}")]
     Address(String),
     /// It refuses.
-    #[error("nobody was told how the run ended: the webhook at {host} answers {status}")]
+    #[error("the notification was not sent: the webhook at {host} answers {status}")]
     Refused {
         /// Its host.
         host: String,
@@ -48,7 +48,7 @@ pub enum NotifyError {
         status: reqwest::StatusCode,
     },
     /// It cannot be reached.
-    #[error("nobody was told how the run ended: the webhook at {host} cannot be reached: {reason}")]
+    #[error("the notification was not sent: the webhook at {host} cannot be reached: {reason}")]
     Unreachable {
         /// Its host.
         host: String,

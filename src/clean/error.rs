@@ -14,15 +14,14 @@ pub enum CleanError {
     #[error(transparent)]
     Header(#[from] HeaderError),
     /// The file has no header.
-    #[error("the file of {file} is empty: not even a header is in it")]
+    #[error("the file of {file} is empty: it has no header")]
     Empty {
         /// The month.
         file: TripFile,
     },
     /// The bytes are not what they claim to be, from some place on.
     #[error(
-        "the {what} file of {file} is damaged ({source}): nothing of it was used. Run again to \
-         fetch it anew"
+        "the {what} file of {file} is damaged ({source}): nothing of it was used. Run again to fetch it again"
     )]
     Damaged {
         /// The month.
@@ -44,8 +43,7 @@ pub enum CleanError {
     },
     /// The header has bytes that no text has.
     #[error(
-        "the header of {file} has bytes of 0: it is not a file of trips, or it is damaged. Check \
-         the address"
+        "the header of {file} contains zero bytes: it is not a trip file, or it is damaged. Check the address"
     )]
     BinaryHeader {
         /// The month.
@@ -63,8 +61,7 @@ pub enum CleanError {
     },
     /// A column that takes more memory than a run may have.
     #[error(
-        "the column '{column}' of {file} takes {size} MB to read at once, and at most {limit} MB \
-         are read: its pages are too large, or single values are. Write the file again with \
+        "the column '{column}' of {file} takes {size} MB to read at once, more than the limit of {limit} MB: its pages or single values are too large. Rewrite the file with \
          smaller pages, for example with pyarrow.parquet.write_table(table, path)"
     )]
     PageTooLarge {
@@ -79,7 +76,7 @@ pub enum CleanError {
     },
     /// A record without an end.
     #[error(
-        "line {line} of {file} is longer than {limit} MB: this is no file of trips, or it is damaged"
+        "line {line} of {file} is longer than {limit} MB: this is not a trip file, or it is damaged"
     )]
     RecordTooLong {
         /// The month.
@@ -91,9 +88,7 @@ pub enum CleanError {
     },
     /// A header in the midst of the records that is not the file's own.
     #[error(
-        "line {line} of {file} is another header: files with different columns were joined, and \
-         what follows would be read as other columns. Nothing of the file was used: split it, or \
-         fetch it again"
+        "line {line} of {file} is another header: files with different columns were concatenated, and the following values would be read into the wrong columns. Nothing of the file was used: split it, or fetch it again"
     )]
     OtherHeader {
         /// The month.
@@ -118,8 +113,7 @@ pub enum CleanError {
     },
     /// A fault of this program in the midst of the work.
     #[error(
-        "cleaning {file} came upon a fault of this program (said above): nothing was published. \
-         Please report it, with the file"
+        "cleaning {file} hit a bug in taxi (see above): nothing was published. Please report it, with the file"
     )]
     Fault {
         /// The month.
@@ -127,7 +121,7 @@ pub enum CleanError {
     },
     /// Lines that end in carriage returns alone.
     #[error(
-        "the lines of {file} end in carriage returns alone, which is not read: end them in line feeds"
+        "the lines of {file} end in carriage returns alone, which is not supported: use line feeds"
     )]
     LineEnds {
         /// The month.
@@ -135,8 +129,7 @@ pub enum CleanError {
     },
     /// The sums do not agree: a fault of this program, caught before anything is published.
     #[error(
-        "{read} rows of {file} were read, {kept} kept and {quarantined} quarantined: these do not \
-         add up, so nothing was published. This is a fault of this program: please report it"
+        "{read} rows of {file} were read, {kept} kept and {quarantined} quarantined: the numbers do not add up, so nothing was published. This is a bug in taxi: please report it"
     )]
     Unbalanced {
         /// The month.
@@ -150,8 +143,7 @@ pub enum CleanError {
     },
     /// Every row was set aside: a change of the files, or another month's.
     #[error(
-        "not one of the {read} rows of {file} is a trip of that month ({reasons}): nothing was \
-         published. {unreadable}Is this another month's file, or has its form changed?"
+        "none of the {read} rows of {file} is a trip of that month ({reasons}): nothing was published. {unreadable}Is this another month's file, or has its format changed?"
     )]
     NothingKept {
         /// The month.

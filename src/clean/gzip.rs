@@ -14,10 +14,10 @@ const MOST_PADDING: u64 = 1 << 20;
 /// Reads the text of every member. Bytes of 0 after a member are padding, as for `gzip` and
 /// Python, as long as they are few; anything else that is not a member is damage.
 pub(super) struct Members<R: BufRead> {
-    state: State<R>,
+    state: Position<R>,
 }
 
-enum State<R: BufRead> {
+enum Position<R: BufRead> {
     Member(Box<GzDecoder<Tally<R>>>),
     Between(Tally<R>),
     Ended,
@@ -37,8 +37,7 @@ struct TrailingBytes;
 /// What follows a member is more than padding.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "it is followed by more than {0} bytes of 0, which is not padding but room for bytes that never \
-     came"
+    "it is followed by more than {0} zero bytes, which is not padding but a sign of an unfinished download"
 )]
 struct HollowEnd(u64);
 
@@ -64,7 +63,7 @@ impl<R: BufRead> BufRead for Tally<R> {
 impl<R: BufRead> Members<R> {
     pub(super) fn new(inner: R) -> Self {
         let inner = Tally { inner, bytes: 0 };
-        Self { state: State::Member(Box::new(GzDecoder::new(inner))) }
+        Self { state: Position::Member(Box::new(GzDecoder::new(inner))) }
     }
 
     /// Skips padding: whether another member follows.
@@ -97,20 +96,20 @@ impl<R: BufRead> Read for Members<R> {
         }
         loop {
             // An error leaves the state behind in which it came: the next read gives it again.
-            match std::mem::replace(&mut self.state, State::Ended) {
-                State::Ended => return Ok(0),
-                State::Member(mut member) => match member.read(buffer) {
-                    Ok(0) => self.state = State::Between(member.into_inner()),
+            match std::mem::replace(&mut self.state, Position::Ended) {
+                Position::Ended => return Ok(0),
+                Position::Member(mut member) => match member.read(buffer) {
+                    Ok(0) => self.state = Position::Between(member.into_inner()),
                     read => {
-                        self.state = State::Member(member);
+                        self.state = Position::Member(member);
                         return read;
                     }
                 },
-                State::Between(mut inner) => match Self::more(&mut inner) {
-                    Ok(true) => self.state = State::Member(Box::new(GzDecoder::new(inner))),
+                Position::Between(mut inner) => match Self::more(&mut inner) {
+                    Ok(true) => self.state = Position::Member(Box::new(GzDecoder::new(inner))),
                     Ok(false) => return Ok(0),
                     Err(error) => {
-                        self.state = State::Between(inner);
+                        self.state = Position::Between(inner);
                         return Err(error);
                     }
                 },

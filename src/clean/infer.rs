@@ -14,15 +14,15 @@ use crate::schema::is_missing_word;
 use crate::trip::{KeptType, Month};
 
 /// The types of some columns of a text, as far as it was read.
-struct Look {
-    columns: Vec<Seen>,
+struct TypeInference {
+    columns: Vec<InferredColumn>,
     shape: Shape,
     clock: Clock,
 }
 
 /// What was seen of a column.
 #[derive(Debug, Clone, Copy)]
-struct Seen {
+struct InferredColumn {
     /// Its place among the fields.
     at: usize,
     /// Its type; `None` if no value was seen.
@@ -41,7 +41,7 @@ pub(super) fn types_of_text(
     shape: Shape,
     progress: &Progress,
 ) -> Result<Vec<Option<KeptType>>, CleanError> {
-    let mut look = Look::new(columns, shape);
+    let mut look = TypeInference::new(columns, shape);
     let mut buffer = Vec::new();
     while let Some(part) = rest.next(std::mem::take(&mut buffer))? {
         if progress.is_cancelled() {
@@ -81,15 +81,15 @@ pub(super) fn type_of_column(schema: &Schema, at: usize, month: Month) -> Option
     })
 }
 
-impl Look {
+impl TypeInference {
     fn new(columns: &[usize], shape: Shape) -> Self {
-        let seen = |at: &usize| Seen { at: *at, found: None, large: false };
+        let seen = |at: &usize| InferredColumn { at: *at, found: None, large: false };
         Self { columns: columns.iter().map(seen).collect(), shape, clock: Clock::default() }
     }
 
     /// The type of each column.
     fn found(self) -> Vec<Option<KeptType>> {
-        let of = |seen: Seen| match seen.found {
+        let of = |seen: InferredColumn| match seen.found {
             Some(KeptType::Number) if seen.large => Some(KeptType::Text),
             found => found,
         };
@@ -108,7 +108,7 @@ impl Look {
             let record = &text[at..at + content];
             if wellformed && !record.trim_ascii().is_empty() {
                 split_fields(record, true, &mut ranges);
-                for Seen { at, found, large } in &mut self.columns {
+                for InferredColumn { at, found, large } in &mut self.columns {
                     let Some(range) = ranges.get(*at) else {
                         continue;
                     };
@@ -212,7 +212,7 @@ mod tests {
             lines: text.lines().count(),
             quoted: true,
         };
-        let mut look = Look::new(&[0, 1, 2, 3], Shape { fields: 4, surplus: 0 });
+        let mut look = TypeInference::new(&[0, 1, 2, 3], Shape { fields: 4, surplus: 0 });
         look.at(&piece("1,1,1,\n2,2.5,x\n\n\"3\",,\"a,b\",\n"));
         let wanted = [Some(KeptType::Whole), Some(KeptType::Number), Some(KeptType::Text), None];
         assert_eq!(look.found(), wanted);
@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn whole_numbers_that_a_float_does_not_hold_are_text_beside_fractions() {
         let found = |text: &str| {
-            let mut look = Look::new(&[0], Shape { fields: 1, surplus: 0 });
+            let mut look = TypeInference::new(&[0], Shape { fields: 1, surplus: 0 });
             let text = text.as_bytes().to_vec();
             look.at(&Piece { text, lines_before: 0, lines: 3, quoted: false });
             look.found()[0]

@@ -191,8 +191,7 @@ impl Pieces {
             file: self.file,
             what: if self.compressed { "gzip" } else { "CSV" },
             source: format!(
-                "there is no text from byte {offset} on{inside}, but a run of bytes of 0, as a \
-                 download or a copy leaves that was not finished"
+                "there is no text from byte {offset} on{inside}, only zero bytes, as an unfinished download or copy leaves"
             )
             .into(),
         }

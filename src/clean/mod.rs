@@ -15,7 +15,6 @@ mod gzip;
 mod infer;
 mod input;
 mod judge;
-mod line;
 mod output;
 mod parquet_file;
 mod part;
@@ -28,6 +27,7 @@ mod streamed;
 mod text;
 mod times;
 mod typed;
+mod workers;
 mod zone;
 mod zones;
 

@@ -18,8 +18,8 @@ use parquet::schema::types::SchemaDescPtr;
 use polars::prelude::DataFrame;
 
 use super::encode::{ColumnChunk, ColumnEncoder};
-use super::line::Encode;
 use super::parquet_file::UnreadColumns;
+use super::workers::Encode;
 use super::{CleanError, Rejects, bridge};
 use crate::trip::{Digest, Provenance, quarantine};
 

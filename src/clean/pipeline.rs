@@ -8,10 +8,10 @@ use super::batch::marked;
 use super::infer;
 use super::input::{Input, Rest, Text};
 use super::judge::Judge;
-use super::line::{Encode, Line};
 use super::output::{Batching, QuarantineWriter, TripsWriter};
 use super::parquet_file::footer_entry;
 use super::records::Shape;
+use super::workers::{Encode, Workers};
 use super::{CleanError, Rules, Streamed};
 use crate::flow::Progress;
 use crate::schema::{self, HeaderError, Mapping};
@@ -188,7 +188,7 @@ impl Opened {
         let workers = job.workers.unwrap_or_else(cores).clamp(1, MOST_WORKERS);
         let columns = schema::columns_with(file.colour, &self.mapping.kept);
         let judge = Judge::new(file, columns, &job.rules);
-        let line = Line { judge, encoder, mapping: &self.mapping, file };
+        let line = Workers { judge, encoder, mapping: &self.mapping, file };
         let (mut universal, mut filled) = (0, 0);
         line.run(rest, workers, progress, |done| {
             counts.add(&done.counts);

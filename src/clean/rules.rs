@@ -92,7 +92,7 @@ pub static RULES: &[Rule] = &[
         about: "fewer or more fields than the header, or quotes that do not close" },
     Rule { name: "unreadable", default: Level::Reject, fixed: true, version: 1, parameters: String::new,
         test: Test::Reading,
-        about: "a field that is not empty and no value of its column's type" },
+        about: "a non-empty field that is not a value of its column's type" },
     Rule { name: "no_pickup", default: Level::Reject, fixed: true, version: 1, parameters: String::new,
         test: Test::Columns(|_| Some(col(PICKUP).is_null())),
         about: "no pickup time" },
@@ -212,17 +212,16 @@ pub struct Rules(Vec<Level>);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RuleError {
     /// No rule has this name.
-    #[error("there is no rule '{0}': the rules are {names}", names = names())]
+    #[error("unknown rule '{0}'; expected one of {names}", names = names())]
     Unknown(String),
     /// The rule's level is fixed.
     #[error(
-        "the rule '{0}' always rejects: such a record is no trip of its file. What can be changed \
-         is {changeable}",
+        "the rule '{0}' always rejects, because such a record is not a trip of its file; these rules can be changed: {changeable}",
         changeable = changeable()
     )]
     Fixed(String),
     /// A level that is none.
-    #[error("the level of a rule is reject, flag or off")]
+    #[error("the level of a rule must be reject, flag or off")]
     Level,
 }
 

@@ -30,7 +30,7 @@ pub(super) struct Piece {
 
 /// A record found in a piece of text.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct RecordPosition {
     start: u32,
     length: u32,
     /// The line it begins on, counted within the piece from 0.
@@ -95,7 +95,10 @@ impl TextReader {
 
     /// Reads every record of a piece. Another header among them is an error: what follows it has
     /// other columns.
-    pub(super) fn read(&mut self, piece: &Piece) -> Result<(Batch, Vec<Place>), CleanError> {
+    pub(super) fn read(
+        &mut self,
+        piece: &Piece,
+    ) -> Result<(Batch, Vec<RecordPosition>), CleanError> {
         let mut typed = Typed::new(&self.schema, &self.mapped, piece.lines + 1);
         let mut places = Vec::with_capacity(piece.lines + 1);
         let mut failed = Vec::new();
@@ -118,7 +121,12 @@ impl TextReader {
             };
             if !record.trim_ascii().is_empty() {
                 let row = places.len() as u32;
-                places.push(Place { start: at as u32, length: content as u32, line, wellformed });
+                places.push(RecordPosition {
+                    start: at as u32,
+                    length: content as u32,
+                    line,
+                    wellformed,
+                });
                 let quoted = piece.quoted && memchr::memchr(b'"', record).is_some();
                 let read = if !wellformed {
                     self.give_up(&mut typed, 0);
@@ -430,7 +438,7 @@ fn flag(field: &[u8]) -> Field<&'static [u8]> {
 /// Writes down the records of a piece that were rejected.
 pub(super) fn set_aside(
     piece: &Piece,
-    places: &[Place],
+    places: &[RecordPosition],
     rejected: &[Refused],
     rejects: &mut Rejects,
 ) {

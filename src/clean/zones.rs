@@ -50,13 +50,13 @@ pub fn clean_zones(
 ) -> Result<u64, CleanError> {
     let bad = |line, what: &str| CleanError::Zones { line, what: what.to_owned() };
     if format != Format::Csv {
-        return Err(bad(1, "this is no CSV file"));
+        return Err(bad(1, "this is not a CSV file"));
     }
     let reading = |source| CleanError::io("read", input, source);
     let size = std::fs::metadata(input).map_err(reading)?.len();
     if size > LARGEST {
         let what =
-            format!("the file has {} MB, and at most {} are read", size >> 20, LARGEST >> 20);
+            format!("the file has {} MB, more than the limit of {}", size >> 20, LARGEST >> 20);
         return Err(bad(1, &what));
     }
     let text = std::fs::read(input).map_err(reading)?;
@@ -80,13 +80,16 @@ pub fn clean_zones(
             Read::Value(id) => Some(id),
             _ => None,
         };
-        let id = id.ok_or_else(|| bad(line, "the first field is no location id"))?;
+        let id = id.ok_or_else(|| bad(line, "the first field is not a location id"))?;
         let known = i16::try_from(id).ok().filter(|_| IDS.contains(&id));
         let id = known.ok_or_else(|| {
-            bad(line, &format!("{id} is no location id: they are {} to {}", IDS.start(), IDS.end()))
+            bad(
+                line,
+                &format!("{id} is not a location id: the ids are {} to {}", IDS.start(), IDS.end()),
+            )
         })?;
         if ids.contains(&id) {
-            return Err(bad(line, "the location id is there twice"));
+            return Err(bad(line, "the location id occurs twice"));
         }
         ids.push(id);
         for ((column, field), (_, name)) in texts.iter_mut().zip(&fields[1..]).zip(&COLUMNS[1..]) {
@@ -99,7 +102,7 @@ pub fn clean_zones(
         }
     }
     if ids.is_empty() {
-        return Err(bad(2, "there is not a single zone"));
+        return Err(bad(2, "there are no zones"));
     }
     let [_, zones, _] = &texts;
     if zones.len() >= TELLING && zones.iter().all(|zone| zone == &zones[0]) {
@@ -108,8 +111,7 @@ pub fn clean_zones(
     if let Some(before) = before.filter(|before| (ids.len() as u64) < *before) {
         let found = ids.len();
         let what = format!(
-            "the file ends after {found} zones, but the lake has {before}: it is not whole. What \
-             the lake has stays; --force replaces it"
+            "the file ends after {found} zones, but the lake has {before}: it is incomplete. The lake's zones stay; --force replaces them"
         );
         return Err(bad(last, &what));
     }
@@ -163,13 +165,13 @@ fn fields_of(record: &[u8], wellformed: bool) -> Result<Vec<String>, &'static st
     if !wellformed {
         return Err("a quote is not closed");
     }
-    let text = std::str::from_utf8(record).map_err(|_| "there are bytes that are not UTF-8")?;
+    let text = std::str::from_utf8(record).map_err(|_| "it contains bytes that are not UTF-8")?;
     // The mark that other programs leave where they could not read a letter.
     if text.contains('\u{fffd}') {
-        return Err("a letter was lost before: there is a replacement character (U+FFFD)");
+        return Err("it contains a replacement character (U+FFFD): a letter was lost earlier");
     }
     if text.contains(|c: char| c.is_control() && !c.is_ascii_whitespace()) {
-        return Err("there is a control character");
+        return Err("it contains a control character");
     }
     let mut ranges = Vec::new();
     split_fields(record, true, &mut ranges);
@@ -237,9 +239,9 @@ mod tests {
         line 3 of the taxi zones: a quote is not closed. Is the address that of taxi_zone_lookup.csv?
         line 3 of the taxi zones: a quote is not closed. Is the address that of taxi_zone_lookup.csv?
         line 3 of the taxi zones: a quote is not closed. Is the address that of taxi_zone_lookup.csv?
-        line 3 of the taxi zones: there are bytes that are not UTF-8. Is the address that of taxi_zone_lookup.csv?
-        line 3 of the taxi zones: a letter was lost before: there is a replacement character (U+FFFD). Is the address that of taxi_zone_lookup.csv?
-        line 3 of the taxi zones: there is a control character. Is the address that of taxi_zone_lookup.csv?
+        line 3 of the taxi zones: it contains bytes that are not UTF-8. Is the address that of taxi_zone_lookup.csv?
+        line 3 of the taxi zones: it contains a replacement character (U+FFFD): a letter was lost earlier. Is the address that of taxi_zone_lookup.csv?
+        line 3 of the taxi zones: it contains a control character. Is the address that of taxi_zone_lookup.csv?
         line 3 of the taxi zones: a zone has four fields. Is the address that of taxi_zone_lookup.csv?
         ");
     }
@@ -300,10 +302,10 @@ mod tests {
             @r"
             line 1 of the taxi zones: the file is empty. Is the address that of taxi_zone_lookup.csv?
             line 1 of the taxi zones: the columns are not LocationID, Borough, Zone, service_zone. Is the address that of taxi_zone_lookup.csv?
-            line 2 of the taxi zones: there is not a single zone. Is the address that of taxi_zone_lookup.csv?
+            line 2 of the taxi zones: there are no zones. Is the address that of taxi_zone_lookup.csv?
             line 2 of the taxi zones: a zone has four fields. Is the address that of taxi_zone_lookup.csv?
-            line 2 of the taxi zones: the first field is no location id. Is the address that of taxi_zone_lookup.csv?
-            line 3 of the taxi zones: the location id is there twice. Is the address that of taxi_zone_lookup.csv?
+            line 2 of the taxi zones: the first field is not a location id. Is the address that of taxi_zone_lookup.csv?
+            line 3 of the taxi zones: the location id occurs twice. Is the address that of taxi_zone_lookup.csv?
             "
         );
     }

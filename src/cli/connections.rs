@@ -24,10 +24,10 @@ const READ: &[Group] = &[Group::Lake, Group::Warehouses];
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ConnectionsArgs {
-    /// Show the connections: those of taxi.toml, and what is in force without a name
+    /// Show the connections of taxi.toml, and those in effect without a name
     #[command(after_help = examples::CONNECTIONS_LIST)]
     List(ListArgs),
-    /// Connect, and say what may be done there
+    /// Connect, and show what the credentials permit
     #[command(after_help = examples::CONNECTIONS_TEST)]
     Test(TestArgs),
 }
@@ -150,9 +150,9 @@ async fn ask(connection: &Connection, options: &Options) -> Result<String, Error
     let settings = connection.settings(options, &ServerBlocks).await?;
     match connection.kind {
         ConnectionKind::Lake => Ok(match settings.lake.open.probe().await? {
-            LakeAccess::Write => "may be read and written".to_owned(),
-            LakeAccess::Read => "may be read, not written".to_owned(),
-            LakeAccess::Missing => "not there yet, the first run makes it".to_owned(),
+            LakeAccess::Write => "can be read and written".to_owned(),
+            LakeAccess::Read => "can be read, not written".to_owned(),
+            LakeAccess::Missing => "does not exist yet; the first run creates it".to_owned(),
         }),
         ConnectionKind::Warehouse(kind) => Ok(settings.warehouse(kind)?.probe().await?),
     }

@@ -31,7 +31,7 @@ pub(super) struct DropArgs {
     /// The stores to take it out of.
     #[arg(long, help = from_stores(), value_name = "STORES", value_delimiter = ',')]
     from_stores: Vec<Store>,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,
     #[command(flatten)]
@@ -43,14 +43,14 @@ pub(super) struct DropArgs {
 fn from_stores() -> String {
     let warehouses = WarehouseKind::names(", ");
     format!(
-        "The stores to take it out of: lake, {warehouses} [default: the lake, and every warehouse \
+        "The stores to remove it from: lake, {warehouses} [default: the lake, and every warehouse \
          that a run would load into]"
     )
 }
 
 /// Nobody is there to be asked.
 #[derive(Debug, thiserror::Error)]
-#[error("stdin is no terminal, so nobody can be asked whether {0} is to go: say so with --yes")]
+#[error("cannot ask for confirmation (stdin is not a terminal); pass --yes to drop {0}")]
 struct NobodyToAsk(TripFile);
 
 impl DropArgs {
@@ -76,7 +76,7 @@ pub(super) async fn drop(args: DropArgs, listener: Arc<dyn Listener>) -> Result<
     file.colour.check(file.month, Month::current())?;
     // Before the signals are minded: who is asked may break off at once.
     if !args.yes && !ask(&args, file).await? {
-        print(&format!("{file} stays as it is"))?;
+        print(&format!("{file} was not changed"))?;
         return Ok(Exit::Done);
     }
     let (run, pipeline) = start(&args.options, listener).await?;
@@ -129,7 +129,7 @@ async fn ask(args: &DropArgs, file: TripFile) -> Result<bool, Error> {
         let place = store.place.as_deref().unwrap_or_default();
         writeln!(stderr, "  {} {place}: {state}", store.store)?;
     }
-    write!(stderr, "Take it out of these for good? [y/N] ")?;
+    write!(stderr, "Remove it from these permanently? [y/N] ")?;
     stderr.flush()?;
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer)?;

@@ -20,14 +20,14 @@ Examples:
   taxi quarantine --colour green --month 2020-01
   taxi config --profile cloud
 
-taxi COMMAND --help says more of each, with examples.";
+taxi COMMAND --help describes each command, with examples.";
 
 pub(super) const RUN: &str = "\
 Examples:
   taxi run etl-web-to-gcs                          green, January and February 2020, to ./data
-  taxi run etl-web-to-gcs --colour green --lag-months 2      the newest month there is
+  taxi run etl-web-to-gcs --colour green --lag-months 2      the newest published month
   taxi run etl-parent-flow --from 2019-01 --to 2021-07 --to-warehouse postgres
-  taxi run etl-parent-flow --profile cloud         as the profile of taxi.toml says
+  taxi run etl-parent-flow --profile cloud         with the settings of a profile
 
 Exit codes: 0 all done or nothing to do, 1 a month failed, 2 wrong usage, 130 interrupted";
 
@@ -48,8 +48,8 @@ Examples:
   PREFECT_API_URL=http://localhost:4200/api taxi flow-run execute --id ID";
 
 pub(super) const FLOW_RUN_CREATE: &str = "\
-Each month is a flow run of its own, so that many workers share them. What is asked for once more
-under the same --tag is not asked for twice, whatever became of it.
+Each month becomes a flow run, so that several workers can share them. If the command is repeated
+with the same --tag, no month gets a second flow run.
 
 Examples:
   taxi flow-run create etl-parent-flow/green-backfill --from 2019-01 --to 2020-12 --dry-run
@@ -57,11 +57,11 @@ Examples:
     --to 2020-12 --to-warehouse postgres
   taxi flow-run create ingest-data/local --year 2020 --tag second-go
 
-Exit codes: 0 they are there, 1 the server failed, 2 wrong usage";
+Exit codes: 0 the flow runs exist, 1 the server failed, 2 wrong usage";
 
 pub(super) const STATUS: &str = "\
 Examples:
-  taxi status                                           all that is in the lake
+  taxi status                                           every month in the lake
   taxi status --colour green --from 2019-01 --to 2021-07 --to-warehouse postgres
   taxi status --colour yellow --year 2020 --check-source
 
@@ -69,11 +69,11 @@ Exit codes: 0 every store answered, 1 one did not, 2 wrong usage, 130 interrupte
 
 pub(super) const VERIFY: &str = "\
 Examples:
-  taxi verify                                           all that is in the lake
+  taxi verify                                           every month in the lake
   taxi verify --colour green --from 2019-01 --to 2021-07 --to-warehouse postgres,bigquery
 
-The lake is counted by reading every object to its end, a warehouse by a query. Rows are compared
-with the footer and the ledger; the sums of a few columns, between the stores.
+In the lake, every object is read completely; in a warehouse, a query counts the rows. Row counts
+are compared with the footer and the ledger, and the sums of a few columns between the stores.
 
 Exit codes: 0 all agree, 1 something disagrees or could not be counted, 2 wrong usage,
 130 interrupted";
@@ -83,7 +83,7 @@ Examples:
   taxi drop --colour green --month 2020-01
   taxi drop --colour green --month 2020-01 --from-stores postgres --yes
 
-Exit codes: 0 it is gone, or was not there, 1 a store failed, 2 wrong usage, 130 interrupted";
+Exit codes: 0 removed or not there, 1 a store failed, 2 wrong usage, 130 interrupted";
 
 pub(super) const QUARANTINE: &str = "\
 Examples:
@@ -113,7 +113,7 @@ Examples:
   taxi connections list
   taxi connections list --profile cloud --output json
 
-A star marks what a run uses that is told nothing else.";
+A star marks the connections that a run uses by default.";
 
 pub(super) const CONNECTIONS_TEST: &str = "\
 Examples:
@@ -130,8 +130,8 @@ Examples:
   taxi completions fish > ~/.config/fish/completions/taxi.fish";
 
 pub(super) const DEPLOY: &str = "\
-The server is the one of PREFECT_API_URL, else of Prefect's active profile; PREFECT_API_KEY or
-PREFECT_API_AUTH_STRING say who asks.
+The server is given by PREFECT_API_URL, else by Prefect's active profile; the credentials by
+PREFECT_API_KEY or PREFECT_API_AUTH_STRING.
 
 Examples:
   taxi deploy --dry-run
@@ -140,11 +140,11 @@ Examples:
   prefect deployment run etl-parent-flow/monthly -p year=2019 -p 'months=[6,7]'";
 
 pub(super) const FLOW_RUN_EXECUTE: &str = "\
-A worker names the flow run by PREFECT__FLOW_RUN_ID, its server by PREFECT_API_URL.
+A worker passes the flow run in PREFECT__FLOW_RUN_ID and its server in PREFECT_API_URL.
 
 Examples:
   prefect worker start --pool nyc-taxi
   taxi flow-run execute --id 5707e928-5723-4f1e-8e5a-f6b00df088d1
 
-SIGTERM stops it at a safe point. Exit codes: 0 the server knows how the run ended, however that
-was; 1 it does not, and the run failed";
+SIGTERM stops it at a safe point. Exit codes: 0 the end of the run was reported to the server,
+whatever its state; 1 it was not, and the run failed";

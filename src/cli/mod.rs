@@ -57,7 +57,7 @@ const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("TAXI_COMMIT
 const LEFT_BEHIND: Duration = Duration::from_millis(500);
 
 /// Moves months of New York taxi trips from the web to a data lake and on to a warehouse, each
-/// month whole and once.
+/// month complete and exactly once.
 #[derive(Debug, Parser)]
 #[command(name = "taxi", version = VERSION, max_term_width = 100, after_help = examples::TAXI)]
 pub struct Cli {
@@ -84,16 +84,16 @@ enum Command {
         #[command(subcommand)]
         flow: Box<RunArgs>,
     },
-    /// Show the runs that the journal tells of
+    /// Show the runs in the journal
     #[command(after_help = examples::RUNS)]
     Runs(RunsArgs),
-    /// Show what is there: a matrix of months for the lake and each warehouse
+    /// Show what is stored where: a table of months for the lake and each warehouse
     #[command(after_help = examples::STATUS)]
     Status(StatusArgs),
-    /// Count months afresh in the lake and the warehouses, and compare
+    /// Count the rows of months in the lake and the warehouses, and compare
     #[command(after_help = examples::VERIFY)]
     Verify(VerifyArgs),
-    /// Take a month out of the lake and the warehouses
+    /// Remove a month from the lake and the warehouses
     #[command(after_help = examples::DROP)]
     Drop(DropArgs),
     /// Show the rows of a month that were set aside, and why
@@ -102,25 +102,25 @@ enum Command {
     /// Show the canonical columns: types, months, meaning
     #[command(after_help = examples::SCHEMA)]
     Schema(SchemaArgs),
-    /// Show the settings in force, and where each comes from
+    /// Show the settings in effect, and where each comes from
     #[command(after_help = examples::CONFIG)]
     Config(ConfigArgs),
-    /// Show and test the connections that taxi.toml names
+    /// Show and test connections
     #[command(after_help = examples::CONNECTIONS)]
     Connections {
         #[command(subcommand)]
         what: ConnectionsArgs,
     },
-    /// Print what completes this command line in a shell
+    /// Generate shell completions
     #[command(after_help = examples::COMPLETIONS)]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
     },
-    /// Bring the deployments of a file to a Prefect server
+    /// Deploy the deployments of a file to a Prefect server
     #[command(after_help = examples::DEPLOY)]
     Deploy(DeployArgs),
-    /// Flow runs of a Prefect server: ask for them month by month, run one
+    /// Create flow runs on a Prefect server, or execute one
     #[command(after_help = examples::FLOW_RUN)]
     FlowRun {
         #[command(subcommand)]
@@ -206,7 +206,7 @@ fn refuse_unread(command: &mut clap::Command, matches: &ArgMatches) -> Result<()
     };
     let unread = command.get_arguments().find(given).and_then(Arg::get_long).map(str::to_owned);
     if let Some(flag) = unread {
-        let what = format!("unexpected argument '--{flag}' found: '{name}' does not read it");
+        let what = format!("unexpected argument '--{flag}' found: '{name}' does not use it");
         return Err(command.error(ErrorKind::UnknownArgument, what));
     }
     refuse_unread(command, matches)

@@ -20,17 +20,17 @@ use super::terminal::on_terminal;
 /// How the progress of a run is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum ProgressForm {
-    /// A line for each month in flight, and one for the whole.
+    /// A progress bar for each month and one for the run.
     Bars,
-    /// Lines of a log.
+    /// Log lines.
     Lines,
-    /// Every event as a JSON object, one a line.
+    /// Every event as a JSON object, one per line.
     Json,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct ProgressArgs {
-    /// What is told on stderr [default: bars on a terminal, else lines]
+    /// How progress is shown on stderr [default: bars on a terminal, otherwise lines]
     #[arg(long, display_order = 100, value_name = "FORM", env = "TAXI_PROGRESS")]
     pub(super) progress: Option<ProgressForm>,
 }

@@ -28,13 +28,13 @@ pub(super) struct QuarantineArgs {
     /// The month: 2020-01
     #[arg(long, value_name = "YYYY-MM")]
     month: Month,
-    /// Only the rows this rule rejected
+    /// Only rows that this rule rejected
     #[arg(long, value_name = "RULE")]
     reason: Option<String>,
-    /// Show so many rows at most; 0 for all [default: 20 in the table, else all]
+    /// The maximum number of rows to show; 0 for all [default: 20 in the table, otherwise all]
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
-    /// Show the edition that was refused last, instead of the one that is in the lake
+    /// Show the last refused edition instead of the one in the lake
     #[arg(long)]
     refused: bool,
     /// What is printed
@@ -69,7 +69,7 @@ pub(super) async fn quarantine(args: QuarantineArgs) -> Result<Exit, Error> {
     let mut shown = None;
     let (mut found, note) = if args.refused {
         let (edition, rows) = refused.take().ok_or_else(|| {
-            Failed(format!("no edition of {file} was refused since it was published last"))
+            Failed(format!("no edition of {file} has been refused since it was last published"))
         })?;
         let note = format!("refused at {}: {}", edition.at, edition.why);
         shown = Some(edition);
@@ -81,7 +81,7 @@ pub(super) async fn quarantine(args: QuarantineArgs) -> Result<Exit, Error> {
         let found = pipeline.quarantine(file).await.map_err(failed)?;
         let found = found.ok_or_else(|| {
             let (lake, note) = (pipeline.lake().address(), note.clone());
-            let bring = || "bring it with taxi run etl-web-to-gcs".to_owned();
+            let bring = || "publish it with taxi run etl-web-to-gcs".to_owned();
             Failed(format!("{file} is not in the lake {lake}: {}", note.unwrap_or_else(bring)))
         })?;
         (found, note)

@@ -31,8 +31,8 @@ pub(super) struct RunArgs {
 struct MonthsArgs<P: Args> {
     #[command(flatten)]
     parameters: P,
-    /// Say what would be done and why, and do nothing: lake and warehouses are asked, the source
-    /// is not
+    /// Show what would be done and why, without doing it; queries the lake and the warehouses, but
+    /// not the source
     #[arg(long, display_order = 50)]
     dry_run: bool,
     #[command(flatten)]

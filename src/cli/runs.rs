@@ -25,11 +25,11 @@ pub(super) struct RunsArgs {
     #[arg(long, global = true, value_name = "FOLDER", env = "TAXI_RUNS")]
     runs: Option<PathBuf>,
 
-    /// The file of settings [default: taxi.toml, where there is one]
+    /// The settings file [default: taxi.toml, if it exists]
     #[arg(long, global = true, value_name = "FILE", env = "TAXI_CONFIG")]
     config: Option<PathBuf>,
 
-    /// The profile of taxi.toml that goes before its other settings
+    /// The profile of taxi.toml whose settings override the others in the file
     #[arg(long, global = true, value_name = "NAME", env = "TAXI_PROFILE")]
     profile: Option<String>,
 }
@@ -39,7 +39,7 @@ enum RunsCommand {
     /// Show one run: its months and what went wrong
     #[command(after_help = examples::RUNS_SHOW)]
     Show {
-        /// Its name, or the beginning of it; last for the newest
+        /// The run's name or the beginning of it, or last for the newest run
         run: String,
     },
 }
@@ -54,7 +54,7 @@ pub(super) fn runs(args: RunsArgs) -> Result<Exit, Error> {
     match (args.command, args.output) {
         (None, Output::Json) => print(&serde_json::to_string_pretty(&PastRun::all(&folder)?)?)?,
         (None, Output::Table) => match &PastRun::all(&folder)?[..] {
-            [] => print(&format!("no run is told of in {}", folder.display()))?,
+            [] => print(&format!("there are no runs in {}", folder.display()))?,
             runs => print(&run_table(runs, width()))?,
         },
         (Some(RunsCommand::Show { run }), Output::Json) => {

@@ -14,7 +14,7 @@ use super::terminal::width;
 
 #[derive(Debug, Args)]
 pub(super) struct SchemaArgs {
-    /// The colour; every colour where none is named
+    /// The colour [default: all colours]
     colour: Option<Colour>,
     /// What is printed
     #[arg(long, value_name = "FORM", default_value = "table", env = "TAXI_OUTPUT")]

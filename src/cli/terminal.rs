@@ -36,7 +36,9 @@ pub(super) fn cancelled_by_signal() -> CancellationToken {
             if token.is_cancelled() {
                 std::process::exit(Exit::Interrupted as i32);
             }
-            tracing::warn!("stopping: waiting for a safe point; once more ends at once");
+            tracing::warn!(
+                "stopping: waiting for a safe point; press Ctrl-C again to stop immediately"
+            );
             token.cancel();
         }
     });

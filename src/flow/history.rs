@@ -73,7 +73,7 @@ pub enum PastRunError {
         source: io::Error,
     },
     /// There is no such run.
-    #[error("there is no run '{name}' in {}: taxi runs lists those there are", folder.display())]
+    #[error("there is no run '{name}' in {}: taxi runs lists all runs", folder.display())]
     Unknown {
         /// The name asked for.
         name: String,
@@ -81,7 +81,7 @@ pub enum PastRunError {
         folder: PathBuf,
     },
     /// Several runs are named so.
-    #[error("'{name}' may be any of {}: give more of its name", runs.join(", "))]
+    #[error("'{name}' is ambiguous, it could be any of {}: give more of the name", runs.join(", "))]
     Ambiguous {
         /// The name asked for.
         name: String,

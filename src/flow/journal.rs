@@ -66,7 +66,9 @@ impl Listener for Journal {
         });
         if let Err(error) = written {
             let folder = self.folder.display();
-            tracing::warn!("the journal in {folder} cannot be written, and goes without: {error}");
+            tracing::warn!(
+                "the journal in {folder} cannot be written, so this run is not recorded: {error}"
+            );
             *file = None;
         }
         if matches!(event, Event::RunDone(_)) {

@@ -126,13 +126,13 @@ pub(super) fn line(event: &Event<'_>) -> String {
 
 fn line_at(at: DateTime<Utc>, event: &Event<'_>) -> String {
     #[derive(Serialize)]
-    struct Line<'a> {
+    struct EventLine<'a> {
         at: String,
         #[serde(flatten)]
         record: Record<'a>,
     }
     // Texts and numbers under keys that are texts: always JSON.
-    let mut line = serde_json::to_string(&Line { at: stamp(at), record: Record::of(event) })
+    let mut line = serde_json::to_string(&EventLine { at: stamp(at), record: Record::of(event) })
         .unwrap_or_default();
     line.push('\n');
     redacted(&line).into_owned()
@@ -206,7 +206,7 @@ mod tests {
             Event::TaskFailed { task: zones, error: &late },
             Event::TaskStopped(task),
             Event::TaskGivenUp(zones),
-            Event::Warning { item: file.into(), text: "the month has not a single trip" },
+            Event::Warning { item: file.into(), text: "the month has no trips" },
             Event::MonthDone(&month),
             Event::RunDone(&report),
         ];
@@ -224,7 +224,7 @@ mod tests {
         {"event":"task_failed","item":"zones","task":"clean","error":"not done within its time limit of 1m: a longer one is set with --task-timeout"}
         {"event":"task_stopped","item":"green 2020-01","task":"fetch"}
         {"event":"task_given_up","item":"zones","task":"clean"}
-        {"event":"warning","item":"green 2020-01","text":"the month has not a single trip"}
+        {"event":"warning","item":"green 2020-01","text":"the month has no trips"}
         {"event":"month_done","item":"green 2020-01","colour":"green","month":"2020-01","state":"published","rows_read":3,"rows_kept":2,"rows_quarantined":1,"reasons":{"no_pickup":1},"unreadable":{},"flags":{},"source":null,"lake":null,"quarantine":null,"loads":[{"to":"postgres","place":"h:5432/d nyc_taxi.green_trips","state":"loaded","rows_loaded":2,"error":null}],"bytes":null,"seconds":0.0,"error":null}
         {"event":"run_done","flow":"etl-parent-flow","ok":false,"months":{"published":1,"not_begun":1}}
         "#);

@@ -67,7 +67,7 @@ pub(crate) fn out_of_room(error: &std::io::Error, option: &str) -> String {
     use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     match error.kind() {
         StorageFull | QuotaExceeded | FileTooLarge => {
-            format!(". Free some space there, or name another place with {option}")
+            format!(". Free some space there, or choose another folder with {option}")
         }
         _ => String::new(),
     }

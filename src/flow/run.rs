@@ -65,7 +65,7 @@ impl Default for Limits {
 
 /// A fault of this program in the midst of a month.
 #[derive(Debug, thiserror::Error)]
-#[error("a fault of this program (said above): please report it")]
+#[error("a bug in taxi (see above): please report it")]
 struct Fault;
 
 impl Failure for Fault {
@@ -178,8 +178,7 @@ impl Run {
             self.warn(
                 file,
                 &format!(
-                    "columns that the files of that month have are missing or without a value, so \
-                     they are null: {names}"
+                    "columns that the month's files have are missing or have no values, so they are null: {names}"
                 ),
             );
         }
@@ -188,12 +187,12 @@ impl Run {
             self.warn(
                 file,
                 &format!(
-                    "times marked as UTC are read as they stand, as New York wall-clock time: {names}"
+                    "times marked as UTC are read unchanged, as New York wall-clock time: {names}"
                 ),
             );
         }
         if month.counts.rows_kept == 0 {
-            self.warn(file, "the month has not a single trip");
+            self.warn(file, "the month has no trips");
         }
     }
 
@@ -513,9 +512,9 @@ mod tests {
     }
 
     #[derive(Default)]
-    struct Told(Mutex<Vec<String>>);
+    struct FailureRecorder(Mutex<Vec<String>>);
 
-    impl Listener for Told {
+    impl Listener for FailureRecorder {
         fn hear(&self, event: &Event<'_>) {
             let told = match event {
                 Event::TaskFailed { task, .. } => format!("{task} failed"),
@@ -529,7 +528,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_holds_nothing_up_is_tried_once_and_ends_with_the_work() {
-        let told = Arc::new(Told::default());
+        let told = Arc::new(FailureRecorder::default());
         let (policy, limits) = (Policy::default(), Limits::default());
         let run = Run::new(vec![told.clone()], CancellationToken::new(), policy, limits);
         let fails = async |_| Err::<(), _>(Failed::So(Retry::Backoff));

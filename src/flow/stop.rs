@@ -10,7 +10,7 @@ pub enum Stop {
     Interrupted,
     /// It took too long.
     #[error(
-        "not done within its time limit of {}: a longer one is set with --task-timeout",
+        "not done within its time limit of {}: set a longer one with --task-timeout",
         humantime::format_duration(*limit)
     )]
     TimedOut {

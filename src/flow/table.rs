@@ -285,7 +285,8 @@ mod tests {
         published.bytes = Some(613_411);
         published.seconds = 0.34;
         let mut failed = MonthReport::new(month(6), State::Failed);
-        failed.error = Some("http://h/x.csv answers 410: the file is gone for good".to_owned());
+        failed.error =
+            Some("http://h/x.csv answers 410: the file was removed permanently".to_owned());
         let again = published.clone().replacing(Some(1_035_644), 35_612);
         assert_eq!(
             month_table(&[again], Some(100)).lines().nth(3).unwrap().trim(),
@@ -308,7 +309,7 @@ mod tests {
          green 2020-04    97  flagged    negative_fare
         ──────────────────────────────────────────────────────
          35,644 rows read = 35,612 kept + 32 set aside
-         green 2020-06: http://h/x.csv answers 410: the file is gone for good
+         green 2020-06: http://h/x.csv answers 410: the file was removed permanently
         ");
         let table = month_table(&months, None);
         insta::assert_snapshot!(table, @r"
@@ -321,7 +322,7 @@ mod tests {
          green 2020-06  failed              -       -          -  -                         -                     0.0         -
         ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
          35,644 rows read = 35,612 kept + 32 set aside
-         green 2020-06: http://h/x.csv answers 410: the file is gone for good
+         green 2020-06: http://h/x.csv answers 410: the file was removed permanently
         ");
     }
     #[test]

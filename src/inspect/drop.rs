@@ -2,7 +2,7 @@ use serde::Serialize;
 
 use crate::flow::{Progress, Run, TaskName};
 use crate::pipeline::{Pipeline, TaskError};
-use crate::source::Held;
+use crate::source::SpoolLease;
 use crate::trip::TripFile;
 use crate::warehouse::Warehouse;
 
@@ -32,8 +32,8 @@ pub async fn drop_month(
 ) -> Vec<Dropped> {
     let pipeline = stores.pipeline;
     let lake = Some(pipeline.lake().address().to_string());
-    let held = match pipeline.hold(run, file).await {
-        Ok(held) => held,
+    let lease = match pipeline.lease(run, file).await {
+        Ok(lease) => lease,
         Err(error) => return vec![of(Store::Lake, lake, Err(error.to_string()))],
     };
     pipeline.clear_refused(file).await;
@@ -52,12 +52,12 @@ pub async fn drop_month(
         let failed = dropped.iter().find(|store| store.error.is_some());
         let removed = match failed {
             Some(failed) => Err(format!(
-                "left as it is, since the month could not be taken out of {}",
+                "not changed, because the month could not be removed from {}",
                 failed.store
             )),
             None => {
                 let dropping = run
-                    .task(TaskName::Drop, file, async |_| from_lake(pipeline, file, &held).await);
+                    .task(TaskName::Drop, file, async |_| from_lake(pipeline, file, &lease).await);
                 dropping.await.map_err(|error| error.to_string())
             }
         };
@@ -66,7 +66,7 @@ pub async fn drop_month(
         }
         dropped.insert(0, of(Store::Lake, lake, removed));
     }
-    held.clear();
+    lease.clear();
     dropped
 }
 
@@ -111,7 +111,7 @@ fn of(store: Store, place: Option<String>, removed: Result<Vec<String>, String>)
 async fn from_lake(
     pipeline: &Pipeline,
     file: TripFile,
-    held: &Held,
+    held: &SpoolLease,
 ) -> Result<Vec<String>, TaskError> {
     pipeline.lake().clear_leftovers(file, held.folder()).await?;
     Ok(pipeline.lake().drop(file).await?)

@@ -9,7 +9,7 @@ use crate::warehouse::Holding;
 /// What is to be said of a month in a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum State {
+pub enum CellState {
     /// The warehouse has what the lake has, or has it straight from the source.
     Loaded,
     /// The lake has it, the warehouse does not.
@@ -24,7 +24,7 @@ pub enum State {
     Beyond,
 }
 
-impl State {
+impl CellState {
     /// Every state, in the order of legends and summaries.
     pub const ALL: [Self; 6] =
         [Self::Loaded, Self::InLake, Self::Stale, Self::Disagreeing, Self::NotInLake, Self::Beyond];
@@ -46,7 +46,7 @@ impl State {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Cell {
     /// What it comes to.
-    pub state: State,
+    pub state: CellState,
     /// Why, where that is not plain.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
@@ -59,17 +59,17 @@ pub struct Cell {
 }
 
 impl Cell {
-    const fn plain(state: State) -> Self {
+    const fn plain(state: CellState) -> Self {
         Self { state, why: None, rows: None, force: false }
     }
 
-    fn because(state: State, why: impl Into<String>) -> Self {
+    fn because(state: CellState, why: impl Into<String>) -> Self {
         Self { why: Some(why.into()), ..Self::plain(state) }
     }
 
     /// A month found to disagree when it was counted.
     pub(super) fn disagreeing(why: impl Into<String>, force: bool) -> Self {
-        Self { force, ..Self::because(State::Disagreeing, why) }
+        Self { force, ..Self::because(CellState::Disagreeing, why) }
     }
 
     fn with_rows(self, rows: Option<u64>) -> Self {
@@ -101,13 +101,13 @@ pub fn lake(
     is_current: impl Fn(&Provenance) -> bool,
 ) -> Cell {
     match found {
-        None if may_come => Cell::plain(State::NotInLake),
-        None => Cell::plain(State::Beyond),
+        None if may_come => Cell::plain(CellState::NotInLake),
+        None => Cell::plain(CellState::Beyond),
         Some(Err(fault)) => Cell::disagreeing(fault.to_string(), fault.is_hidden()),
         Some(Ok(month)) => {
             let rows = Some(month.counts.rows_kept);
             if is_current(month) {
-                Cell::plain(State::InLake).with_rows(rows)
+                Cell::plain(CellState::InLake).with_rows(rows)
             } else {
                 stale().with_rows(rows)
             }
@@ -116,7 +116,7 @@ pub fn lake(
 }
 
 fn stale() -> Cell {
-    Cell::because(State::Stale, "it was cleaned by another schema or by other rules")
+    Cell::because(CellState::Stale, "it was cleaned with another schema or other rules")
 }
 
 /// Judges a month of a warehouse, by itself first, then by what the lake has.
@@ -128,23 +128,23 @@ pub fn warehouse(
     let found = found.filter(|holding| holding.there || holding.ledger.is_some());
     let Some(holding) = found else {
         return match lake {
-            LakeSide::Unknown => Cell::because(State::NotInLake, "the lake could not be asked"),
+            LakeSide::Unknown => Cell::because(CellState::NotInLake, "the lake could not be asked"),
             LakeSide::Faulty => {
-                Cell::because(State::NotInLake, "what the lake has of it is not to be trusted")
+                Cell::because(CellState::NotInLake, "the lake's copy is not reliable")
             }
-            LakeSide::Missing { may_come: true } => Cell::plain(State::NotInLake),
-            LakeSide::Missing { may_come: false } => Cell::plain(State::Beyond),
-            LakeSide::Has(_) => Cell::plain(State::InLake),
+            LakeSide::Missing { may_come: true } => Cell::plain(CellState::NotInLake),
+            LakeSide::Missing { may_come: false } => Cell::plain(CellState::Beyond),
+            LakeSide::Has(_) => Cell::plain(CellState::InLake),
         };
     };
     let loaded = match (&holding.ledger, holding.there) {
         (Some(loaded), true) => loaded,
         (Some(loaded), false) => {
-            let why = "the ledger has the month, its partition is gone";
+            let why = "the month is in the ledger, but its partition is missing";
             return Cell::disagreeing(why, false).with_rows(Some(loaded.counts.rows_kept));
         }
         (None, _) => {
-            let why = "the partition is there, the ledger does not know it";
+            let why = "the partition exists, but is not in the ledger";
             return Cell::disagreeing(why, false).with_rows(holding.rows);
         }
     };
@@ -168,7 +168,7 @@ pub fn warehouse(
             }
             _ if !current => stale(),
             Some(Difference::Cleaning) => Cell::disagreeing(
-                "the lake's was cleaned by another schema or by other rules",
+                "the lake's edition was cleaned with another schema or other rules",
                 false,
             ),
             Some(Difference::Rows) => {
@@ -176,11 +176,11 @@ pub fn warehouse(
                 let why = format!("{loaded} rows were loaded, the lake has {lake}");
                 Cell::disagreeing(why, false)
             }
-            None => Cell::plain(State::Loaded),
+            None => Cell::plain(CellState::Loaded),
         },
         LakeSide::Unknown | LakeSide::Missing { .. } | LakeSide::Faulty => {
             if current {
-                Cell::plain(State::Loaded)
+                Cell::plain(CellState::Loaded)
             } else {
                 stale()
             }
@@ -278,12 +278,12 @@ mod tests {
         nothing, beyond it => beyond the source
         current, in its range => in the lake
         current, beyond it => in the lake
-        old rules, in its range => stale: it was cleaned by another schema or by other rules
-        old rules, beyond it => stale: it was cleaned by another schema or by other rules
-        cut off, in its range => disagreeing: the object cannot be read: it is cut off, or no Parquet file
-        cut off, beyond it => disagreeing: the object cannot be read: it is cut off, or no Parquet file
-        foreign, in its range => disagreeing: the object does not say where it comes from: another program made it
-        foreign, beyond it => disagreeing: the object does not say where it comes from: another program made it
+        old rules, in its range => stale: it was cleaned with another schema or other rules
+        old rules, beyond it => stale: it was cleaned with another schema or other rules
+        cut off, in its range => disagreeing: the object cannot be read: it is truncated, or not a Parquet file
+        cut off, beyond it => disagreeing: the object cannot be read: it is truncated, or not a Parquet file
+        foreign, in its range => disagreeing: the object has no provenance: another program wrote it
+        foreign, beyond it => disagreeing: the object has no provenance: another program wrote it
         misplaced, in its range => disagreeing: the object says that it is yellow 2020-02, by force
         misplaced, beyond it => disagreeing: the object says that it is yellow 2020-02, by force
         rows, in its range => disagreeing: the object has 8 rows and promises 9, by force
@@ -341,40 +341,40 @@ mod tests {
           unknown => not in the lake: the lake could not be asked
           missing => not in the lake
           beyond => beyond the source
-          faulty => not in the lake: what the lake has of it is not to be trusted
+          faulty => not in the lake: the lake's copy is not reliable
           there => in the lake
         no ledger, partition there
-          whatever the lake => disagreeing: the partition is there, the ledger does not know it
+          whatever the lake => disagreeing: the partition exists, but is not in the ledger
         no ledger, partition with 5 rows
-          whatever the lake => disagreeing: the partition is there, the ledger does not know it
+          whatever the lake => disagreeing: the partition exists, but is not in the ledger
         same, partition gone
-          whatever the lake => disagreeing: the ledger has the month, its partition is gone
+          whatever the lake => disagreeing: the month is in the ledger, but its partition is missing
         same, partition there
           whatever the lake => loaded
         same, partition with 5 rows
           whatever the lake => disagreeing: it has 5 rows, the ledger 9
         same but old rules, partition gone
-          whatever the lake => disagreeing: the ledger has the month, its partition is gone
+          whatever the lake => disagreeing: the month is in the ledger, but its partition is missing
         same but old rules, partition there
-          whatever the lake => stale: it was cleaned by another schema or by other rules
+          whatever the lake => stale: it was cleaned with another schema or other rules
         same but old rules, partition with 5 rows
           whatever the lake => disagreeing: it has 5 rows, the ledger 9
         other bytes, partition gone
-          whatever the lake => disagreeing: the ledger has the month, its partition is gone
+          whatever the lake => disagreeing: the month is in the ledger, but its partition is missing
         other bytes, partition there
           unknown, missing, beyond, faulty => loaded
           there => disagreeing: the lake has another edition of the month
         other bytes, partition with 5 rows
           whatever the lake => disagreeing: it has 5 rows, the ledger 9
         other bytes, old rules, partition gone
-          whatever the lake => disagreeing: the ledger has the month, its partition is gone
+          whatever the lake => disagreeing: the month is in the ledger, but its partition is missing
         other bytes, old rules, partition there
-          unknown, missing, beyond, faulty => stale: it was cleaned by another schema or by other rules
+          unknown, missing, beyond, faulty => stale: it was cleaned with another schema or other rules
           there => disagreeing: the lake has another edition of the month
         other bytes, old rules, partition with 5 rows
           whatever the lake => disagreeing: it has 5 rows, the ledger 9
         other rows, partition gone
-          whatever the lake => disagreeing: the ledger has the month, its partition is gone
+          whatever the lake => disagreeing: the month is in the ledger, but its partition is missing
         other rows, partition there
           unknown, missing, beyond, faulty => loaded
           there => disagreeing: 8 rows were loaded, the lake has 9
@@ -395,10 +395,10 @@ mod tests {
         };
         let judged =
             |lake, ledger| warehouse(LakeSide::Has(lake), Some(&holding(ledger)), is_current).state;
-        assert_eq!(judged(&old, &new), State::Disagreeing);
-        assert_eq!(judged(&old, &old), State::Stale);
-        assert_eq!(judged(&new, &old), State::Stale);
-        assert_eq!(judged(&new, &new), State::Loaded);
-        assert_eq!(warehouse(LakeSide::Has(&new), None, is_current).state, State::InLake);
+        assert_eq!(judged(&old, &new), CellState::Disagreeing);
+        assert_eq!(judged(&old, &old), CellState::Stale);
+        assert_eq!(judged(&new, &old), CellState::Stale);
+        assert_eq!(judged(&new, &new), CellState::Loaded);
+        assert_eq!(warehouse(LakeSide::Has(&new), None, is_current).state, CellState::InLake);
     }
 }

@@ -18,7 +18,7 @@ mod table;
 mod verify;
 
 pub use drop::{Dropped, drop_month};
-pub use judge::{Cell, LakeSide, State};
+pub use judge::{Cell, CellState, LakeSide};
 pub use picture::Style;
 pub use plan::{Act, Plan, PlannedMonth, Route, Step};
 pub use repair::Repairs;

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use crate::source::Answer;
+use crate::source::Availability;
 use crate::trip::{Colour, Month, TripFile};
 
 use super::repair::ranges;
-use super::{Repairs, SourceCell, State, Survey};
+use super::{CellState, Repairs, SourceCell, Survey};
 
 /// How the picture is drawn.
 #[derive(Debug, Clone, Copy)]
@@ -35,7 +35,7 @@ const MONTHS: [&str; 12] =
 
 const UNASKED: Mark = Mark { plain: '?', rich: '?', sgr: "31", meaning: "could not be asked" };
 
-impl State {
+impl CellState {
     const fn mark(self) -> Mark {
         let (plain, rich, sgr) = match self {
             Self::Loaded => ('#', '●', "32"),
@@ -52,10 +52,10 @@ impl State {
 impl SourceCell {
     const fn mark(&self) -> Mark {
         let (plain, rich, sgr, meaning) = match self.answer {
-            Some(Answer::Published) => ('+', '+', "36", "published"),
-            Some(Answer::Unchanged) => ('=', '=', "32", "as it was fetched"),
-            Some(Answer::Changed) => ('*', '*', "33", "changed since"),
-            Some(Answer::NotPublished) => ('_', '_', "2", "not published"),
+            Some(Availability::Published) => ('+', '+', "36", "published"),
+            Some(Availability::Unchanged) => ('=', '=', "32", "as it was fetched"),
+            Some(Availability::Changed) => ('*', '*', "33", "changed since"),
+            Some(Availability::NotPublished) => ('_', '_', "2", "not published"),
             None => return UNASKED,
         };
         Mark { plain, rich, sgr, meaning }
@@ -153,9 +153,12 @@ impl Survey {
             return self.nothing(style);
         }
         used.sort_by_key(|mark| {
-            State::ALL.iter().position(|state| state.mark() == *mark).unwrap_or(State::ALL.len())
+            CellState::ALL
+                .iter()
+                .position(|state| state.mark() == *mark)
+                .unwrap_or(CellState::ALL.len())
         });
-        text + &style.legend(&used) + &repairs.listed("To mend what is not right")
+        text + &style.legend(&used) + &repairs.listed("To repair")
     }
 }
 
@@ -167,14 +170,14 @@ impl Survey {
             let what = match &store.error {
                 Some(error) => format!("{} cannot be asked: {error}", store.store),
                 None => format!(
-                    "{} {}: not a single month",
+                    "{} {}: no months",
                     store.store,
                     store.place.as_deref().unwrap_or_default()
                 ),
             };
             text.push_str(&style.lines(&what, "", "  "));
         }
-        text + "Bring some with taxi run etl-web-to-gcs"
+        text + "Publish some with taxi run etl-web-to-gcs"
     }
 }
 
@@ -210,7 +213,7 @@ fn draw(text: &mut String, marks: &BTreeMap<Month, Mark>, style: Style, used: &m
 
 /// `31 months: 29 loaded, 1 stale, 1 not in the lake`
 fn counted(marks: impl Iterator<Item = Mark>) -> String {
-    let mut counts: Vec<(&str, usize)> = State::ALL.map(|state| (state.as_str(), 0)).to_vec();
+    let mut counts: Vec<(&str, usize)> = CellState::ALL.map(|state| (state.as_str(), 0)).to_vec();
     let mut all = 0;
     for mark in marks {
         all += 1;
@@ -266,16 +269,16 @@ mod tests {
         };
         let states = |at: usize| match at {
             3 | 4 | 6 => cell(
-                State::Disagreeing,
-                Some("the partition is there, the ledger does not know it, and this is long"),
+                CellState::Disagreeing,
+                Some("the partition exists, but is not in the ledger, and this is long"),
             ),
-            5 => cell(State::Stale, Some("it was cleaned by other rules")),
-            9 => cell(State::InLake, None),
-            14.. => cell(State::Beyond, None),
-            _ => cell(State::Loaded, None),
+            5 => cell(CellState::Stale, Some("it was cleaned by other rules")),
+            9 => cell(CellState::InLake, None),
+            14.. => cell(CellState::Beyond, None),
+            _ => cell(CellState::Loaded, None),
         };
         let months = files.iter().enumerate().map(|(at, &file)| (file, states(at))).collect();
-        let lake = files.iter().map(|&file| (file, cell(State::InLake, None))).collect();
+        let lake = files.iter().map(|&file| (file, cell(CellState::InLake, None))).collect();
         let store = |store, months, error: Option<String>| StoreSurvey {
             store,
             place: Some("somewhere".to_owned()),
@@ -325,7 +328,7 @@ mod tests {
 
         # loaded   o in the lake   ~ stale   ! disagreeing   - beyond the source
 
-        To mend what is not right:
+        To repair:
           taxi run etl-gcs-to-postgres --colour green --from 2020-02 --to 2020-08
         ");
     }

@@ -8,7 +8,7 @@ use crate::warehouse::WarehouseKind;
 
 use super::judge::{self, LakeSide};
 use super::survey::{StoreSurvey, ledger_of};
-use super::{Cell, Facts, State, Store, Stores, Survey};
+use super::{Cell, CellState, Facts, Store, Stores, Survey};
 
 /// The route that a flow's months take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -180,7 +180,7 @@ impl Plan {
             steps.filter(|step| step.act == act).count()
         };
         format!(
-            "{table}\n {} to fetch, {} to ask the source about, {} to load: nothing was done",
+            "{table}\n {} to fetch, {} to check at the source, {} to load: nothing was done",
             count(Act::Fetch),
             count(Act::Ask),
             count(Act::Load)
@@ -218,12 +218,12 @@ fn bring(cell: &Cell, force: bool) -> (Act, String) {
     let why = || cell.why.clone().unwrap_or_default();
     let (act, why) = match cell.state {
         _ if force => (Act::Fetch, "--force".to_owned()),
-        State::NotInLake => (Act::Fetch, "it is not there".to_owned()),
-        State::Beyond => (Act::Ask, "the source may not have it yet".to_owned()),
-        State::InLake | State::Loaded => (Act::Ask, "it is there".to_owned()),
-        State::Stale | State::Disagreeing if !cell.force => (Act::Fetch, why()),
-        State::Stale | State::Disagreeing => {
-            (Act::Ask, format!("{}: it takes --force to mend", why()))
+        CellState::NotInLake => (Act::Fetch, "it is not there".to_owned()),
+        CellState::Beyond => (Act::Ask, "the source may not have it yet".to_owned()),
+        CellState::InLake | CellState::Loaded => (Act::Ask, "it is there".to_owned()),
+        CellState::Stale | CellState::Disagreeing if !cell.force => (Act::Fetch, why()),
+        CellState::Stale | CellState::Disagreeing => {
+            (Act::Ask, format!("{}: needs --force to repair", why()))
         }
     };
     (act, why)
@@ -234,20 +234,20 @@ fn load(cell: &Cell, lake: Option<Act>, force: bool) -> (Act, String) {
     let why = || cell.why.clone().unwrap_or_default();
     let again = lake == Some(Act::Fetch);
     match cell.state {
-        State::NotInLake | State::Beyond if lake.is_none() => {
+        CellState::NotInLake | CellState::Beyond if lake.is_none() => {
             (Act::Fail, "it is not in the lake".to_owned())
         }
-        State::Beyond => (Act::Nothing, "unless the source has it".to_owned()),
-        State::InLake | State::NotInLake => (Act::Load, "it is not there".to_owned()),
+        CellState::Beyond => (Act::Nothing, "unless the source has it".to_owned()),
+        CellState::InLake | CellState::NotInLake => (Act::Load, "it is not there".to_owned()),
         _ if force => (Act::Load, "--force".to_owned()),
-        State::Loaded | State::Stale if again => {
+        CellState::Loaded | CellState::Stale if again => {
             (Act::Load, "if what is fetched differs".to_owned())
         }
-        State::Loaded => (Act::Nothing, "it is what the lake has".to_owned()),
-        State::Stale => (Act::Nothing, "it is as old as the lake's".to_owned()),
-        State::Disagreeing if cell.force => {
-            (Act::Nothing, format!("{}: it takes --force to mend", why()))
+        CellState::Loaded => (Act::Nothing, "it is what the lake has".to_owned()),
+        CellState::Stale => (Act::Nothing, "it is as old as the lake's".to_owned()),
+        CellState::Disagreeing if cell.force => {
+            (Act::Nothing, format!("{}: needs --force to repair", why()))
         }
-        State::Disagreeing => (Act::Load, why()),
+        CellState::Disagreeing => (Act::Load, why()),
     }
 }

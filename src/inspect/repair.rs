@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::trip::{Colour, Month, TripFile};
 use crate::warehouse::WarehouseKind;
 
-use super::{Cell, State, Store};
+use super::{Cell, CellState, Store};
 
 /// The commands that make right what is not.
 #[derive(Debug, Default, Serialize)]
@@ -92,7 +92,7 @@ impl Repairs {
 
 /// What a month needs, and whether by force.
 fn needs(cells: &[(Store, &Cell)]) -> Vec<(RepairTarget, bool)> {
-    use State::{Disagreeing, InLake, NotInLake, Stale};
+    use CellState::{Disagreeing, InLake, NotInLake, Stale};
     let lake = cells.iter().find(|(store, _)| *store == Store::Lake);
     // Where the lake could not be asked, who knows whether it has what a warehouse has not.
     let known = lake.is_some();
@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     /// A month, and its state in some stores, with whether it takes force.
-    type Case<'a> = (&'a str, &'a [(Store, State, bool)]);
+    type Case<'a> = (&'a str, &'a [(Store, CellState, bool)]);
 
     fn repairs(months: &[Case<'_>]) -> String {
         let months: Vec<(TripFile, Vec<(Store, Cell)>)> = months
@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn one_command_mends_months_that_want_the_same() {
-        use State::{Beyond, Disagreeing, InLake, Loaded, NotInLake, Stale};
+        use CellState::{Beyond, Disagreeing, InLake, Loaded, NotInLake, Stale};
         insta::assert_snapshot!(repairs(&[
             ("2020-01", &[(Store::Lake, InLake, false), (POSTGRES, Loaded, false)]),
             ("2020-02", &[(Store::Lake, InLake, false), (POSTGRES, InLake, false)]),
@@ -190,12 +190,12 @@ mod tests {
 
     #[test]
     fn where_all_is_right_there_is_nothing_to_run() {
-        let right = [(Store::Lake, State::InLake, false), (POSTGRES, State::Loaded, false)];
+        let right = [(Store::Lake, CellState::InLake, false), (POSTGRES, CellState::Loaded, false)];
         assert_eq!(repairs(&[("2020-01", &right)]), "");
     }
 
     #[test]
     fn what_a_lake_that_cannot_be_asked_may_not_have_is_for_no_command() {
-        assert_eq!(repairs(&[("2020-01", &[(POSTGRES, State::NotInLake, false)])]), "");
+        assert_eq!(repairs(&[("2020-01", &[(POSTGRES, CellState::NotInLake, false)])]), "");
     }
 }

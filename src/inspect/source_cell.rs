@@ -1,6 +1,6 @@
 use serde::Serialize;
 
-use crate::source::Answer;
+use crate::source::Availability;
 use crate::trip::{Colour, Month, TripFile};
 
 /// What the source says of a month.
@@ -11,7 +11,7 @@ pub struct SourceCell {
     /// The month.
     pub month: Month,
     /// What it says; none where it could not be asked.
-    pub answer: Option<Answer>,
+    pub answer: Option<Availability>,
     /// Why it could not be asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -25,6 +25,6 @@ impl SourceCell {
 
     /// Whether the source has it; none where it could not be asked.
     pub fn is_there(&self) -> Option<bool> {
-        self.answer.map(|answer| answer != Answer::NotPublished)
+        self.answer.map(|answer| answer != Availability::NotPublished)
     }
 }

@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 
 use crate::lake::Listed;
 use crate::pipeline::Pipeline;
-use crate::source::Answer;
+use crate::source::Availability;
 use crate::trip::{Colour, Month, Months, Provenance, SourceFacts, TripFile};
 use crate::warehouse::{Holding, WarehouseKind};
 
@@ -16,14 +16,14 @@ use super::{Repairs, Store, Stores};
 
 /// What a store said.
 #[derive(Debug)]
-pub(super) struct Said<T> {
+pub(super) struct StoreAnswers<T> {
     /// By month, of the colours that it could be asked about.
     pub(super) months: BTreeMap<TripFile, T>,
     /// Why it could not be asked, by colour: a table of others spoils no other table.
     unasked: BTreeMap<Colour, String>,
 }
 
-impl<T> Said<T> {
+impl<T> StoreAnswers<T> {
     /// Asks about colours, all at once.
     async fn ask<E: Display>(
         colours: &[Colour],
@@ -50,15 +50,18 @@ impl<T> Said<T> {
 /// What the stores say that they have.
 #[derive(Debug)]
 pub struct Facts {
-    pub(super) lake: Said<Listed>,
-    pub(super) warehouses: Vec<(WarehouseKind, Said<Holding>)>,
+    pub(super) lake: StoreAnswers<Listed>,
+    pub(super) warehouses: Vec<(WarehouseKind, StoreAnswers<Holding>)>,
 }
 
 impl Facts {
     /// Asks all stores at once about some colours.
     pub async fn gather(stores: &Stores<'_>, colours: &[Colour]) -> Self {
-        let lake =
-            Said::ask(colours, |colour| stores.pipeline.lake().list(colour), |month| month.file);
+        let lake = StoreAnswers::ask(
+            colours,
+            |colour| stores.pipeline.lake().list(colour),
+            |month| month.file,
+        );
         let warehouses = stores.warehouses.iter().map(async |(kind, warehouse)| {
             let ask = async |colour| match warehouse {
                 Ok(warehouse) => {
@@ -66,7 +69,7 @@ impl Facts {
                 }
                 Err(error) => Err(error.to_string()),
             };
-            (*kind, Said::ask(colours, ask, |month| month.file).await)
+            (*kind, StoreAnswers::ask(colours, ask, |month| month.file).await)
         });
         let (lake, warehouses) = tokio::join!(lake, join_all(warehouses));
         Self { lake, warehouses }
@@ -102,7 +105,7 @@ impl Facts {
 }
 
 /// What a warehouse's ledger says of a month.
-pub(super) fn ledger_of(said: &Said<Holding>, file: TripFile) -> Option<&Provenance> {
+pub(super) fn ledger_of(said: &StoreAnswers<Holding>, file: TripFile) -> Option<&Provenance> {
     said.months.get(&file)?.ledger.as_ref()
 }
 
@@ -218,7 +221,7 @@ impl Survey {
         let renewed = Cell::disagreeing("the source has another edition of the month", false);
         let changed = |file| {
             let asked = self.source.iter().flatten().find(|cell| cell.file() == file);
-            asked.is_some_and(|cell| cell.answer == Some(Answer::Changed))
+            asked.is_some_and(|cell| cell.answer == Some(Availability::Changed))
         };
         let months = self.files.iter().map(|&file| {
             let mut cells = self.month(file);
@@ -246,7 +249,7 @@ fn may_have(pipeline: &Pipeline, file: TripFile) -> bool {
 
 fn cells<T>(
     files: &[TripFile],
-    said: &Said<T>,
+    said: &StoreAnswers<T>,
     judge: impl Fn(TripFile, Option<&T>) -> Cell,
 ) -> BTreeMap<TripFile, Cell> {
     let files = files.iter().filter(|file| said.tells_of(file.colour));

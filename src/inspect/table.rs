@@ -69,5 +69,5 @@ pub fn verified_table(
     if nothing > 0 {
         let _ = write!(text, "; {nothing} in no store");
     }
-    text + &repairs.listed("To mend what disagrees")
+    text + &repairs.listed("To repair what disagrees")
 }

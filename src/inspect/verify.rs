@@ -7,7 +7,7 @@ use crate::pipeline::TaskError;
 use crate::schema::Sums;
 use crate::trip::{Colour, Month, Provenance, TripFile};
 
-use super::judge::{Cell, State, alike};
+use super::judge::{Cell, CellState, alike};
 use super::survey::{Facts, Survey, ledger_of};
 use super::{Repairs, Store, Stores};
 
@@ -112,9 +112,9 @@ async fn month(
 ) -> Verified {
     let mut findings = Findings(Vec::new());
     for (store, cell) in survey.month(file) {
-        if cell.state == State::Disagreeing {
+        if cell.state == CellState::Disagreeing {
             findings.wrong(store, cell.why.clone().unwrap_or_default(), cell.force);
-        } else if store != Store::Lake && cell.state == State::InLake {
+        } else if store != Store::Lake && cell.state == CellState::InLake {
             findings.wrong(store, "it is not loaded".to_owned(), false);
         }
     }
@@ -179,13 +179,13 @@ async fn lake(
         Ok(Some(counted)) => {
             let found = counted.sums.rows;
             if found != promised {
-                let what = format!("reading it gives {found} rows, its footer promises {promised}");
+                let what = format!("reading it gives {found} rows, its footer says {promised}");
                 findings.wrong(Store::Lake, what, true);
             }
             Some(counted)
         }
         Ok(None) => {
-            findings.wrong(Store::Lake, "it went away just now".to_owned(), false);
+            findings.wrong(Store::Lake, "it was just removed".to_owned(), false);
             None
         }
         Err(error @ TaskError::Lake(LakeError::Damaged { .. } | LakeError::OtherSchema { .. })) => {

@@ -16,10 +16,10 @@ use super::unwrapped;
 
 /// Where a lake is: a local folder, or a bucket of an object store with a prefix.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LakeAddress(Place);
+pub struct LakeAddress(Location);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Place {
+enum Location {
     Folder(PathBuf),
     Bucket(Bucket),
 }
@@ -36,14 +36,14 @@ pub(super) struct Bucket {
 impl LakeAddress {
     /// The address of a local folder.
     pub fn folder(path: impl Into<PathBuf>) -> Self {
-        Self(Place::Folder(path.into()))
+        Self(Location::Folder(path.into()))
     }
 
     /// The folder, if the lake is one.
     pub fn as_folder(&self) -> Option<&Path> {
         match &self.0 {
-            Place::Folder(root) => Some(root),
-            Place::Bucket(_) => None,
+            Location::Folder(root) => Some(root),
+            Location::Bucket(_) => None,
         }
     }
 
@@ -57,24 +57,24 @@ impl LakeAddress {
 
     pub(super) const fn bucket(&self) -> Option<&Bucket> {
         match &self.0 {
-            Place::Folder(_) => None,
-            Place::Bucket(bucket) => Some(bucket),
+            Location::Folder(_) => None,
+            Location::Bucket(bucket) => Some(bucket),
         }
     }
 
     /// The address of a key, for people.
     pub fn of(&self, key: &str) -> String {
         match &self.0 {
-            Place::Folder(root) => root.join(key).display().to_string(),
-            Place::Bucket(_) => format!("{self}/{key}"),
+            Location::Folder(root) => root.join(key).display().to_string(),
+            Location::Bucket(_) => format!("{self}/{key}"),
         }
     }
 
     /// One text for a lake, however its address is spelled: links of a folder are followed.
     pub fn canonical(&self) -> String {
         match &self.0 {
-            Place::Folder(root) => without_links(root).display().to_string(),
-            Place::Bucket(_) => self.to_string(),
+            Location::Folder(root) => without_links(root).display().to_string(),
+            Location::Bucket(_) => self.to_string(),
         }
     }
 
@@ -152,7 +152,7 @@ fn complaint(text: &str) -> Option<String> {
                 .map(|kind| format!(", or a bucket of {} as {}", kind.title, kind.example()));
             let buckets: String = buckets.collect();
             return Some(format!(
-                ": name a folder{buckets}. A folder of such a name is given as ./NAME"
+                "; expected a folder{buckets}. Write a folder with such a name as ./NAME"
             ));
         }
     };
@@ -196,7 +196,7 @@ impl FromStr for LakeAddress {
             let rest = text.strip_prefix(row.kind.scheme).and_then(|rest| rest.strip_prefix("://"));
             if let Some(rest) = rest {
                 let bucket = bucket(row, rest).map_err(|what| unknown(&what))?;
-                return Ok(Self(Place::Bucket(bucket)));
+                return Ok(Self(Location::Bucket(bucket)));
             }
         }
         if let Some(path) = text.strip_prefix("file://") {
@@ -228,8 +228,8 @@ impl FromStr for LakeAddress {
 impl fmt::Display for LakeAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Place::Folder(root) => write!(f, "{}", root.display()),
-            Place::Bucket(Bucket { row, name, prefix }) => {
+            Location::Folder(root) => write!(f, "{}", root.display()),
+            Location::Bucket(Bucket { row, name, prefix }) => {
                 write!(f, "{}://{name}", row.kind.scheme)?;
                 if prefix.is_empty() { Ok(()) } else { write!(f, "/{prefix}") }
             }

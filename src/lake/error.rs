@@ -25,7 +25,7 @@ pub enum LakeError {
         why: String,
     },
     /// The bucket, or the object, is not there.
-    #[error("{address} is not there: does the bucket exist, and is its name right? ({source})")]
+    #[error("{address} was not found: does the bucket exist, and is its name right? ({source})")]
     NotFound {
         /// What was asked for.
         address: String,
@@ -54,7 +54,7 @@ pub enum LakeError {
     },
     /// Google gives no token for the credentials.
     #[error(
-        "there is no access token of Google ({source}): name the JSON key of a service account with \
+        "cannot get an access token from Google ({source}): give the JSON key of a service account with \
          --credentials or GOOGLE_APPLICATION_CREDENTIALS, or log in with: gcloud auth \
          application-default login"
     )]
@@ -63,7 +63,7 @@ pub enum LakeError {
         source: object_store::Error,
     },
     /// Where the bucket is cannot be learned.
-    #[error("where {address} is cannot be learned: {what}")]
+    #[error("cannot find the location of {address}: {what}")]
     Where {
         /// The bucket.
         address: String,
@@ -77,7 +77,7 @@ pub enum LakeError {
         address: String,
     },
     /// An object that did not come whole.
-    #[error("{address} gave {got} bytes of {size}: the connection broke")]
+    #[error("{address} gave {got} of {size} bytes: the connection broke")]
     Cut {
         /// The object.
         address: String,
@@ -107,7 +107,7 @@ pub enum LakeError {
         option: &'static str,
     },
     /// An object that is no readable Parquet file.
-    #[error("{address} cannot be read ({source}): bring the month anew with --force")]
+    #[error("{address} cannot be read ({source}): publish the month again with --force")]
     Damaged {
         /// The object.
         address: String,
@@ -116,8 +116,7 @@ pub enum LakeError {
     },
     /// The rows set aside that a month names are not there.
     #[error(
-        "{address}, which the month's trips name, is not there: the month was replaced just now, or \
-         it was removed by hand. Look again, or bring the month anew with --force"
+        "{address}, which the footer of the month's trips names, was not found: the month was just replaced, or the object was removed by hand. Try again, or publish the month again with --force"
     )]
     QuarantineGone {
         /// The object.
@@ -125,8 +124,7 @@ pub enum LakeError {
     },
     /// An object of another schema, or of nobody knows what.
     #[error(
-        "{address} was made by another version of this program, or by another program: bring it \
-         anew with taxi run etl-web-to-gcs"
+        "{address} was made by another version of this program, or by another program: publish it again with taxi run etl-web-to-gcs"
     )]
     OtherSchema {
         /// The object.

@@ -214,7 +214,7 @@ fn unsupported(kind: Option<&str>, fields: &Map<String, Value>) -> String {
             format!("they are of the type '{other}', which is not supported")
         }
         _ if fields.contains_key("installed") || fields.contains_key("web") => {
-            "they are the id of an OAuth client, which lets nobody in by itself".to_owned()
+            "they are an OAuth client id, which does not grant access by itself".to_owned()
         }
         _ => "they do not say their type".to_owned(),
     }
@@ -239,7 +239,7 @@ pub(super) fn builder(
         Usable::ServiceAccount(json) => Ok((builder.with_service_account_key(json), None)),
         Usable::AuthorizedUser(json) => {
             let (path, file) = nameless(&json)
-                .map_err(|error| refused(format!("they cannot be handed on: {error}")))?;
+                .map_err(|error| refused(format!("they cannot be passed on: {error}")))?;
             Ok((builder.with_application_credentials(path), Some(file)))
         }
     }
@@ -293,7 +293,7 @@ fn why_none(text: &str) -> String {
         Some(Ok(_)) => " (it is a folder)".to_owned(),
         None => String::new(),
     };
-    format!("they are neither the JSON of a key nor the path of a file that is there{why}")
+    format!("they are neither the JSON of a key nor the path of an existing file{why}")
 }
 
 fn read(path: &Path) -> Result<(String, String), LakeError> {
@@ -405,7 +405,7 @@ mod tests {
         they are of the type 'gdch_service_account' (Google Distributed Cloud), which is not supported
         they are of the type 'new_kind', which is not supported
         they do not say their type
-        they are the id of an OAuth client, which lets nobody in by itself
+        they are an OAuth client id, which does not grant access by itself
         they are of the type 'service_account' and lack client_email, private_key_id
         they are of the type 'authorized_user' and lack client_id, client_secret
         they are not the JSON of a key

@@ -25,16 +25,16 @@ pub struct Listed {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     /// It is no whole Parquet file.
-    #[error("the object cannot be read: it is cut off, or no Parquet file")]
+    #[error("the object cannot be read: it is truncated, or not a Parquet file")]
     Unreadable,
     /// It does not say where it comes from.
-    #[error("the object does not say where it comes from: another program made it")]
+    #[error("the object has no provenance: another program wrote it")]
     Foreign,
     /// It is another month's object.
     #[error("the object says that it is {0}")]
     Misplaced(TripFile),
     /// Its footer counts other rows than it promises.
-    #[error("the object has {found} rows and promises {promised}")]
+    #[error("the object has {found} rows, but its footer says {promised}")]
     Rows {
         /// Rows by the index of the file.
         found: u64,
@@ -42,7 +42,7 @@ pub enum Fault {
         promised: u64,
     },
     /// The rows set aside that it names are gone.
-    #[error("the rows set aside are gone: {0} is not there")]
+    #[error("the rows set aside are missing: {0} was not found")]
     QuarantineGone(String),
 }
 

@@ -9,7 +9,7 @@ use super::{Lake, LakeError};
 /// What may be done with a lake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LakeAccess {
-    /// It may be read and written.
+    /// It can be read and written.
     Write,
     /// It may be read.
     Read,

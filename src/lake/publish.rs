@@ -38,7 +38,7 @@ pub struct Written {
 /// What a run notes in the spool before it writes to the lake, so that the next run can
 /// clear what a killed one left.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub(super) struct Note {
+pub(super) struct PublishNote {
     /// The quarantine about to be written, and the one it replaces.
     quarantines: Vec<String>,
     /// The uploads begun: key and upload id.
@@ -47,18 +47,18 @@ pub(super) struct Note {
 
 /// The notes of one month, in its folder of the spool.
 #[derive(Debug)]
-pub(super) struct Notes(PathBuf);
+pub(super) struct PublishNotes(PathBuf);
 
-impl Notes {
+impl PublishNotes {
     pub(super) fn in_folder(folder: &Path) -> Self {
         Self(folder.join("publish.json"))
     }
 
-    fn read(&self) -> Option<Note> {
+    fn read(&self) -> Option<PublishNote> {
         serde_json::from_slice(&std::fs::read(&self.0).ok()?).ok()
     }
 
-    pub(super) fn change(&self, change: impl FnOnce(&mut Note)) -> Result<(), LakeError> {
+    pub(super) fn change(&self, change: impl FnOnce(&mut PublishNote)) -> Result<(), LakeError> {
         let mut note = self.read().unwrap_or_default();
         change(&mut note);
         let text = serde_json::to_vec(&note).unwrap_or_default();
@@ -99,7 +99,7 @@ impl Lake {
         let there = self.published(month.file).await?.map(|month| month.provenance);
         let forced =
             month.guard.judge(month.provenance, there.as_ref().map(Before::from).as_ref())?;
-        let notes = Notes::in_folder(folder);
+        let notes = PublishNotes::in_folder(folder);
         let quarantine = month.provenance.quarantine.as_deref();
         let replaced = there.and_then(|there| there.quarantine);
         let quarantines = quarantine.map(str::to_owned).into_iter().chain(replaced);
@@ -157,14 +157,14 @@ impl Lake {
         progress: &Progress,
     ) -> Result<(), LakeError> {
         self.prepare()?;
-        self.put(path, Self::ZONES, &Notes::in_folder(folder), progress).await
+        self.put(path, Self::ZONES, &PublishNotes::in_folder(folder), progress).await
     }
 
     /// Clears what is noted and no longer of use in the lake: uploads that were not completed,
     /// and quarantines that the month's trips do not name.
     pub async fn clear_leftovers(&self, file: TripFile, folder: &Path) -> Result<(), LakeError> {
         self.clear_uploads(folder).await?;
-        let notes = Notes::in_folder(folder);
+        let notes = PublishNotes::in_folder(folder);
         let Some(note) = notes.read() else {
             return Ok(());
         };
@@ -175,7 +175,7 @@ impl Lake {
                 self.remove(key).await?;
             }
         }
-        notes.change(|note| *note = Note::default())
+        notes.change(|note| *note = PublishNote::default())
     }
 
     /// Clears what stays of an edition that was refused: the month is right again.
@@ -188,7 +188,7 @@ impl Lake {
 
     /// Clears the uploads that are noted and were not completed.
     pub async fn clear_uploads(&self, folder: &Path) -> Result<(), LakeError> {
-        let notes = Notes::in_folder(folder);
+        let notes = PublishNotes::in_folder(folder);
         let Some(note) = notes.read() else {
             return Ok(());
         };

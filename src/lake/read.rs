@@ -135,7 +135,7 @@ impl Lake {
         };
         let said = metadata.ok().and_then(|metadata| said(&metadata, entry));
         if said.is_none() {
-            tracing::warn!("{} does not say where it comes from: it is replaced", self.url(key));
+            tracing::warn!("{} has no provenance: it is replaced", self.url(key));
         }
         Ok(said.map(|said| (said, meta.size)))
     }

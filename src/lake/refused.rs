@@ -13,7 +13,7 @@ use crate::flow::Progress;
 use crate::support::blocking::blocking;
 use crate::trip::{Digest, Provenance, TripFile};
 
-use super::publish::Notes;
+use super::publish::PublishNotes;
 use super::{Lake, LakeError, Published, Quarantine};
 
 /// An edition of a month that was refused.
@@ -56,7 +56,7 @@ impl Lake {
             match self.local(key) {
                 Some(target) => copy(path, target).await?,
                 None => {
-                    let notes = Notes::in_folder(folder);
+                    let notes = PublishNotes::in_folder(folder);
                     self.put(path, key, &notes, &Progress::unwatched()).await?;
                 }
             }

@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use crate::flow::Progress;
 use crate::support::blocking::blocking;
 
-use super::publish::{Notes, size};
+use super::publish::{PublishNotes, size};
 use super::{Lake, LakeError};
 
 /// The size of an upload's parts, and of the largest file put in one request.
@@ -30,7 +30,7 @@ impl Lake {
         &self,
         path: &Path,
         key: &str,
-        notes: &Notes,
+        notes: &PublishNotes,
         progress: &Progress,
     ) -> Result<(), LakeError> {
         if let Some(target) = self.local(key) {
@@ -67,7 +67,7 @@ impl Lake {
         path: &Path,
         length: u64,
         key: &str,
-        notes: &Notes,
+        notes: &PublishNotes,
         progress: &Progress,
     ) -> Result<(), LakeError> {
         let object = self.key(key);
@@ -101,7 +101,10 @@ impl Lake {
         if completed.is_err() {
             let aborted = tokio::time::timeout(ABORT_TIMEOUT, self.abort(key, &upload)).await;
             if !matches!(aborted, Ok(Ok(()))) {
-                tracing::warn!("an upload of {} is left for the next run to abort", self.url(key));
+                tracing::warn!(
+                    "an upload of {} could not be aborted: the next run will abort it",
+                    self.url(key)
+                );
                 return completed;
             }
         }

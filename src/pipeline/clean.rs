@@ -3,14 +3,20 @@ use std::path::Path;
 use crate::clean::{CleanError, Cleaned, Job, clean, new_columns, published_before};
 use crate::flow::{Progress, Stop};
 use crate::settings::{MissingColumn, NewColumn};
-use crate::source::{Fetched, Held};
+use crate::source::{Fetched, SpoolLease};
 use crate::support::blocking::blocking;
 use crate::trip::{Format, TripFile};
 
 use super::{Pipeline, TaskError};
 
 impl Pipeline {
-    pub(super) fn job(&self, file: TripFile, input: &Path, format: Format, held: &Held) -> Job {
+    pub(super) fn job(
+        &self,
+        file: TripFile,
+        input: &Path,
+        format: Format,
+        lease: &SpoolLease,
+    ) -> Job {
         Job {
             file,
             input: input.to_owned(),
@@ -20,7 +26,7 @@ impl Pipeline {
             keep: None,
             refuse_missing_columns: self.settings.cleaning.on_missing_column == MissingColumn::Fail,
             workers: self.settings.cleaning.threads,
-            folder: held.folder().to_owned(),
+            folder: lease.folder().to_owned(),
         }
     }
 
@@ -29,13 +35,13 @@ impl Pipeline {
         &self,
         file: TripFile,
         fetched: &Fetched,
-        held: &Held,
+        lease: &SpoolLease,
         progress: &Progress,
     ) -> Result<Cleaned, TaskError> {
         if fetched.format == Format::Parquet {
             self.check_not_own(file, &fetched.path).await?;
         }
-        let job = self.job(file, &fetched.path, fetched.format, held);
+        let job = self.job(file, &fetched.path, fetched.format, lease);
         let (source, progress) = (fetched.facts.clone(), progress.clone());
         progress.begin(source.size);
         let keep = self.settings.cleaning.on_new_column == NewColumn::Keep;
@@ -44,7 +50,7 @@ impl Pipeline {
             clean(&Job { keep, ..job }, &source, &progress)
         });
         match cleaned.await.unwrap_or(Err(CleanError::Interrupted)) {
-            Err(error) => Err(self.keep_unfit(&self.lake, error.into(), None, held).await),
+            Err(error) => Err(self.keep_unfit(&self.lake, error.into(), None, lease).await),
             Ok(cleaned) => Ok(cleaned),
         }
     }

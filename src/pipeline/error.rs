@@ -25,7 +25,7 @@ pub enum TaskError {
     #[error(transparent)]
     Spool(#[from] SpoolError),
     /// A month to load that the lake does not have.
-    #[error("{file} is not in the lake {lake}: bring it with taxi run etl-web-to-gcs")]
+    #[error("{file} is not in the lake {lake}: publish it with taxi run etl-web-to-gcs")]
     NotInLake {
         /// The month.
         file: TripFile,
@@ -34,9 +34,7 @@ pub enum TaskError {
     },
     /// The file to clean is what the lake has of the month.
     #[error(
-        "the file of {file} is the lake's own: it is the edition that {lake} has, which would be \
-         published over itself. Name the place of the files as they were fetched; --source raw is \
-         for those that the lake keeps"
+        "the file of {file} is the edition in the lake {lake}, which would overwrite itself. Give the folder of the original files; --source raw reads those stored in the lake"
     )]
     OwnLake {
         /// The month.

@@ -5,7 +5,8 @@ use async_trait::async_trait;
 use crate::flow::Progress;
 use crate::lake::Lake;
 use crate::source::{
-    Answer, FetchError, Held, Outcome, RawError, RawFile, RawStore, Source, Wanted,
+    Availability, FetchError, FetchRequest, Outcome, RawError, RawFile, RawStore, Source,
+    SpoolLease,
 };
 use crate::trip::{Month, Provenance, SourceFacts, TripFile};
 
@@ -19,7 +20,7 @@ impl Pipeline {
         file: TripFile,
         before: Option<&Provenance>,
         into_lake: bool,
-        held: &Held,
+        lease: &SpoolLease,
         progress: &Progress,
     ) -> Result<Outcome, FetchError> {
         let source = &self.settings.source.source;
@@ -30,7 +31,7 @@ impl Pipeline {
             Some(known) if into_lake => self.seen(file, known).await,
             _ => None,
         };
-        let wanted = Wanted {
+        let wanted = FetchRequest {
             item: file.into(),
             address: source.locate(file)?,
             expected: source.should_have(file, Month::current()),
@@ -38,7 +39,7 @@ impl Pipeline {
             seen: seen.as_ref(),
         };
         let raw = RawInLake { lake: &self.lake, file: Some(file) };
-        let outcome = self.fetcher.fetch(&wanted, held, &raw, progress).await?;
+        let outcome = self.fetcher.fetch(&wanted, lease, &raw, progress).await?;
         if let Outcome::Unchanged(Some(facts)) = &outcome
             && into_lake
         {
@@ -66,7 +67,7 @@ impl Pipeline {
         file: TripFile,
         known: Option<&SourceFacts>,
         progress: &Progress,
-    ) -> Result<Answer, TaskError> {
+    ) -> Result<Availability, TaskError> {
         let source = &self.settings.source.source;
         let address = source.locate(file).map_err(FetchError::from)?;
         let expected = source.should_have(file, Month::current());
@@ -74,12 +75,13 @@ impl Pipeline {
             Some(known) => self.seen(file, known).await,
             None => None,
         };
-        let wanted = Wanted { item: file.into(), address, expected, known, seen: seen.as_ref() };
+        let wanted =
+            FetchRequest { item: file.into(), address, expected, known, seen: seen.as_ref() };
         match self.fetcher.ask(&wanted, progress).await {
             Ok(Some(answer)) => Ok(answer),
-            Ok(None) if self.lake.has_raw(file).await? => Ok(Answer::Published),
+            Ok(None) if self.lake.has_raw(file).await? => Ok(Availability::Published),
             // That it is not there is an answer, even where it should be.
-            Ok(None) | Err(FetchError::Missing { .. }) => Ok(Answer::NotPublished),
+            Ok(None) | Err(FetchError::Missing { .. }) => Ok(Availability::NotPublished),
             Err(error) => Err(error.into()),
         }
     }

@@ -6,7 +6,7 @@ use crate::clean::{CleanError, Job, new_columns, stream};
 use crate::flow::{Progress, Stop};
 use crate::guard::Refusal;
 use crate::settings::NewColumn;
-use crate::source::{Arrival, Held};
+use crate::source::{Arrival, SpoolLease};
 use crate::support::blocking::{blocking, finished};
 use crate::trip::{KeptColumn, Provenance, TripFile};
 use crate::warehouse::postgres::{Load, Postgres, Proven};
@@ -35,14 +35,14 @@ impl Pipeline {
     pub async fn ingest(
         &self,
         file: TripFile,
-        held: &Held,
+        lease: &SpoolLease,
         postgres: &Postgres,
         progress: &Progress,
     ) -> Result<Option<Ingested>, TaskError> {
-        let Some(arrival) = held.arrival(progress).await else {
+        let Some(arrival) = lease.arrival(progress).await else {
             return Ok(None);
         };
-        let loaded = self.load_arriving(file, &arrival, held, postgres, progress).await;
+        let loaded = self.load_arriving(file, &arrival, lease, postgres, progress).await;
         match loaded {
             Err(_) if arrival.is_needless() => Ok(None),
             Err(error) => {
@@ -58,11 +58,11 @@ impl Pipeline {
         &self,
         file: TripFile,
         arrival: &Arrival,
-        held: &Held,
+        lease: &SpoolLease,
         postgres: &Postgres,
         progress: &Progress,
     ) -> Result<Ingested, TaskError> {
-        let mut job = self.job(file, &arrival.path, arrival.format, held);
+        let mut job = self.job(file, &arrival.path, arrival.format, lease);
         if self.settings.cleaning.on_new_column == NewColumn::Keep {
             job.keep = Some(new_columns_arriving(&job, arrival, progress).await?);
         }
@@ -114,7 +114,7 @@ impl Pipeline {
             Ok(Loaded::Unchanged) => Err(Stop::Interrupted.into()),
             Err(error) if error.is_refusal() => {
                 let store = self.spool_as_lake()?;
-                Err(self.keep_unfit(&store, error, proven, held).await)
+                Err(self.keep_unfit(&store, error, proven, lease).await)
             }
             Err(error) => Err(error),
         }

@@ -110,7 +110,8 @@ impl LakeMonth for FromLake<'_> {
     async fn bucket(&self) -> Option<LakeBucket> {
         let found = self.pipeline.bucket.get_or_init(|| async {
             self.pipeline.lake().location().await.unwrap_or_else(|error| {
-                let text = format!("{error}. Where it is beside the dataset, all is well");
+                let text =
+                    format!("{error}. If it is in the dataset's location, this is not a problem");
                 self.run.warn(self.file, &text);
                 None
             })

@@ -21,7 +21,7 @@ use crate::flow::{Run, Stop};
 use crate::lake::{BucketLocation, Lake};
 use crate::schema;
 use crate::settings::{NewColumn, Settings};
-use crate::source::{Fetcher, Held, Spool};
+use crate::source::{Fetcher, Spool, SpoolLease};
 use crate::trip::{Item, Provenance, TripFile};
 
 pub use error::TaskError;
@@ -69,11 +69,11 @@ impl Pipeline {
     }
 
     /// Takes hold of a place in the spool; waits where another run has it.
-    pub async fn hold(&self, run: &Run, item: impl Into<Item>) -> Result<Held, TaskError> {
+    pub async fn lease(&self, run: &Run, item: impl Into<Item>) -> Result<SpoolLease, TaskError> {
         let item = item.into();
         let lake = self.settings.lake.address().canonical();
-        match self.spool.hold(item, &lake, &run.progress()).await {
-            Ok(Some(held)) if !run.is_cancelled() => Ok(held),
+        match self.spool.lease(item, &lake, &run.progress()).await {
+            Ok(Some(lease)) if !run.is_cancelled() => Ok(lease),
             Ok(_) => Err(Stop::Interrupted.into()),
             Err(error) => {
                 run.warn(item, &error.to_string());

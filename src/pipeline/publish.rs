@@ -3,7 +3,7 @@ use std::path::Path;
 use crate::clean::{Cleaned, Streamed};
 use crate::flow::Progress;
 use crate::lake::{Publication, Written};
-use crate::source::{Fetched, Held};
+use crate::source::{Fetched, SpoolLease};
 use crate::trip::{Format, TripFile};
 
 use super::{Pipeline, TaskError};
@@ -15,7 +15,7 @@ impl Pipeline {
         file: TripFile,
         fetched: &Fetched,
         cleaned: &Cleaned,
-        held: &Held,
+        lease: &SpoolLease,
         progress: &Progress,
     ) -> Result<Written, TaskError> {
         let raw: Option<(&Path, Format)> =
@@ -28,13 +28,13 @@ impl Pipeline {
             raw,
             guard: self.settings.guard(file),
         };
-        match self.lake.publish(month, held.folder(), progress).await {
+        match self.lake.publish(month, lease.folder(), progress).await {
             Err(error) => {
                 let edition = Streamed {
                     provenance: cleaned.provenance.clone(),
                     quarantine: cleaned.quarantine.clone(),
                 };
-                Err(self.keep_unfit(&self.lake, error.into(), Some(edition), held).await)
+                Err(self.keep_unfit(&self.lake, error.into(), Some(edition), lease).await)
             }
             Ok(written) => Ok(written),
         }

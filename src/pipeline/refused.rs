@@ -3,7 +3,7 @@
 
 use crate::clean::{CleanError, Streamed};
 use crate::lake::{Lake, LakeAddress, LakeError, Quarantine, RefusedEdition, StoreOptions};
-use crate::source::Held;
+use crate::source::SpoolLease;
 use crate::trip::TripFile;
 
 use super::{Pipeline, TaskError};
@@ -52,7 +52,7 @@ impl Pipeline {
         store: &Lake,
         error: TaskError,
         edition: Option<Streamed>,
-        held: &Held,
+        lease: &SpoolLease,
     ) -> TaskError {
         let edition = match &error {
             TaskError::Clean(CleanError::NothingKept { edition, .. }) => Some((**edition).clone()),
@@ -64,12 +64,12 @@ impl Pipeline {
         };
         let file = TripFile::new(provenance.colour, provenance.month);
         let why = error.to_string();
-        let kept = store.keep_refused(&provenance, why, quarantine.as_deref(), held.folder());
+        let kept = store.keep_refused(&provenance, why, quarantine.as_deref(), lease.folder());
         match kept.await {
             Ok(Some(rows)) => TaskError::Refused { error: Box::new(error), file, rows },
             Ok(None) => error,
             Err(failed) => {
-                tracing::warn!("{file}: the rows set aside cannot be kept: {failed}");
+                tracing::warn!("{file}: the rows set aside cannot be stored: {failed}");
                 error
             }
         }

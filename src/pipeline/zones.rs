@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use crate::clean::clean_zones;
 use crate::flow::Progress;
-use crate::source::{FetchError, Fetched, Held, Outcome, Source, Wanted};
+use crate::source::{FetchError, FetchRequest, Fetched, Outcome, Source, SpoolLease};
 use crate::trip::{Item, SourceFacts};
 
 use super::fetch::RawInLake;
@@ -13,10 +13,10 @@ impl Pipeline {
     pub async fn fetch_zones(
         &self,
         before: Option<&SourceFacts>,
-        held: &Held,
+        lease: &SpoolLease,
         progress: &Progress,
     ) -> Result<Outcome, FetchError> {
-        let wanted = Wanted {
+        let wanted = FetchRequest {
             item: Item::Zones,
             address: Source::locate_zones(&self.settings.source.zones)?,
             expected: true,
@@ -24,7 +24,7 @@ impl Pipeline {
             seen: None,
         };
         let raw = RawInLake { lake: &self.lake, file: None };
-        self.fetcher.fetch(&wanted, held, &raw, progress).await
+        self.fetcher.fetch(&wanted, lease, &raw, progress).await
     }
 
     /// Cleans the fetched zones: the file of them, and how many. Fewer than the lake has replace
@@ -32,12 +32,12 @@ impl Pipeline {
     pub async fn clean_zones(
         &self,
         fetched: &Fetched,
-        held: &Held,
+        lease: &SpoolLease,
     ) -> Result<(PathBuf, u64), TaskError> {
-        let local = held.path("zones-before.parquet");
+        let local = lease.path("zones-before.parquet");
         let before =
             if self.settings.run.force { None } else { self.lake.count_zones(&local).await? };
-        let target = held.path("zones.parquet");
+        let target = lease.path("zones.parquet");
         let rows = clean_zones(&fetched.path, fetched.format, &fetched.facts, before, &target)?;
         Ok((target, rows))
     }

@@ -55,7 +55,7 @@ pub enum HeaderError {
         name: String,
     },
     /// More columns than any file of trips has.
-    #[error("{file} has {found} columns: this is no file of trips")]
+    #[error("{file} has {found} columns: this is not a trip file")]
     TooMany {
         /// The month.
         file: TripFile,
@@ -78,7 +78,7 @@ pub enum HeaderError {
     },
     /// Another colour's columns.
     #[error(
-        "{file} has the columns of {other} trips ({found}): is the address that of {colour}?",
+        "{file} has the columns of {other} trips ({found}): is this the address of {colour}?",
         colour = file.colour
     )]
     OtherColour {

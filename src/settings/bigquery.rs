@@ -17,7 +17,6 @@ use crate::warehouse::bigquery::{BigQuery, BigQueryError, Target, TokenError, To
 use crate::warehouse::{Warehouse, WarehouseError, WarehouseKind};
 
 use super::by_type::ByType;
-use super::connected::{Connected, DEFAULT, Found};
 use super::connection_kind::ConnectionKind;
 use super::error::SettingsError;
 use super::file::File;
@@ -25,10 +24,11 @@ use super::lake::{GOOGLE_HEADING, GoogleOptions};
 use super::layers::{Layer, Picker};
 use super::origin::{Effective, Origin, said};
 use super::reference::ConnectionReference;
+use super::resolved_connection::{ConnectionTarget, DEFAULT, ResolvedConnection};
 use super::secret::Credentials;
 use super::secret_names::SecretNames;
 use super::settings_group::SettingsGroup;
-use super::table::{FromTable, Part, Table};
+use super::table::{FromTable, SpannedTable, Table};
 use super::warehouse::{self, WarehouseOptions};
 use super::warehouse_group::{WarehouseGroup, WarehouseInForce};
 
@@ -56,11 +56,11 @@ pub struct BigQueryOptions {
     #[arg(long, value_name = "ID", env = "TAXI_PROJECT", value_parser = NonEmptyStringValueParser::new())]
     pub project: Option<String>,
 
-    /// The dataset in it [default: nyc_taxi]
+    /// The dataset [default: nyc_taxi]
     #[arg(long, value_name = "NAME", env = "TAXI_DATASET", value_parser = NonEmptyStringValueParser::new())]
     pub dataset: Option<String>,
 
-    /// Where the dataset is made if it is missing: US, EU, europe-west1 [default: US]
+    /// Where the dataset is created if it does not exist: US, EU, europe-west1 [default: US]
     #[arg(long, value_name = "PLACE", env = "TAXI_LOCATION", value_parser = NonEmptyStringValueParser::new())]
     pub location: Option<String>,
 }
@@ -94,7 +94,7 @@ impl FromTable for BigQueryConnection {
         [BigQueryKeys::keys(), GoogleOptions::keys()].concat()
     }
 
-    fn take(table: &mut Part<'_>) -> Result<Self, Error> {
+    fn take(table: &mut SpannedTable<'_>) -> Result<Self, Error> {
         Ok(Self { keys: BigQueryKeys::take(table)?, google: GoogleOptions::take(table)? })
     }
 }
@@ -254,22 +254,22 @@ fn connect(from: &mut Picker<'_>) -> Result<(), SettingsError> {
         from.note("bigquery", json!(null), Origin::Default);
         return Ok(());
     };
-    let Connected { groups, origin, .. } = match from.file.find(
+    let ResolvedConnection { groups, origin, .. } = match from.file.find(
         KIND,
         from.file.connections::<BigQueryConnection>(),
         &reference,
         &by,
     )? {
-        Found::Table(name, Table { value, line, .. }) => Connected {
+        ConnectionTarget::Table(name, Table { value, line, .. }) => ResolvedConnection {
             to: (),
             groups: value.groups(),
             origin: from.file.says(KIND, name, &by, *line),
         },
-        Found::Block(block) => {
+        ConnectionTarget::Block(block) => {
             // A block has the credentials, and those name their project.
             let credentials = Some(Credentials::Block(block.clone()));
             let groups = ByType::default().with(GoogleOptions { credentials });
-            Connected { to: (), groups, origin: Origin::block(block, &by) }
+            ResolvedConnection { to: (), groups, origin: Origin::block(block, &by) }
         }
     };
     from.note("bigquery", json!(reference.to_string()), origin.clone());

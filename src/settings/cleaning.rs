@@ -20,42 +20,42 @@ pub(super) const HEADING: &str = "Cleaning settings";
 #[serde(default)]
 #[command(next_help_heading = HEADING)]
 pub struct CleaningOptions {
-    /// Set the records aside that these rules concern
+    /// Quarantine records that match these rules
     #[serde(skip)]
     #[arg(long, value_name = "RULES", value_delimiter = ',', env = "TAXI_REJECT")]
     pub reject: Vec<Changeable>,
 
-    /// Keep and count the records that these rules concern
+    /// Keep records that match these rules, and count them
     #[serde(skip)]
     #[arg(long, value_name = "RULES", value_delimiter = ',', env = "TAXI_FLAG")]
     pub flag: Vec<Changeable>,
 
-    /// Do not ask these rules
+    /// Disable these rules
     #[serde(skip)]
     #[arg(long, value_name = "RULES", value_delimiter = ',', env = "TAXI_OFF")]
     pub off: Vec<Changeable>,
 
-    /// What a column that the schema does not know means [default: warn]
+    /// What to do with a column that the schema does not know [default: warn]
     #[arg(long, value_name = "WHAT", env = "TAXI_ON_NEW_COLUMN")]
     pub on_new_column: Option<NewColumn>,
 
-    /// What a missing column means, one that the files of that month have [default: warn]
+    /// What to do if a file lacks a column that the month's files have [default: warn]
     #[arg(long, value_name = "WHAT", env = "TAXI_ON_MISSING_COLUMN")]
     pub on_missing_column: Option<MissingColumn>,
 
-    /// The largest share of a file's rows that may be set aside as unreadable or as no trips of its
-    /// month: a file beyond it is refused [default: 5%]
+    /// The largest share of a file's rows that may be set aside as unreadable or as not of its
+    /// month; a file above it is refused [default: 5%]
     #[arg(long, value_name = "SHARE", env = "TAXI_MAX_SET_ASIDE")]
     #[serde(deserialize_with = "from_text")]
     pub max_set_aside: Option<Share>,
 
-    /// By what share a month may have fewer trips than the edition it replaces: one beyond it is
-    /// refused [default: 10%]
+    /// The largest share of trips by which a month may shrink compared with the edition it
+    /// replaces; above it, the month is refused [default: 10%]
     #[arg(long, value_name = "SHARE", env = "TAXI_MAX_SHRINK")]
     #[serde(deserialize_with = "from_text")]
     pub max_shrink: Option<Share>,
 
-    /// How many threads clean a month [default: one each core]
+    /// How many threads clean a month [default: the number of cores]
     #[arg(long, value_name = "N", value_parser = at_least_one, env = "TAXI_THREADS")]
     #[serde(deserialize_with = "count")]
     pub threads: Option<usize>,
@@ -119,12 +119,12 @@ impl SettingsGroup for CleaningSettings {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NewColumn {
-    /// It is named in a warning and in the footer, and left out.
+    /// Leave it out, and name it in a warning and in the footer.
     #[default]
     Warn,
-    /// It is added to the month's file and to the warehouse's table.
+    /// Add it to the month's file and to the warehouse's table.
     Keep,
-    /// The month fails.
+    /// Fail the month.
     Fail,
 }
 
@@ -132,10 +132,10 @@ pub enum NewColumn {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MissingColumn {
-    /// It is named in a warning and in the footer, and its values are null.
+    /// Set its values to null, and name it in a warning and in the footer.
     #[default]
     Warn,
-    /// The month fails.
+    /// Fail the month.
     Fail,
 }
 

@@ -7,7 +7,7 @@ use crate::warehouse::WarehouseKind;
 use super::blocks::Blocks;
 use super::connection_kind::ConnectionKind;
 use super::lake::LakeConnection;
-use super::origin::{Origin, Place};
+use super::origin::{FileLine, Origin};
 use super::{Options, Settings, SettingsError};
 
 /// A connection, for people.
@@ -30,7 +30,7 @@ impl Connection {
     pub async fn all(options: &Options, blocks: &dyn Blocks) -> Result<Vec<Self>, SettingsError> {
         let file = options.read_file()?;
         let settings = Settings::resolve_to_look(options, blocks).await?;
-        let place = |line| Origin::File { place: Place::new(&file.path, line) };
+        let place = |line| Origin::File { place: FileLine::new(&file.path, line) };
         let lakes = file.connections::<LakeConnection>().iter().map(|(name, lake)| {
             (ConnectionKind::Lake, (name.clone(), lake.value.address.to_string(), lake.line))
         });

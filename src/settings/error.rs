@@ -59,15 +59,14 @@ pub enum SettingsError {
     },
     /// The address of a database where a name is wanted.
     #[error(
-        "{by}: this is an address, and the name of one of [postgres] in taxi.toml is wanted. An \
-         address goes to DATABASE_URL, or to the setting database_url"
+        "{by}: expected the name of a connection in [postgres] of taxi.toml, not an address. Put an address into DATABASE_URL or the setting database_url"
     )]
     AddressForName {
         /// What says it.
         by: Box<Origin>,
     },
     /// Something that is not a name, and may be a secret, where a name is wanted.
-    #[error("{by}: this is not a name, and the name of one of [{}] in taxi.toml is wanted", kind.table())]
+    #[error("{by}: expected the name of a connection in [{}] of taxi.toml", kind.table())]
     NotAName {
         /// What it would lead to.
         kind: ConnectionKind,
@@ -77,7 +76,7 @@ pub enum SettingsError {
     /// The folder that is to be looked at as a lake is not there.
     #[error(
         "there is no lake connection or folder named '{name}' ({by}): taxi connections list shows \
-         the connections; the first run that publishes a month makes a folder"
+         the connections; the first run that publishes a month creates a folder"
     )]
     NoLake {
         /// Its name.
@@ -123,7 +122,7 @@ pub enum SettingsError {
         why: String,
     },
     /// A block of another type than is needed.
-    #[error("{block} is a block that says no {what}")]
+    #[error("{block} is a block without a {what}")]
     BlockSays {
         /// The block.
         block: BlockName,

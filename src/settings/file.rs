@@ -14,7 +14,7 @@ use crate::redact::{is_plain, name_or_mask};
 use super::by_type::ByType;
 use super::error::SettingsError;
 use super::keys::suggestion;
-use super::table::{FromTable, Named, Part, Table};
+use super::table::{FromTable, Named, SpannedTable, Table};
 use super::toml_error::sentence;
 
 /// The file of settings looked for in the current folder.
@@ -29,14 +29,18 @@ pub(super) struct Shape {
     /// The keys of all settings.
     pub(super) keys: fn() -> Vec<&'static str>,
     /// Takes the settings of all groups out of a table.
-    pub(super) options: fn(&mut Part<'_>) -> Result<ByType, toml::de::Error>,
+    pub(super) options: fn(&mut SpannedTable<'_>) -> Result<ByType, toml::de::Error>,
     /// The tables that are no settings.
     pub(super) sections: &'static [Section],
 }
 
 /// Reads a connection's table, with the connections before it.
-type ReadConnection =
-    fn(&Reader<'_>, &'static str, (usize, Part<'_>), ByType) -> Result<ByType, SettingsError>;
+type ReadConnection = fn(
+    &Reader<'_>,
+    &'static str,
+    (usize, SpannedTable<'_>),
+    ByType,
+) -> Result<ByType, SettingsError>;
 
 /// A table of the file that belongs to a group.
 pub(super) struct Section {
@@ -60,7 +64,7 @@ impl Section {
         Self {
             name,
             read: |reader, name, tables, into| {
-                let read = |part: Part<'_>, line| reader.table::<T>(part, line, &[]);
+                let read = |part: SpannedTable<'_>, line| reader.table::<T>(part, line, &[]);
                 Ok(into.with::<Named<T>>(reader.named(name, Some(tables), read)?))
             },
         }
@@ -160,18 +164,18 @@ impl Reader<'_> {
     fn named<T>(
         &self,
         of: &'static str,
-        tables: Option<(usize, Part<'_>)>,
-        read: impl Fn(Part<'_>, usize) -> Result<T, SettingsError>,
+        tables: Option<(usize, SpannedTable<'_>)>,
+        read: impl Fn(SpannedTable<'_>, usize) -> Result<T, SettingsError>,
     ) -> Result<BTreeMap<String, T>, SettingsError> {
         let mut all = BTreeMap::new();
         for (key, value) in tables.into_iter().flat_map(|(_, tables)| tables.into_inner()) {
             let (name, at) = (key.get_ref().to_string(), key.span());
             if !is_plain(&name) {
-                let what = format!("this is not a name, which [{of}] wants: [{of}.NAME]");
+                let what = format!("expected a table with a name here: [{of}.NAME]");
                 return Err(self.fault(&at, what));
             }
             let part = table(value).ok_or_else(|| {
-                self.fault(&at, format!("'{name}' is to be a table of its own: [{of}.{name}]"))
+                self.fault(&at, format!("'{name}' must be a table: [{of}.{name}]"))
             })?;
             all.insert(name, read(part, self.line(&at))?);
         }
@@ -180,9 +184,9 @@ impl Reader<'_> {
 
     fn defaults(
         &self,
-        part: Part<'_>,
+        part: SpannedTable<'_>,
         line: usize,
-        rules: Option<(usize, Part<'_>)>,
+        rules: Option<(usize, SpannedTable<'_>)>,
         tables: &[&'static str],
     ) -> Result<Defaults, SettingsError> {
         let options = self.read(part, line, tables, &(self.shape.keys)(), self.shape.options)?;
@@ -213,7 +217,7 @@ impl Reader<'_> {
     /// Reads a table into its type, all keys of which are known: those of the type, and `more`.
     fn table<T: FromTable>(
         &self,
-        part: Part<'_>,
+        part: SpannedTable<'_>,
         line: usize,
         more: &[&'static str],
     ) -> Result<Table<T>, SettingsError> {
@@ -222,18 +226,18 @@ impl Reader<'_> {
 
     fn read<T>(
         &self,
-        mut part: Part<'_>,
+        mut part: SpannedTable<'_>,
         line: usize,
         more: &[&'static str],
         known: &[&'static str],
-        take: impl FnOnce(&mut Part<'_>) -> Result<T, toml::de::Error>,
+        take: impl FnOnce(&mut SpannedTable<'_>) -> Result<T, toml::de::Error>,
     ) -> Result<Table<T>, SettingsError> {
         let (mut lines, mut places) = (BTreeMap::new(), Vec::new());
         for (key, value) in part.get_ref() {
             let name = key.get_ref().as_ref();
             if !known.contains(&name) {
                 if more.contains(&name) {
-                    let what = format!("'{name}' is to be a table of its own");
+                    let what = format!("'{name}' must be a table");
                     return Err(self.fault(&key.span(), what));
                 }
                 let meant = suggestion(name, known.iter().chain(more).copied());
@@ -272,7 +276,7 @@ impl Reader<'_> {
     }
 }
 
-fn table(value: Spanned<DeValue<'_>>) -> Option<Part<'_>> {
+fn table(value: Spanned<DeValue<'_>>) -> Option<SpannedTable<'_>> {
     let span = value.span();
     match value.into_inner() {
         DeValue::Table(table) => Some(Spanned::new(span, table)),

@@ -18,7 +18,7 @@ use crate::warehouse::WarehouseKind;
 use super::blocks::ReadBlocks;
 use super::by_type::ByType;
 use super::file::{Defaults, File};
-use super::origin::{Effective, Origin, Place};
+use super::origin::{Effective, FileLine, Origin};
 use super::reference::ConnectionReference;
 use super::secret::Credentials;
 
@@ -58,7 +58,7 @@ impl Layer {
     pub(super) fn file(path: &Path, profile: Option<&str>, defaults: &Defaults) -> Self {
         let (path, profile) = (path.to_owned(), profile.map(str::to_owned));
         let at = move |line| {
-            let place = Place::new(&path, line);
+            let place = FileLine::new(&path, line);
             match &profile {
                 Some(name) => Origin::Profile { name: name.clone(), place },
                 None => Origin::File { place },

@@ -12,7 +12,7 @@ use crate::notify::{NotifyError, Webhook};
 
 use super::error::SettingsError;
 use super::layers::{Picker, Show, value_name};
-use super::origin::{Origin, Place};
+use super::origin::{FileLine, Origin};
 use super::secret::Reference;
 use super::settings_group::SettingsGroup;
 use super::table::Table;
@@ -69,7 +69,7 @@ impl SettingsGroup for NotifySettings {
         let Table { value: notify, lines, .. } = table.cloned().unwrap_or_default();
         let path = &from.file.path;
         let by = |key| match lines.get(key) {
-            Some(line) => Origin::File { place: Place::new(path, *line) },
+            Some(line) => Origin::File { place: FileLine::new(path, *line) },
             None => Origin::Default,
         };
         let webhook = notify.webhook.as_ref().map(ToString::to_string);

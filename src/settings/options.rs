@@ -25,7 +25,7 @@ use super::postgres::{PostgresConnection, PostgresOptions};
 use super::reference::LakeReference;
 use super::run::RunOptions;
 use super::source::SourceOptions;
-use super::table::{FromTable, Part};
+use super::table::{FromTable, SpannedTable};
 use super::warehouse::WarehouseOptions;
 
 /// What is said of the settings; nothing where nothing is said.
@@ -62,13 +62,13 @@ pub struct Options {
 
 /// Which file of settings is read, and how.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "The file of these settings")]
+#[command(next_help_heading = "Settings file")]
 pub struct FileOptions {
-    /// The profile of taxi.toml that goes before its other settings
+    /// The profile of taxi.toml whose settings override the others in the file
     #[arg(long, value_name = "NAME", env = "TAXI_PROFILE")]
     pub profile: Option<String>,
 
-    /// The file of settings [default: taxi.toml, where there is one]
+    /// The settings file [default: taxi.toml, if it exists]
     #[arg(long, value_name = "FILE", env = "TAXI_CONFIG")]
     pub config: Option<PathBuf>,
 }
@@ -99,7 +99,7 @@ impl FromTable for Options {
         groups.concat()
     }
 
-    fn take(table: &mut Part<'_>) -> Result<Self, Error> {
+    fn take(table: &mut SpannedTable<'_>) -> Result<Self, Error> {
         Ok(Self {
             source: SourceOptions::take(table)?,
             lake: LakeOptions::take(table)?,

@@ -30,7 +30,7 @@ pub enum Origin {
         by: Box<Origin>,
         /// Where it is.
         #[serde(flatten)]
-        place: Option<Place>,
+        place: Option<FileLine>,
     },
     /// A profile.
     Profile {
@@ -38,13 +38,13 @@ pub enum Origin {
         name: String,
         /// Where it says so.
         #[serde(flatten)]
-        place: Place,
+        place: FileLine,
     },
     /// The top of the file of settings.
     File {
         /// Where it says so.
         #[serde(flatten)]
-        place: Place,
+        place: FileLine,
     },
     /// Nobody says anything.
     Default,
@@ -52,14 +52,14 @@ pub enum Origin {
 
 /// A line of the file of settings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Place {
+pub struct FileLine {
     /// The file.
     pub path: PathBuf,
     /// The line, counted from 1.
     pub line: usize,
 }
 
-impl Place {
+impl FileLine {
     pub(super) fn new(path: &Path, line: usize) -> Self {
         Self { path: path.to_owned(), line }
     }
@@ -94,7 +94,7 @@ impl Origin {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for FileLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}, line {}", self.path.display(), self.line)
     }

@@ -32,11 +32,9 @@ pub struct Parameters {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub year: Option<u32>,
 
-    /// Months of --year: 1-3,7 [default: the whole year; 1,2 when --year is not given either]
+    /// Months of --year: 1-3,7 [default: the whole year, or 1,2 without --year]
     #[arg(long, value_name = "MONTHS", env = "TAXI_MONTHS")]
-    #[schemars(
-        description = "Months of the year: 6, 7 [default: all; 1 and 2 when there is no year either]"
-    )]
+    #[schemars(description = "Months of the year: 6, 7 [default: all, or 1 and 2 without a year]")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub months: Option<MonthList>,
 
@@ -53,14 +51,15 @@ pub struct Parameters {
     /// The last month, with --from: 2021-07
     #[arg(long, value_name = "YYYY-MM", env = "TAXI_TO")]
     #[schemars(
-        description = "The last month, where from names the first: 2021-07",
+        description = "The last month, together with from: 2021-07",
         with = "Option<String>",
         regex(pattern = r"^\d{4}-\d{2}$")
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<Month>,
 
-    /// The month so many before today's, instead of all these: 2 is the newest the TLC has
+    /// The month N months before the current one, instead of the options above: 2 is the newest
+    /// that the TLC has
     #[arg(long, value_name = "N", env = "TAXI_LAG_MONTHS")]
     #[schemars(range(max = 240))]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -122,8 +121,7 @@ enum OneOrMore<T> {
 pub enum ParameterError {
     /// Two ways to name the months at once.
     #[error(
-        "{given} are given together: name the months either by year and months, or by from and to, \
-         or by lag_months"
+        "{given} are given together: select months either by year and months, or by from and to, or by lag_months"
     )]
     Mixed {
         /// The parameters given.
@@ -138,7 +136,7 @@ pub enum ParameterError {
         missing: &'static str,
     },
     /// No colour at all.
-    #[error("the list of colours is empty: name one at least")]
+    #[error("the list of colours is empty: name at least one")]
     NoColour,
     /// A colour that is none.
     #[error(transparent)]
@@ -404,13 +402,13 @@ mod tests {
             .map(|json| files(json).unwrap_err())
             .join("\n"),
             @r"
-            year, from, to are given together: name the months either by year and months, or by from and to, or by lag_months
-            months, lag_months are given together: name the months either by year and months, or by from and to, or by lag_months
+            year, from, to are given together: select months either by year and months, or by from and to, or by lag_months
+            months, lag_months are given together: select months either by year and months, or by from and to, or by lag_months
             'from' is given without 'to': a range needs both ends
-            the months 2020-02 to 2020-01 run backwards: put the earlier one first
+            the months 2020-02 to 2020-01 are in the wrong order: put the earlier one first
             there is no month 13: months go from 1 to 12
-            the list of months is empty: name one at least
-            the list of colours is empty: name one at least at line 1 column 14
+            the list of months is empty: name at least one
+            the list of colours is empty: name at least one at line 1 column 14
             there are no green trips for 2012-05: green records begin in 2013-08
             there are no green trips for 2027-01 yet: it is now 2026-11
             there is no year 1999 of trip records: they begin in 2009

@@ -16,7 +16,7 @@ pub struct ParentParameters {
     #[serde(flatten)]
     pub months: Parameters,
 
-    /// The warehouses to load into after the lake; none for the lake alone.
+    /// The warehouses to load into after the lake; none for the lake only.
     #[arg(long, help = to_warehouse(), value_name = "WAREHOUSES", value_delimiter = ',', env = "TAXI_TO_WAREHOUSE")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(default, description = to_warehouse(), extend("uniqueItems" = true))]
@@ -25,7 +25,7 @@ pub struct ParentParameters {
 
 fn to_warehouse() -> String {
     let names = WarehouseKind::names(", ");
-    format!("The warehouses to load into after the lake: {names}; none for the lake alone")
+    format!("The warehouses to load into after the lake: {names}; none for the lake only")
 }
 
 /// One warehouse or several.

@@ -11,7 +11,6 @@ use crate::warehouse::postgres::{Postgres, PostgresError, Target};
 use crate::warehouse::{Warehouse, WarehouseError, WarehouseKind};
 
 use super::by_type::ByType;
-use super::connected::{Connected, DEFAULT, Found};
 use super::connection_kind::ConnectionKind;
 use super::database::Database;
 use super::error::SettingsError;
@@ -19,6 +18,7 @@ use super::file::File;
 use super::layers::{Layer, Picker};
 use super::origin::{Effective, Origin, said};
 use super::reference::{ConnectionReference, DatabaseReference};
+use super::resolved_connection::{ConnectionTarget, DEFAULT, ResolvedConnection};
 use super::secret::Reference;
 use super::secret_names::SecretNames;
 use super::settings_group::SettingsGroup;
@@ -46,12 +46,13 @@ pub struct PostgresOptions {
     #[serde(rename = "postgres")]
     pub connection: Option<ConnectionReference>,
 
-    /// The Postgres to load into: postgres://user:password@host/database [default: PGHOST and its
-    /// kin]. Others see a flag in the process list: the environment is the place for a password
+    /// The Postgres to load into: postgres://user:password@host/database [default: PGHOST, PGPORT,
+    /// PGUSER and PGDATABASE]. Flags are visible in the process list, so put a password into the
+    /// environment
     #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<DatabaseReference>,
 
-    /// The schema in it [default: nyc_taxi]
+    /// The schema [default: nyc_taxi]
     #[arg(long, value_name = "NAME", env = "TAXI_SCHEMA", value_parser = NonEmptyStringValueParser::new())]
     pub schema: Option<String>,
 }
@@ -181,7 +182,7 @@ impl SettingsGroup for PostgresSettings {
         let connected = connected(from)?;
         from.optional("postgres", |o: &PostgresOptions| &o.connection);
         let (database, origin) = match connected {
-            Some(Connected { to, groups, origin }) => {
+            Some(ResolvedConnection { to, groups, origin }) => {
                 from.connection = Some(Layer::connection(groups, origin.clone()));
                 (Some(to), origin)
             }
@@ -218,7 +219,7 @@ impl SettingsGroup for PostgresSettings {
 
 /// The database that is named: by a connection or by its URL, by whichever is said further up,
 /// else by the connection that is used where none is named.
-fn connected(from: &Picker<'_>) -> Result<Option<Connected<Database>>, SettingsError> {
+fn connected(from: &Picker<'_>) -> Result<Option<ResolvedConnection<Database>>, SettingsError> {
     let named = from.find("postgres", |o: &PostgresOptions| &o.connection);
     let url = from.find("database_url", |o: &PostgresOptions| &o.database_url);
     let named = match (named, &url) {
@@ -234,7 +235,7 @@ fn connected(from: &Picker<'_>) -> Result<Option<Connected<Database>>, SettingsE
         (Some((reference, by)), _) => open(from, reference, by),
         (None, Some((url, origin))) => {
             let to = Database::from(url).with_block(from.blocks);
-            to.map(|to| Connected { to, groups: ByType::default(), origin })
+            to.map(|to| ResolvedConnection { to, groups: ByType::default(), origin })
         }
         (None, None) => return Ok(None),
     };
@@ -246,17 +247,17 @@ fn open(
     from: &Picker<'_>,
     reference: &ConnectionReference,
     by: &Origin,
-) -> Result<Connected<Database>, SettingsError> {
+) -> Result<ResolvedConnection<Database>, SettingsError> {
     let (to, groups, origin) = match find(from.file, reference, by)? {
-        Found::Table(name, Table { value, line, .. }) => {
+        ConnectionTarget::Table(name, Table { value, line, .. }) => {
             (Database::from(value), value.groups(), from.file.says(KIND, name, by, *line))
         }
-        Found::Block(block) => {
+        ConnectionTarget::Block(block) => {
             let to = Database::from(DatabaseReference::Block(block.clone()));
             (to, ByType::default(), Origin::block(block, by))
         }
     };
-    Ok(Connected { to: to.with_block(from.blocks)?, groups, origin })
+    Ok(ResolvedConnection { to: to.with_block(from.blocks)?, groups, origin })
 }
 
 /// What a reference leads to.
@@ -264,7 +265,7 @@ fn find<'a>(
     file: &'a File,
     reference: &'a ConnectionReference,
     by: &Origin,
-) -> Result<Found<'a, PostgresConnection>, SettingsError> {
+) -> Result<ConnectionTarget<'a, PostgresConnection>, SettingsError> {
     match reference {
         // Not shown: a password may be in it.
         ConnectionReference::Address(_) => {

@@ -31,31 +31,31 @@ const AT_ONCE: [(TaskName, usize); 2] = [(TaskName::Clean, 1), (TaskName::Ingest
 #[serde(default)]
 #[command(next_help_heading = HEADING)]
 pub struct RunOptions {
-    /// Do a month again even if nothing has changed, and even if it would be refused
+    /// Process a month even if nothing has changed, and even if it would be refused
     #[serde(skip)]
     #[arg(long, env = "TAXI_FORCE", value_name = "YES", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = BoolishValueParser::new())]
     pub force: Option<bool>,
 
-    /// How many months are in flight at once [default: 4]
+    /// How many months are processed at once [default: 4]
     #[arg(long, value_name = "N", value_parser = at_least_one, env = "TAXI_JOBS")]
     #[serde(deserialize_with = "count")]
     pub jobs: Option<usize>,
 
-    /// How often a task is tried again after a passing trouble [default: 5]
+    /// How often a task is retried after a transient error [default: 5]
     #[arg(long, value_name = "N", env = "TAXI_RETRIES")]
     pub retries: Option<usize>,
 
-    /// How long until the first of these tries; doubled for each after it [default: 1s]
+    /// The delay before the first retry; doubled for each further retry [default: 1s]
     #[arg(long, value_name = "TIME", value_parser = time, env = "TAXI_RETRY_DELAY")]
     #[serde(deserialize_with = "duration")]
     pub retry_delay: Option<Duration>,
 
-    /// How long each try of a task may take [default: 2h]
+    /// How long each attempt of a task may take [default: 2h]
     #[arg(long, value_name = "TIME", value_parser = some_time, env = "TAXI_TASK_TIMEOUT")]
     #[serde(deserialize_with = "some_duration")]
     pub task_timeout: Option<Duration>,
 
-    /// The folder for the journal, which taxi runs shows [default: data/runs]
+    /// The folder of the journal, which taxi runs shows [default: data/runs]
     #[arg(long, value_name = "FOLDER", env = "TAXI_RUNS")]
     pub runs: Option<PathBuf>,
 
@@ -63,7 +63,7 @@ pub struct RunOptions {
     #[arg(long, value_name = "N", env = "TAXI_KEEP_RUNS")]
     pub keep_runs: Option<usize>,
 
-    /// The folder for what is on its way [default: data/spool]
+    /// The folder for downloads and other temporary files [default: data/spool]
     #[arg(long, help_heading = SPOOL, value_name = "FOLDER", env = "TAXI_SPOOL")]
     pub spool: Option<PathBuf>,
 }

@@ -114,7 +114,7 @@ fn shown_variable(name: &str) -> &str {
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// The variable is not set.
-    #[error("the variable {} of the environment is not set", shown_variable(_0))]
+    #[error("the environment variable {} is not set", shown_variable(_0))]
     NoVariable(String),
     /// It is kept elsewhere, and that cannot be read.
     #[error("{0}")]

@@ -53,16 +53,16 @@ pub struct SourceOptions {
     #[arg(long, value_name = "ADDRESS", env = "TAXI_ZONES", hide_env_values = true)]
     pub zones: Option<String>,
 
-    /// Keep the bytes as fetched, under raw/ in the lake
+    /// Store the original bytes under raw/ in the lake
     #[arg(long, env = "TAXI_KEEP_RAW", value_name = "YES", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = BoolishValueParser::new())]
     pub keep_raw: Option<bool>,
 
-    /// How long a silent host is waited for [default: 60s]
+    /// How long to wait for a stalled download [default: 60s]
     #[arg(long, value_name = "TIME", value_parser = some_time, env = "TAXI_STALL_TIMEOUT")]
     #[serde(deserialize_with = "some_duration")]
     pub stall_timeout: Option<Duration>,
 
-    /// The most connections to one host [default: 2]
+    /// The maximum number of connections to one host [default: 2]
     #[arg(long, value_name = "N", value_parser = at_least_one, env = "TAXI_CONNECTIONS_PER_HOST")]
     #[serde(deserialize_with = "count")]
     pub connections_per_host: Option<usize>,

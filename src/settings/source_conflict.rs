@@ -24,9 +24,7 @@ pub enum SourceConflict {
     },
     /// The source is what the run would write.
     #[error(
-        "the source {address} lies in the lake's own folder {lake}: months would be published over \
-         themselves. Name the place of the files as they were fetched; --source raw is for those \
-         that the lake keeps"
+        "the source {address} is inside the lake's own folder {lake}: months would overwrite themselves. Give the folder of the original files; --source raw reads those stored in the lake"
     )]
     OwnLake {
         /// The source.

@@ -9,7 +9,7 @@ use toml::de::DeTable;
 use super::keys::keys;
 
 /// A table, and where it stands.
-pub(super) type Part<'a> = Spanned<DeTable<'a>>;
+pub(super) type SpannedTable<'a> = Spanned<DeTable<'a>>;
 
 /// A table of the file, and the lines it and its keys are in.
 #[derive(Debug, Clone, Default)]
@@ -28,7 +28,7 @@ pub(super) trait FromTable: Sized {
     fn keys() -> Vec<&'static str>;
 
     /// Takes its keys out of a table.
-    fn take(table: &mut Part<'_>) -> Result<Self, toml::de::Error>;
+    fn take(table: &mut SpannedTable<'_>) -> Result<Self, toml::de::Error>;
 }
 
 impl<T: DeserializeOwned> FromTable for T {
@@ -36,7 +36,7 @@ impl<T: DeserializeOwned> FromTable for T {
         keys::<T>().to_vec()
     }
 
-    fn take(table: &mut Part<'_>) -> Result<Self, toml::de::Error> {
+    fn take(table: &mut SpannedTable<'_>) -> Result<Self, toml::de::Error> {
         let mut own = DeTable::new();
         for key in keys::<T>() {
             own.extend(table.get_mut().remove_entry(*key));

@@ -5,12 +5,12 @@ use async_trait::async_trait;
 use super::*;
 use crate::lake::GoogleCredentials;
 
-struct Asked {
+struct TestSettings {
     folder: tempfile::TempDir,
     options: Options,
 }
 
-impl Asked {
+impl TestSettings {
     fn of(toml: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("taxi.toml");
@@ -84,7 +84,7 @@ fn cloud(options: &mut Options) {
 #[test]
 fn flags_go_before_the_environment_a_connection_a_profile_the_file_and_the_defaults() {
     let keys = ["lake", "credentials", "jobs", "retries", "spool", "schema"];
-    insta::assert_snapshot!(Asked::of(TOML).says(&keys), @r#"
+    insta::assert_snapshot!(TestSettings::of(TOML).says(&keys), @r#"
         lake "data/months" <- taxi.toml, line 1
         credentials "top.json" <- taxi.toml, line 6
         spool "data/spool" <- default
@@ -92,7 +92,7 @@ fn flags_go_before_the_environment_a_connection_a_profile_the_file_and_the_defau
         retries 1 <- taxi.toml, line 2
         schema "top" <- taxi.toml, line 5
         "#);
-    insta::assert_snapshot!(Asked::of(TOML).env(cloud).says(&keys), @r#"
+    insta::assert_snapshot!(TestSettings::of(TOML).env(cloud).says(&keys), @r#"
         lake "gs://bucket/trips" <- taxi.toml, line 12 (lakes.prod, named by taxi.toml, line 21 (profile cloud))
         credentials "prod.json" <- taxi.toml, line 12 (lakes.prod, named by taxi.toml, line 21 (profile cloud))
         spool "data/spool" <- default
@@ -100,7 +100,7 @@ fn flags_go_before_the_environment_a_connection_a_profile_the_file_and_the_defau
         retries 1 <- taxi.toml, line 2
         schema "top" <- taxi.toml, line 5
         "#);
-    let asked = Asked::of(TOML)
+    let asked = TestSettings::of(TOML)
         .env(cloud)
         .env(|o| o.run.jobs = Some(5))
         .env(|o| o.postgres.database_url = Some("postgres://other/db".into()))
@@ -116,7 +116,7 @@ fn flags_go_before_the_environment_a_connection_a_profile_the_file_and_the_defau
         retries 1 <- taxi.toml, line 2
         schema "connection" <- taxi.toml, line 16 (postgres.local, named by --postgres)
         "#);
-    let asked = Asked::of(TOML)
+    let asked = TestSettings::of(TOML)
         .env(|o| o.postgres.connection = Some("local".parse().unwrap()))
         .env(|o| o.postgres.schema = Some("asked".to_owned()))
         .flag("database_url", |o| o.postgres.database_url = Some("postgres://other/db".into()));
@@ -129,7 +129,7 @@ fn flags_go_before_the_environment_a_connection_a_profile_the_file_and_the_defau
 #[test]
 fn the_level_of_a_rule_is_that_of_the_first_who_says_one() {
     let keys = ["rules.negative_fare", "rules.unknown_code", "rules.duration_over_24h"];
-    let asked = Asked::of(TOML)
+    let asked = TestSettings::of(TOML)
         .env(cloud)
         .flag("off", |o| o.cleaning.off = vec!["negative_fare".parse().unwrap()]);
     insta::assert_snapshot!(asked.says(&keys), @r#"
@@ -142,7 +142,7 @@ fn the_level_of_a_rule_is_that_of_the_first_who_says_one() {
 #[test]
 fn a_connection_named_default_is_in_force_where_none_is_named() {
     let toml = "[lakes.default]\naddress = 'gs://b/p'\n[postgres.default]\nhost = 'h'\ndatabase = 'd'\nuser = 'u'\npassword = 'a b&c'\nport = 5433";
-    let asked = Asked::of(toml);
+    let asked = TestSettings::of(toml);
     insta::assert_snapshot!(asked.says(&["lake", "database_url"]), @r#"
         lake "gs://b/p" <- taxi.toml, line 1 (lakes.default)
         database_url "h:5433/d" <- taxi.toml, line 3 (postgres.default)
@@ -157,7 +157,7 @@ fn a_connection_named_default_is_in_force_where_none_is_named() {
 
 #[test]
 fn a_secret_is_looked_up_where_it_is_kept_and_only_when_it_is_needed() {
-    let asked = Asked::of(
+    let asked = TestSettings::of(
         "[postgres.p]\nurl = { env = 'TAXI_TEST_UNSET' }\n[lakes.l]\naddress = 'gs://b'\ncredentials = { env = 'TAXI_TEST_UNSET' }",
     );
     let asked = asked.flag("postgres", |o| o.postgres.connection = Some("p".parse().unwrap()));
@@ -168,7 +168,7 @@ fn a_secret_is_looked_up_where_it_is_kept_and_only_when_it_is_needed() {
     let error = settings.lake.open.open().unwrap_err().to_string();
     insta::assert_snapshot!(asked.shown(&error), @"the credentials of the settings cannot be used: the variable TAXI_TEST_UNSET of the environment is not set (taxi.toml, line 3 (lakes.l, named by --lake)). Name the JSON key of a service account with --credentials or GOOGLE_APPLICATION_CREDENTIALS");
 
-    let asked = Asked::of("[postgres.p]\nhost = 'h'\npassword = { file = 'PATH' }");
+    let asked = TestSettings::of("[postgres.p]\nhost = 'h'\npassword = { file = 'PATH' }");
     let secret = asked.folder.path().join("secret");
     std::fs::write(&secret, "hush\n").unwrap();
     let config = asked.options.file.config.clone().unwrap();
@@ -185,7 +185,7 @@ fn a_secret_is_looked_up_where_it_is_kept_and_only_when_it_is_needed() {
 #[test]
 fn a_key_may_be_given_where_its_file_is_named_and_is_not_shown() {
     let key = r#"{"private_key": "hush"}"#;
-    let asked = Asked::of("lake = 'gs://bucket'");
+    let asked = TestSettings::of("lake = 'gs://bucket'");
     let asked = asked.env(|o| o.lake.stores.google.credentials = Some(OsString::from(key).into()));
     insta::assert_snapshot!(asked.says(&["credentials"]), @r#"credentials "********" <- TAXI_CREDENTIALS"#);
     let settings = asked.resolve().unwrap();
@@ -204,7 +204,7 @@ fn what_is_to_be_hidden_is_known_however_it_is_written() {
         "host=h user=me password=p@ss",
         "postgres://h/d?password=p%40ss",
     ] {
-        let asked = Asked::of(&format!("database_url = '{url}'\n{webhook}"));
+        let asked = TestSettings::of(&format!("database_url = '{url}'\n{webhook}"));
         let secrets = asked.resolve().unwrap().secrets();
         for secret in ["p@ss", "/services/T0/hush"] {
             assert!(secrets.iter().any(|known| known == secret), "{url}: {secret}");
@@ -243,7 +243,7 @@ fn what_the_file_should_not_say_is_named_with_its_line_and_what_was_meant() {
         "postgres = 'postgres://me:hush@host/db'",
         "[profiles.a]\npostgres = 'locl'\n[postgres.local]\nhost = 'h'",
     ];
-    let said = wrong.map(|toml| Asked::of(toml).resolve().map(|_| ()).unwrap_err());
+    let said = wrong.map(|toml| TestSettings::of(toml).resolve().map(|_| ()).unwrap_err());
     for said in &said {
         assert!(!said.contains("hush") && !said.contains("31415"), "{said}");
     }
@@ -252,7 +252,7 @@ fn what_the_file_should_not_say_is_named_with_its_line_and_what_was_meant() {
         taxi.toml, line 1, is not understood: there is no setting 'to_warehouses' here: did you mean 'to_warehouse'?
         taxi.toml, line 2, is not understood: there is no setting 'addres' here: did you mean 'address'?
         taxi.toml, line 1, is not understood: 'address' is missing
-        taxi.toml, line 2, is not understood: 'a' is to be a table of its own: [lakes.a]
+        taxi.toml, line 2, is not understood: 'a' must be a table: [lakes.a]
         taxi.toml, line 2, is not understood: 's3://b' is not the address of a lake: name a folder, or a bucket of Google Cloud Storage as gs://bucket/prefix. A folder of such a name is given as ./NAME
         taxi.toml, line 3, is not understood: there is no setting 'pasword' here: did you mean 'password'?
         taxi.toml, line 2, is not understood: write a text in quotes, { env = "NAME" } or { file = "PATH" }
@@ -260,11 +260,11 @@ fn what_the_file_should_not_say_is_named_with_its_line_and_what_was_meant() {
         taxi.toml, line 2, is not understood: there is no setting 'lakes' here: did you mean 'lake'?
         taxi.toml, line 2, is not understood: there is no rule 'negative_fares': did you mean 'negative_fare'?
         taxi.toml, line 3, is not understood: the rule 'no_pickup' always rejects: such a record is no trip of its file. What can be changed is dropoff_before_pickup, distance_impossible, negative_fare, duration_over_24h, unknown_code, unknown_location, passenger_count_over_9, zero_passengers, zero_distance, total_not_positive
-        taxi.toml, line 2, is not understood: the level of a rule is reject, flag or off
+        taxi.toml, line 2, is not understood: the level of a rule must be reject, flag or off
         taxi.toml, line 2, is not understood: there is no setting 'web_hook' here: did you mean 'webhook'?
         taxi.toml, line 2, is not understood: 'on' cannot be 'sometimes': choose from 'failure', 'always'
         taxi.toml, line 1, is not understood: 'jobs' is to be a whole number, 0 or more
-        taxi.toml, line 1, is not understood: 'rules' is to be a table of its own
+        taxi.toml, line 1, is not understood: 'rules' must be a table
         taxi.toml, line 2, is not understood: 'port' is to be a whole number from 0 to 65535
         taxi.toml, line 1, is not understood: write a text in quotes, { env = "NAME" } or { file = "PATH" }
         taxi.toml, line 1, is not understood: 'to_warehouse' is to be a list in brackets
@@ -273,12 +273,13 @@ fn what_the_file_should_not_say_is_named_with_its_line_and_what_was_meant() {
         taxi.toml, line 1, is not understood: 'to_warehouse' cannot be 'postgress': choose from 'postgres', 'bigquery'
         taxi.toml, line 1: there is no [lakes.prd] in taxi.toml: did you mean 'prod'? A new folder is ./prd
         taxi.toml, line 1: there is no [postgres.locl] in taxi.toml: there are none
-        taxi.toml, line 1: this is an address, and the name of one of [postgres] in taxi.toml is wanted. An address goes to DATABASE_URL, or to the setting database_url
+        taxi.toml, line 1: expected the name of a connection in [postgres] of taxi.toml, not an address. Put an address into DATABASE_URL or the setting database_url
         taxi.toml, line 2 (profile a): there is no [postgres.locl] in taxi.toml: did you mean 'local'?
         "#);
-    let asked = Asked::of(TOML).flag("profile", |o| o.file.profile = Some("clod".to_owned()));
+    let asked =
+        TestSettings::of(TOML).flag("profile", |o| o.file.profile = Some("clod".to_owned()));
     insta::assert_snapshot!(asked.resolve().unwrap_err(), @"there is no profile 'clod' in taxi.toml: did you mean 'cloud'?");
-    let asked = Asked::of(TOML)
+    let asked = TestSettings::of(TOML)
         .flag("postgres", |o| o.postgres.connection = Some("locla".parse().unwrap()));
     insta::assert_snapshot!(asked.resolve().unwrap_err(), @"--postgres: there is no [postgres.locla] in taxi.toml: did you mean 'local'?");
 }
@@ -306,8 +307,8 @@ impl Blocks for Server {
 #[tokio::test]
 async fn a_connection_may_be_a_block_of_a_server() {
     let toml = "lake = 'prefect:gcs-bucket/zoom-gcs'\n[postgres.p]\nurl = 'prefect:sqlalchemy-connector/c'\nschema = 's'";
-    let asked =
-        Asked::of(toml).flag("postgres", |o| o.postgres.connection = Some("p".parse().unwrap()));
+    let asked = TestSettings::of(toml)
+        .flag("postgres", |o| o.postgres.connection = Some("p".parse().unwrap()));
     insta::assert_snapshot!(asked.resolve().unwrap_err(), @"prefect:gcs-bucket/zoom-gcs is a block of a Prefect server, and no server is named");
     let settings = Settings::resolve_with(&asked.options, &Server).await.unwrap();
     assert_eq!(settings.lake.address().to_string(), "gs://bucket/zoom");
@@ -317,10 +318,10 @@ async fn a_connection_may_be_a_block_of_a_server() {
     );
     assert_eq!(settings.postgres.database.as_ref().unwrap().place(), "blocks:5432/db");
     assert_eq!(settings.postgres.schema, "s");
-    let asked = Asked::of("database_url = 'prefect:sqlalchemy-connector/c'");
+    let asked = TestSettings::of("database_url = 'prefect:sqlalchemy-connector/c'");
     let settings = Settings::resolve_with(&asked.options, &Server).await.unwrap();
     assert_eq!(settings.postgres.database.as_ref().unwrap().place(), "blocks:5432/db");
-    let asked = Asked::of("lake = 'prefect:s3-bucket/b'");
+    let asked = TestSettings::of("lake = 'prefect:s3-bucket/b'");
     let error = Settings::resolve_with(&asked.options, &Server).await.unwrap_err();
     insta::assert_snapshot!(error, @"prefect:s3-bucket/b cannot be read: there is no such block");
 }

@@ -16,8 +16,8 @@ pub(super) fn sentence(key: Option<&str>, said: &str) -> String {
     let of_type = ["invalid type: ", "invalid value: "];
     let expected = of_type.iter().find_map(|start| cut(said.strip_prefix(start)?));
     match expected {
-        Some((_, wanted)) => format!("'{key}' is to be {}", in_words(wanted)),
-        None if said == "wanted string or table" => format!("'{key}' is to be {TEXT}"),
+        Some((_, wanted)) => format!("'{key}' must be {}", in_words(wanted)),
+        None if said == "wanted string or table" => format!("'{key}' must be {TEXT}"),
         None => said.to_owned(),
     }
 }

@@ -32,8 +32,7 @@ pub enum Source {
 /// A source that cannot be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "'{0}' is no source of trips: use web, datatalks, tlc, sample, raw, a folder as ./trips, or an \
-     address with {{colour}}, {{year}} and {{month}} in it"
+    "'{0}' is not a known source; expected one of web, datatalks, tlc, sample, raw, a folder such as ./trips, or an address with {{colour}}, {{year}} and {{month}} in it"
 )]
 pub struct UnknownSource(String);
 

@@ -11,15 +11,15 @@ use tokio_util::sync::CancellationToken;
 use crate::flow::Progress;
 use crate::trip::{Format, SourceFacts};
 
-use super::coming::{Coming, Gone, State};
-use super::{FetchError, Held, Outcome};
+use super::download_state::{DownloadEnded, DownloadStage, DownloadState};
+use super::{FetchError, Outcome, SpoolLease};
 
-impl Held {
+impl SpoolLease {
     /// From now on, what was there is no more: said before it is touched.
-    pub(super) fn begin_anew(&self) {
-        self.coming.send_modify(|coming| {
-            coming.edition += 1;
-            coming.state = State::Awaited;
+    pub(super) fn restart(&self) {
+        self.state.send_modify(|state| {
+            state.edition += 1;
+            state.stage = DownloadStage::Awaited;
         });
     }
 
@@ -27,41 +27,45 @@ impl Held {
     pub(super) fn grown(&self, path: &Path, format: Format, size: u64, announced: u64) {
         if format != Format::Parquet {
             let path = path.to_owned();
-            let state = State::Growing { path, format, size, announced };
-            self.coming.send_modify(|coming| coming.state = state);
+            let state = DownloadStage::Growing { path, format, size, announced };
+            self.state.send_modify(|now| now.stage = state);
         }
     }
 
     /// Nothing more comes.
     pub(super) fn settle(&self, outcome: &Outcome) {
         let state = match outcome {
-            Outcome::Fetched(fetched) => State::Whole(fetched.clone()),
-            Outcome::Unchanged(_) | Outcome::NotPublished => State::Nothing,
+            Outcome::Fetched(fetched) => DownloadStage::Whole(fetched.clone()),
+            Outcome::Unchanged(_) | Outcome::NotPublished => DownloadStage::Nothing,
         };
-        self.coming.send_modify(|coming| coming.state = state);
+        self.state.send_modify(|now| now.stage = state);
     }
 
     /// Waits until the file can be read: a text once its first bytes are there, another once it
     /// is whole. `None` where it does not come, or the run is told to stop.
     pub async fn arrival(&self, progress: &Progress) -> Option<Arrival> {
-        let mut coming = self.coming.subscribe();
+        let mut state = self.state.subscribe();
         tokio::select! {
             biased;
-            waited = coming.wait_for(|coming| !matches!(coming.state, State::Awaited)) => {
+            waited = state.wait_for(|state| !matches!(state.stage, DownloadStage::Awaited)) => {
                 waited.ok()?;
             }
             () = progress.cancelled() => return None,
         }
-        let now = coming.borrow();
-        let (path, format, size) = match &now.state {
-            State::Awaited | State::Nothing => return None,
-            State::Growing { path, format, announced, .. } => (path.clone(), *format, *announced),
-            State::Whole(fetched) => (fetched.path.clone(), fetched.format, fetched.facts.size),
+        let now = state.borrow();
+        let (path, format, size) = match &now.stage {
+            DownloadStage::Awaited | DownloadStage::Nothing => return None,
+            DownloadStage::Growing { path, format, announced, .. } => {
+                (path.clone(), *format, *announced)
+            }
+            DownloadStage::Whole(fetched) => {
+                (fetched.path.clone(), fetched.format, fetched.facts.size)
+            }
         };
         let edition = now.edition;
         drop(now);
         let (progress, left) = (progress.clone(), CancellationToken::new());
-        Some(Arrival { path, format, size, edition, coming, progress, left })
+        Some(Arrival { path, format, size, edition, state, progress, left })
     }
 }
 
@@ -75,7 +79,7 @@ pub struct Arrival {
     /// How many bytes it will have; 0 where that is unknown.
     pub size: u64,
     edition: u32,
-    coming: watch::Receiver<Coming>,
+    state: watch::Receiver<DownloadState>,
     progress: Progress,
     left: CancellationToken,
 }
@@ -91,22 +95,24 @@ impl Arrival {
 
     /// What it was, once it is whole.
     pub fn facts(&self) -> Option<SourceFacts> {
-        let now = self.coming.borrow();
-        match &now.state {
-            State::Whole(fetched) if now.edition == self.edition => Some(fetched.facts.clone()),
+        let now = self.state.borrow();
+        match &now.stage {
+            DownloadStage::Whole(fetched) if now.edition == self.edition => {
+                Some(fetched.facts.clone())
+            }
             _ => None,
         }
     }
 
     /// Whether it turned out that it does not come: it is what is known from before.
     pub fn is_needless(&self) -> bool {
-        matches!(self.coming.borrow().state, State::Nothing)
+        matches!(self.state.borrow().stage, DownloadStage::Nothing)
     }
 
     /// Fails where another edition took its place.
     pub fn check(&self) -> Result<(), FetchError> {
-        let same = self.coming.borrow().edition == self.edition;
-        if same { Ok(()) } else { Err(FetchError::BegunAnew) }
+        let same = self.state.borrow().edition == self.edition;
+        if same { Ok(()) } else { Err(FetchError::Restarted) }
     }
 
     /// Nobody waits for more of it: who reads it is told.
@@ -114,15 +120,15 @@ impl Arrival {
         self.left.cancel();
     }
 
-    async fn ahead(&mut self, at: u64) -> Result<u64, Gone> {
+    async fn ahead(&mut self, at: u64) -> Result<u64, DownloadEnded> {
         loop {
-            if let Some(ahead) = self.coming.borrow_and_update().ahead(self.edition, at) {
+            if let Some(ahead) = self.state.borrow_and_update().ahead(self.edition, at) {
                 return ahead;
             }
             tokio::select! {
-                changed = self.coming.changed() => changed.map_err(|_| Gone)?,
-                () = self.progress.cancelled() => return Err(Gone),
-                () = self.left.cancelled() => return Err(Gone),
+                changed = self.state.changed() => changed.map_err(|_| DownloadEnded)?,
+                () = self.progress.cancelled() => return Err(DownloadEnded),
+                () = self.left.cancelled() => return Err(DownloadEnded),
             }
         }
     }
@@ -161,13 +167,14 @@ mod tests {
     const TEXT: &[u8] = b"a text that comes in parts";
 
     /// A place with the file that comes to it, none of it announced.
-    async fn place() -> (tempfile::TempDir, Held, PathBuf) {
+    async fn place() -> (tempfile::TempDir, SpoolLease, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         let spool = Spool::new(folder.path());
-        let held = spool.hold(Item::Zones, "lake", &Progress::unwatched()).await.unwrap().unwrap();
-        let path = held.path("download");
+        let lease =
+            spool.lease(Item::Zones, "lake", &Progress::unwatched()).await.unwrap().unwrap();
+        let path = lease.path("download");
         std::fs::write(&path, TEXT).unwrap();
-        (folder, held, path)
+        (folder, lease, path)
     }
 
     fn whole(path: &Path) -> Outcome {
@@ -183,8 +190,8 @@ mod tests {
 
     type Reading = tokio::task::JoinHandle<io::Result<Vec<u8>>>;
 
-    async fn read(held: &Held) -> (Arrival, Reading) {
-        let arrival = held.arrival(&Progress::unwatched()).await.unwrap();
+    async fn read(lease: &SpoolLease) -> (Arrival, Reading) {
+        let arrival = lease.arrival(&Progress::unwatched()).await.unwrap();
         let mut reader = arrival.reader().unwrap();
         let reading = tokio::task::spawn_blocking(move || {
             let mut text = Vec::new();
@@ -195,38 +202,38 @@ mod tests {
 
     #[tokio::test]
     async fn a_text_is_read_as_it_comes_and_ends_where_it_is_proven() {
-        let (_folder, held, path) = place().await;
-        held.grown(&path, Format::Csv, 6, 26);
-        let (arrival, reading) = read(&held).await;
-        held.grown(&path, Format::Csv, TEXT.len() as u64, 26);
+        let (_folder, lease, path) = place().await;
+        lease.grown(&path, Format::Csv, 6, 26);
+        let (arrival, reading) = read(&lease).await;
+        lease.grown(&path, Format::Csv, TEXT.len() as u64, 26);
         tokio::time::sleep(Duration::from_millis(50)).await;
         assert!(!reading.is_finished() && arrival.facts().is_none());
-        held.settle(&whole(&path));
+        lease.settle(&whole(&path));
         assert_eq!(reading.await.unwrap().unwrap(), TEXT);
         assert_eq!(arrival.facts().unwrap().sha256, Digest::of(TEXT));
     }
 
     #[tokio::test]
     async fn what_is_begun_anew_or_turns_out_to_be_known_is_not_read_to_an_end() {
-        let (_folder, held, path) = place().await;
-        held.grown(&path, Format::Csv, 6, 26);
-        let (first, reading) = read(&held).await;
-        held.begin_anew();
+        let (_folder, lease, path) = place().await;
+        lease.grown(&path, Format::Csv, 6, 26);
+        let (first, reading) = read(&lease).await;
+        lease.restart();
         assert!(reading.await.unwrap().is_err());
-        assert!(matches!(first.check(), Err(FetchError::BegunAnew)));
-        held.grown(&path, Format::Csv, 9, 0);
-        let (second, reading) = read(&held).await;
-        held.settle(&Outcome::Unchanged(None));
+        assert!(matches!(first.check(), Err(FetchError::Restarted)));
+        lease.grown(&path, Format::Csv, 9, 0);
+        let (second, reading) = read(&lease).await;
+        lease.settle(&Outcome::Unchanged(None));
         assert!(reading.await.unwrap().is_err());
         assert!(second.is_needless() && second.check().is_ok() && second.facts().is_none());
-        assert!(held.arrival(&Progress::unwatched()).await.is_none());
+        assert!(lease.arrival(&Progress::unwatched()).await.is_none());
     }
 
     #[tokio::test]
     async fn who_waits_for_more_of_a_text_that_is_left_is_told() {
-        let (_folder, held, path) = place().await;
-        held.grown(&path, Format::Csv, 6, 26);
-        let (arrival, reading) = read(&held).await;
+        let (_folder, lease, path) = place().await;
+        lease.grown(&path, Format::Csv, 6, 26);
+        let (arrival, reading) = read(&lease).await;
         arrival.leave();
         assert!(reading.await.unwrap().is_err());
     }

@@ -16,12 +16,12 @@ use crate::support::blocking::blocking;
 use crate::support::http::retry_after;
 use crate::trip::{Digest, Format, Hashing, SourceFacts, UnsupportedFormat};
 
-use super::fetch::{Fetcher, Wanted};
+use super::fetch::{FetchRequest, Fetcher};
 use super::promise::{
     Promise, alike, is_chunked, is_partial, length_if_unsatisfied, tag, text, unread_encoding,
     usable, whole_as_part,
 };
-use super::spool::Held;
+use super::spool::SpoolLease;
 use super::{FetchError, Fetched, Outcome};
 
 /// How many bytes tell what a body is.
@@ -32,7 +32,7 @@ const STEP: u64 = 1 << 20;
 
 /// What the spool remembers of a download, beside its bytes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Note {
+struct DownloadNote {
     address: String,
     /// What was promised with the first byte.
     #[serde(flatten)]
@@ -43,25 +43,25 @@ struct Note {
 
 /// A download's two files in the spool.
 #[derive(Clone)]
-struct Files<'a> {
-    held: &'a Held,
+struct DownloadFiles<'a> {
+    lease: &'a SpoolLease,
     bytes: PathBuf,
     note: PathBuf,
 }
 
-impl<'a> Files<'a> {
-    fn of(held: &'a Held) -> Self {
-        Self { held, bytes: held.path("download"), note: held.path("download.json") }
+impl<'a> DownloadFiles<'a> {
+    fn of(lease: &'a SpoolLease) -> Self {
+        Self { lease, bytes: lease.path("download"), note: lease.path("download.json") }
     }
 
     /// What an earlier run left of this address: the note and how many bytes.
-    fn left(&self, address: &str) -> Option<(Note, u64)> {
-        let note: Note = serde_json::from_slice(&std::fs::read(&self.note).ok()?).ok()?;
+    fn left(&self, address: &str) -> Option<(DownloadNote, u64)> {
+        let note: DownloadNote = serde_json::from_slice(&std::fs::read(&self.note).ok()?).ok()?;
         let size = std::fs::metadata(&self.bytes).ok()?.len();
         (note.address == address).then_some((note, size))
     }
 
-    fn write_note(&self, note: &Note) -> Result<(), FetchError> {
+    fn write_note(&self, note: &DownloadNote) -> Result<(), FetchError> {
         let text = serde_json::to_vec(note).unwrap_or_default();
         std::fs::write(&self.note, text)
             .map_err(|source| FetchError::io("write", &self.note, source))
@@ -77,23 +77,23 @@ impl<'a> Files<'a> {
     }
 
     fn forget(&self) {
-        self.held.begin_anew();
+        self.lease.restart();
         let _ = std::fs::remove_file(&self.note);
         let _ = std::fs::remove_file(&self.bytes);
     }
 }
 
 /// What is there of a file before the host is asked.
-enum Left {
+enum Spooled {
     Nothing,
     /// Some of it, which the host can be asked to go on with.
-    Part(Note, u64),
+    Part(DownloadNote, u64),
     /// All of it, proven or not.
-    Whole(Note, u64),
+    Whole(DownloadNote, u64),
 }
 
-impl Left {
-    fn of(files: &Files<'_>, address: &str) -> Self {
+impl Spooled {
+    fn of(files: &DownloadFiles<'_>, address: &str) -> Self {
         let Some((note, size)) = files.left(address) else {
             return Self::Nothing;
         };
@@ -145,32 +145,32 @@ impl Fetcher {
     pub(super) async fn download(
         &self,
         url: &Url,
-        wanted: &Wanted<'_>,
-        held: &Held,
+        wanted: &FetchRequest<'_>,
+        lease: &SpoolLease,
         progress: &Progress,
     ) -> Result<Outcome, FetchError> {
         let address = url_without_secrets(url);
-        let files = Files::of(held);
-        let known = wanted.last_told(&address);
-        let left = Left::of(&files, &address);
+        let files = DownloadFiles::of(lease);
+        let known = wanted.last_facts(&address);
+        let left = Spooled::of(&files, &address);
         let condition = match (known, &left) {
             (Some(facts), _) => Condition::of(facts.etag.as_ref(), facts.last_modified.as_ref()),
-            (None, Left::Whole(Note { promise, .. }, _)) => {
+            (None, Spooled::Whole(DownloadNote { promise, .. }, _)) => {
                 Condition::of(promise.etag.as_ref(), promise.last_modified.as_ref())
             }
             (None, _) => Condition::of(None, None),
         };
         let mut condition = Some(condition);
         let mut body = match &left {
-            Left::Part(note, size) => Some(Body::left(files.clone(), note.clone(), *size)),
-            Left::Nothing | Left::Whole(..) => None,
+            Spooled::Part(note, size) => Some(Body::left(files.clone(), note.clone(), *size)),
+            Spooled::Nothing | Spooled::Whole(..) => None,
         };
         loop {
             let mut request = self.client.get(url.clone());
             if let Some(condition) = &condition {
                 request = condition.on(request);
             }
-            if let Some(Body { note: Note { promise, .. }, got, .. }) = &body
+            if let Some(Body { note: DownloadNote { promise, .. }, got, .. }) = &body
                 && let Some(etag) = &promise.etag
             {
                 request = request.header(RANGE, format!("bytes={got}-")).header(IF_RANGE, etag);
@@ -190,7 +190,7 @@ impl Fetcher {
                         }
                     }
                     (Some(_), Some(_), _) => return Ok(Outcome::Unchanged(None)),
-                    (Some(_), None, Left::Whole(note, size)) => {
+                    (Some(_), None, Spooled::Whole(note, size)) => {
                         return from_spool(&files, note, *size).await;
                     }
                     _ => return Err(FetchError::Refused { address, status: 304 }),
@@ -200,7 +200,7 @@ impl Fetcher {
                         return Err(unproven.not_proven_by(&response));
                     }
                     if is_partial(response.headers()) {
-                        let why = "its status is that of a whole file";
+                        let why = "its status says that it is the whole file";
                         return Err(other_part(&files, address, body.is_some(), 200, why));
                     }
                     let whole = Body::whole(files.clone(), address.clone(), &response)?;
@@ -211,7 +211,7 @@ impl Fetcher {
                 }
                 StatusCode::PARTIAL_CONTENT => {
                     let (now, end) = match body.take() {
-                        Some(mut begun) => match begun.note.promise.go_on(&response, begun.got) {
+                        Some(mut begun) => match begun.note.promise.resume(&response, begun.got) {
                             Ok(end) => (begun, Some(end)),
                             Err(why) => {
                                 return Err(other_part(&files, address, true, 206, why));
@@ -237,7 +237,7 @@ impl Fetcher {
                 StatusCode::RANGE_NOT_SATISFIABLE if body.is_some() => match body.take() {
                     Some(whole) if whole.ends_by(&response) => return whole.finish_proven().await,
                     _ => {
-                        let why = "it has no such part any more";
+                        let why = "it no longer has such a part";
                         return Err(other_part(&files, address, true, 416, why));
                     }
                 },
@@ -250,7 +250,7 @@ impl Fetcher {
 /// An answer that brings something else than was asked for. Where a part was, the whole is asked
 /// for next.
 fn other_part(
-    files: &Files<'_>,
+    files: &DownloadFiles<'_>,
     address: String,
     asked_for_part: bool,
     status: u16,
@@ -293,8 +293,8 @@ enum Received<'a> {
 
 /// A file on its way to the spool.
 struct Body<'a> {
-    files: Files<'a>,
-    note: Note,
+    files: DownloadFiles<'a>,
+    note: DownloadNote,
     /// Whether the end of the body can be told from a cut.
     ends_clearly: bool,
     /// Whether a body has ended and nothing says that the file ends there as well.
@@ -306,19 +306,23 @@ struct Body<'a> {
 
 impl<'a> Body<'a> {
     /// One that an answer begins.
-    fn whole(files: Files<'a>, address: String, response: &Response) -> Result<Self, FetchError> {
+    fn whole(
+        files: DownloadFiles<'a>,
+        address: String,
+        response: &Response,
+    ) -> Result<Self, FetchError> {
         let headers = response.headers();
         if let Some((of, encoding)) = unread_encoding(headers) {
             return Err(FetchError::Encoded { address, of, encoding });
         }
-        let note = Note { address, promise: Promise::of(response), sha256: None };
+        let note = DownloadNote { address, promise: Promise::of(response), sha256: None };
         let ends_clearly = response.version() >= Version::HTTP_2 || is_chunked(headers);
         let hashing = Some(Hashing::default());
         Ok(Self { files, note, ends_clearly, is_unproven: false, got: 0, hashing })
     }
 
     /// One that an earlier try began.
-    const fn left(files: Files<'a>, note: Note, got: u64) -> Self {
+    const fn left(files: DownloadFiles<'a>, note: DownloadNote, got: u64) -> Self {
         Self { files, note, ends_clearly: false, is_unproven: false, got, hashing: None }
     }
 
@@ -336,9 +340,9 @@ impl<'a> Body<'a> {
             None => hash_left(&self.files, self.got).await?,
         };
         if self.got == 0 {
-            self.files.held.begin_anew();
+            self.files.lease.restart();
         } else {
-            tracing::info!("{}: going on from byte {}", self.note.address, self.got);
+            tracing::info!("{}: resuming at byte {}", self.note.address, self.got);
         }
         let total = self.note.promise.length;
         progress.begin(total.unwrap_or_default());
@@ -381,7 +385,7 @@ impl<'a> Body<'a> {
                             None => *format.insert(self.check_format()?),
                         };
                         let announced = total.unwrap_or_default();
-                        self.files.held.grown(&self.files.bytes, known, self.got, announced);
+                        self.files.lease.grown(&self.files.bytes, known, self.got, announced);
                         next = self.got + STEP;
                     }
                 }
@@ -418,7 +422,7 @@ impl<'a> Body<'a> {
         };
         // The cleaned month is about as large as the file.
         let needed = announced.saturating_sub(self.got).saturating_add(announced);
-        let folder = self.files.held.folder();
+        let folder = self.files.lease.folder();
         let free = match rustix::fs::statvfs(folder) {
             Ok(space) => space.f_bavail.saturating_mul(space.f_frsize),
             Err(_) => return Ok(()),
@@ -453,7 +457,7 @@ impl<'a> Body<'a> {
         let address = self.note.address;
         match tag(whole.headers()) {
             Some(other) if Some(&other) != self.note.promise.etag.as_ref() => {
-                let why = "the file has another tag than before";
+                let why = "the file has another ETag than before";
                 FetchError::OtherPart { address, status: whole.status().as_u16(), why }
             }
             _ => FetchError::EndUnknown { address },
@@ -479,7 +483,7 @@ impl<'a> Body<'a> {
     }
 }
 
-fn facts(note: &Note, size: u64, sha256: Digest) -> SourceFacts {
+fn facts(note: &DownloadNote, size: u64, sha256: Digest) -> SourceFacts {
     SourceFacts {
         address: note.address.clone(),
         etag: note.promise.etag.clone(),
@@ -490,7 +494,11 @@ fn facts(note: &Note, size: u64, sha256: Digest) -> SourceFacts {
 }
 
 /// A whole file that an earlier run left, and that the host says has not changed.
-async fn from_spool(files: &Files<'_>, note: &Note, size: u64) -> Result<Outcome, FetchError> {
+async fn from_spool(
+    files: &DownloadFiles<'_>,
+    note: &DownloadNote,
+    size: u64,
+) -> Result<Outcome, FetchError> {
     let reading = |source| FetchError::io("read", &files.bytes, source);
     let path = files.bytes.clone();
     let hashed = blocking(move || std::fs::File::open(path).and_then(Digest::of_reader)).await;
@@ -498,7 +506,7 @@ async fn from_spool(files: &Files<'_>, note: &Note, size: u64) -> Result<Outcome
     match files.sniff()? {
         // One that was killed after the last byte has no digest.
         Ok(format) if note.sha256.as_ref().is_none_or(|noted| *noted == sha256) => {
-            files.write_note(&Note { sha256: Some(sha256.clone()), ..note.clone() })?;
+            files.write_note(&DownloadNote { sha256: Some(sha256.clone()), ..note.clone() })?;
             let facts = facts(note, size, sha256);
             Ok(Outcome::Fetched(Fetched { path: files.bytes.clone(), format, facts }))
         }
@@ -510,7 +518,7 @@ async fn from_spool(files: &Files<'_>, note: &Note, size: u64) -> Result<Outcome
 }
 
 /// The digest of the bytes an earlier try left.
-async fn hash_left(files: &Files<'_>, size: u64) -> Result<Hashing, FetchError> {
+async fn hash_left(files: &DownloadFiles<'_>, size: u64) -> Result<Hashing, FetchError> {
     let path = files.bytes.clone();
     let hashed = blocking(move || {
         let mut hashing = Hashing::default();

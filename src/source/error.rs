@@ -10,7 +10,7 @@ use super::UnknownSource;
 
 /// Why the spool cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot use the spool {}: {source}. Name another place with --spool", path.display())]
+#[error("cannot use the spool {}: {source}. Choose another folder with --spool", path.display())]
 pub struct SpoolError {
     pub(super) path: PathBuf,
     pub(super) source: io::Error,
@@ -24,7 +24,7 @@ pub enum FetchError {
     Source(#[from] UnknownSource),
     /// The source does not have a month that it should have.
     #[error(
-        "{address} is not there ({status}), though its source has had this month: has it moved?"
+        "{address} was not found ({status}), but its source should have this month: has the file moved?"
     )]
     Missing {
         /// The address asked.
@@ -62,9 +62,7 @@ pub enum FetchError {
     },
     /// The body is encoded in a way that is not read.
     #[error(
-        "{address} gives the file in the {of} encoding '{encoding}', which is not read: have the \
-         host send it as it is (Content-Encoding: identity), or bring it by hand and name its folder \
-         with --source"
+        "{address} gives the file in the {of} encoding '{encoding}', which is not supported: make the host send it without an encoding (Content-Encoding: identity), or download it by other means and name its folder with --source"
     )]
     Encoded {
         /// The address asked.
@@ -75,7 +73,7 @@ pub enum FetchError {
         encoding: String,
     },
     /// A part of the file was asked for, and what came is another, or of another file.
-    #[error("{address} answers {status} with another part than was asked for: {why}")]
+    #[error("{address} answers {status} with a part that was not requested: {why}")]
     OtherPart {
         /// The address asked.
         address: String,
@@ -86,8 +84,7 @@ pub enum FetchError {
     },
     /// The whole file was asked for, and what came is a part.
     #[error(
-        "{address} answers {status} with a part of the file, though all of it was asked for: {why}. \
-         The server or a proxy before it is at fault"
+        "{address} answers {status} with a part of the file, although the whole file was requested: {why}. The fault is in the server or in a proxy in front of it"
     )]
     UnaskedPart {
         /// The address asked.
@@ -98,7 +95,7 @@ pub enum FetchError {
         why: &'static str,
     },
     /// The body is something else.
-    #[error("{address} is not a file of trips: it is {found}")]
+    #[error("{address} is not a trip file: it is {found}")]
     NotATripFile {
         /// The address asked.
         address: String,
@@ -106,7 +103,9 @@ pub enum FetchError {
         found: UnsupportedFormat,
     },
     /// The body is not as long as announced.
-    #[error("{address} gave {got} bytes of {announced}: the connection broke or the server lies")]
+    #[error(
+        "{address} gave {got} of {announced} bytes: the connection broke, or the server announced a wrong length"
+    )]
     WrongLength {
         /// The address asked.
         address: String,
@@ -126,10 +125,10 @@ pub enum FetchError {
         address: String,
     },
     /// Another edition of the file took the place of the one that was read.
-    #[error("the download began again from the first byte, and so does what was made of it")]
-    BegunAnew,
+    #[error("the download started again from the first byte, so processing starts again too")]
+    Restarted,
     /// A file in the spool is not what was put there.
-    #[error("{} was changed since it was fetched: it is fetched again", path.display())]
+    #[error("{} has changed since it was fetched: it will be fetched again", path.display())]
     SpoolSpoiled {
         /// The file.
         path: PathBuf,
@@ -149,8 +148,7 @@ pub enum FetchError {
     Client(reqwest::Error),
     /// No room for the file.
     #[error(
-        "{} has {} left, and the file takes {}: free some space there, or name another place with \
-         --spool", path.display(), bytes(*free), bytes(*needed)
+        "{} has {} left, and the file takes {}: free some space there, or choose another folder with --spool", path.display(), bytes(*free), bytes(*needed)
     )]
     NoSpace {
         /// The spool.
@@ -175,8 +173,7 @@ pub enum FetchError {
     Spool(#[from] SpoolError),
     /// The raw file is not the one that was kept.
     #[error(
-        "{address} is damaged: its {size} bytes are not those that were kept. Fetch the month from \
-         its source again, with --keep-raw and --force"
+        "{address} is damaged: its {size} bytes differ from those that were stored. Fetch the month from its source again, with --keep-raw and --force"
     )]
     RawSpoiled {
         /// The file in the lake.
@@ -198,22 +195,22 @@ fn after(wait: Option<Duration>) -> String {
 
 fn passing(status: u16) -> &'static str {
     match status {
-        202 => ": it makes the file ready and has it not yet",
+        202 => ": the file is not ready yet",
         _ => "",
     }
 }
 
 fn meaning(status: u16) -> &'static str {
     match status {
-        204 | 205 => "it has nothing to send. Check the address",
-        200..=299 => "that is no answer with a file. Check the address",
-        300 => "it has several files there. Check the address",
-        304 => "nothing has changed, it says, but it was not asked about that edition",
+        204 | 205 => "the response has no content. Check the address",
+        200..=299 => "the response has no file. Check the address",
+        300 => "there are several files. Check the address",
+        304 => "it says that nothing has changed, but not about the requested edition",
         301..=399 => "it redirects to nowhere. Check the address",
-        401 | 407 => "it wants credentials",
-        400 => "the address is not understood",
-        406 | 415 => "it does not send the file as it is, without a content encoding",
-        410 => "the file is gone for good",
+        401 | 407 => "it requires credentials",
+        400 => "it does not understand the address",
+        406 | 415 => "it cannot send the file without a content encoding",
+        410 => "the file was removed permanently",
         _ => "it will not serve this file",
     }
 }
@@ -230,9 +227,9 @@ impl FetchError {
         } else if source.is_connect() {
             "no connection"
         } else if source.is_redirect() {
-            "it redirects without end"
+            "it redirects endlessly"
         } else if is_garbled(&source) {
-            "its answer is not understood"
+            "its response is not understood"
         } else {
             "the connection broke"
         };
@@ -264,7 +261,7 @@ impl Failure for FetchError {
             Self::WrongLength { .. }
             | Self::OtherPart { .. }
             | Self::SpoolSpoiled { .. }
-            | Self::BegunAnew => Retry::Backoff,
+            | Self::Restarted => Retry::Backoff,
             Self::Raw(error) => error.retry(),
             _ => Retry::Never,
         }

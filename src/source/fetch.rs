@@ -13,7 +13,7 @@ use crate::flow::{Failure, Progress};
 use crate::support::blocking::blocking;
 use crate::trip::{Digest, Format, Item, SourceFacts};
 
-use super::spool::Held;
+use super::spool::SpoolLease;
 use super::{Address, FetchError, Fetched, Outcome};
 
 /// How the hosts are spoken to.
@@ -39,7 +39,7 @@ impl Default for HttpSettings {
 
 /// What is to be fetched.
 #[derive(Debug)]
-pub struct Wanted<'a> {
+pub struct FetchRequest<'a> {
     /// What it is.
     pub item: Item,
     /// Where it is.
@@ -52,9 +52,9 @@ pub struct Wanted<'a> {
     pub seen: Option<&'a SourceFacts>,
 }
 
-impl Wanted<'_> {
+impl FetchRequest<'_> {
     /// What this address said last of the bytes that are known.
-    pub(super) fn last_told(&self, address: &str) -> Option<&SourceFacts> {
+    pub(super) fn last_facts(&self, address: &str) -> Option<&SourceFacts> {
         let known = self.known?;
         let seen = self.seen.filter(|seen| seen.sha256 == known.sha256);
         seen.into_iter().chain([known]).find(|facts| facts.address == address)
@@ -111,8 +111,8 @@ impl Fetcher {
     /// Brings a file to the place held for it, where a text can be read while it comes.
     pub async fn fetch(
         &self,
-        wanted: &Wanted<'_>,
-        held: &Held,
+        wanted: &FetchRequest<'_>,
+        lease: &SpoolLease,
         raw: &dyn RawStore,
         progress: &Progress,
     ) -> Result<Outcome, FetchError> {
@@ -123,11 +123,11 @@ impl Fetcher {
                     Item::Month(_) => self.connection(url).await,
                     Item::Zones => None,
                 };
-                self.download(url, wanted, held, progress).await?
+                self.download(url, wanted, lease, progress).await?
             }
             Address::Local(paths) => local(paths, wanted).await?,
             Address::Raw(keys) => {
-                let path = held.path("raw");
+                let path = lease.path("raw");
                 match raw.bring(keys, &path).await.map_err(FetchError::Raw)? {
                     Some(brought) => kept(path, brought).await?,
                     None => Outcome::NotPublished,
@@ -137,14 +137,14 @@ impl Fetcher {
         // A host that knows no tags, or a raw file: the bytes themselves tell.
         let outcome = match (fetched, wanted.known) {
             (Outcome::Fetched(new), Some(known)) if new.facts.sha256 == known.sha256 => {
-                let told = wanted.last_told(&new.facts.address) == Some(&new.facts);
+                let told = wanted.last_facts(&new.facts.address) == Some(&new.facts);
                 let tells = new.facts.etag.is_some() || new.facts.last_modified.is_some();
                 let from_lake = matches!(wanted.address, Address::Raw(_));
                 Outcome::Unchanged((tells && !told && !from_lake).then_some(new.facts))
             }
             (fetched, _) => fetched,
         };
-        held.settle(&outcome);
+        lease.settle(&outcome);
         Ok(outcome)
     }
 
@@ -161,7 +161,10 @@ impl Fetcher {
 }
 
 /// The first of these files that exists, used where it is.
-pub(super) async fn local(paths: &[PathBuf], wanted: &Wanted<'_>) -> Result<Outcome, FetchError> {
+pub(super) async fn local(
+    paths: &[PathBuf],
+    wanted: &FetchRequest<'_>,
+) -> Result<Outcome, FetchError> {
     let found = paths.iter().find(|path| match std::fs::symlink_metadata(path) {
         Err(error) => error.kind() != std::io::ErrorKind::NotFound,
         Ok(_) => true,
@@ -186,7 +189,7 @@ pub(super) async fn local(paths: &[PathBuf], wanted: &Wanted<'_>) -> Result<Outc
     let age = metadata.modified().ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
     let etag = format!("\"{:x}-{:x}\"", metadata.len(), age.unwrap_or_default().as_nanos());
     let address = path.display().to_string();
-    if wanted.last_told(&address).is_some_and(|told| told.etag.as_ref() == Some(&etag)) {
+    if wanted.last_facts(&address).is_some_and(|told| told.etag.as_ref() == Some(&etag)) {
         return Ok(Outcome::Unchanged(None));
     }
     measured(path.clone(), address, Some(etag)).await

@@ -5,9 +5,9 @@
 
 mod address;
 mod arrival;
-mod ask;
-mod coming;
+mod availability;
 mod download;
+mod download_state;
 mod error;
 mod fetch;
 mod fetched;
@@ -16,8 +16,8 @@ mod spool;
 
 pub use address::{Address, Source, UnknownSource};
 pub use arrival::Arrival;
-pub use ask::Answer;
+pub use availability::Availability;
 pub use error::{FetchError, SpoolError};
-pub use fetch::{Fetcher, HttpSettings, RawError, RawFile, RawStore, Wanted};
+pub use fetch::{FetchRequest, Fetcher, HttpSettings, RawError, RawFile, RawStore};
 pub use fetched::{Fetched, Outcome};
-pub use spool::{Held, Spool};
+pub use spool::{Spool, SpoolLease};

@@ -23,7 +23,7 @@ pub(super) struct Promise {
 
 /// The part of a file that an answer says it brings: from its first byte to the one before `end`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Part {
+pub(super) struct ByteRange {
     first: u64,
     end: u64,
     /// The length of the whole file, where it is named.
@@ -53,8 +53,8 @@ impl Promise {
 
     /// Where a partial answer ends, which must begin at this byte of the same file; as an error,
     /// what is wrong with it. A length that was not known so far is learned from it.
-    pub(super) fn go_on(&mut self, response: &Response, at: u64) -> Result<u64, &'static str> {
-        let part = Part::of(response)?;
+    pub(super) fn resume(&mut self, response: &Response, at: u64) -> Result<u64, &'static str> {
+        let part = ByteRange::of(response)?;
         let other = Self::without_length(response.headers());
         if part.first != at {
             return Err("it begins at another byte");
@@ -66,12 +66,14 @@ impl Promise {
             (Some(promised), _) if part.end > promised => {
                 return Err("it ends beyond the end of the file");
             }
-            (promised, total) => promised.or(total).ok_or("nobody says how long the file is")?,
+            (promised, total) => {
+                promised.or(total).ok_or("the length of the file is not stated")?
+            }
         };
         if let (Some(was), Some(is)) = (&self.etag, &other.etag)
             && was != is
         {
-            return Err("the file has another tag than before");
+            return Err("the file has another ETag than before");
         }
         if let (Some(was), Some(is)) = (&self.last_modified, &other.last_modified)
             && !same_time(was, is)
@@ -80,24 +82,24 @@ impl Promise {
         }
         // It may be left out with a part (RFC 9110, 15.3.7).
         if other.encoding.is_some() && self.encoding != other.encoding {
-            return Err("it comes in another content encoding than before");
+            return Err("its content encoding has changed");
         }
         self.length = Some(length);
         Ok(part.end)
     }
 }
 
-impl Part {
+impl ByteRange {
     /// By the one Content-Range of a partial answer, which the body's length must not contradict.
     fn of(response: &Response) -> Result<Self, &'static str> {
         let headers = response.headers();
         let kind = text(headers, &CONTENT_TYPE).unwrap_or_default();
         if kind.to_ascii_lowercase().starts_with("multipart/") {
-            return Err("it comes as several parts in one body");
+            return Err("it has several parts in one body");
         }
-        let part = Self::named(headers)?.ok_or("it does not say which part it is")?;
+        let part = Self::named(headers)?.ok_or("it does not state its range")?;
         if length(response).is_some_and(|length| length != part.end - part.first) {
-            return Err("its length is not that of the part it names");
+            return Err("its length does not match its range");
         }
         Ok(part)
     }
@@ -108,10 +110,10 @@ impl Part {
             return Ok(None);
         };
         if named.any(|other| other != first) {
-            return Err("it names several parts");
+            return Err("it states several ranges");
         }
         let part = first.to_str().ok().and_then(Self::parse);
-        part.map(Some).ok_or("which part it is cannot be understood")
+        part.map(Some).ok_or("its range is not understood")
     }
 
     /// `bytes 0-99/200`, or `*` for the total (RFC 9110, 14.4). The unit's case does not matter.
@@ -138,8 +140,8 @@ impl Part {
 
 /// The length of the file, where a part came unasked that is the whole; else what is wrong with it.
 pub(super) fn whole_as_part(response: &Response) -> Result<u64, &'static str> {
-    match Part::of(response)? {
-        Part { first: 0, end, total: Some(total) } if end == total => Ok(total),
+    match ByteRange::of(response)? {
+        ByteRange { first: 0, end, total: Some(total) } if end == total => Ok(total),
         _ => Err("it is not the whole"),
     }
 }
@@ -164,8 +166,8 @@ pub(super) fn is_chunked(headers: &HeaderMap) -> bool {
 
 /// Whether an answer that should bring the whole file says that it brings a part.
 pub(super) fn is_partial(headers: &HeaderMap) -> bool {
-    match Part::named(headers) {
-        Ok(Some(Part { first, end, total })) => first > 0 || total != Some(end),
+    match ByteRange::named(headers) {
+        Ok(Some(ByteRange { first, end, total })) => first > 0 || total != Some(end),
         Ok(None) | Err(_) => false,
     }
 }
@@ -250,8 +252,8 @@ mod tests {
     use super::*;
 
     #[expect(clippy::unnecessary_wraps, reason = "what is parsed is compared with it")]
-    const fn part(first: u64, end: u64, total: Option<u64>) -> Option<Part> {
-        Some(Part { first, end, total })
+    const fn part(first: u64, end: u64, total: Option<u64>) -> Option<ByteRange> {
+        Some(ByteRange { first, end, total })
     }
 
     #[test]
@@ -259,10 +261,10 @@ mod tests {
         for text in
             ["bytes 5-9/20", "Bytes 5-9/20", "BYTES  5-9/20", "bytes\t5 - 9 / 20 ", "bytes=5-9/20"]
         {
-            assert_eq!(Part::parse(text), part(5, 10, Some(20)), "{text}");
+            assert_eq!(ByteRange::parse(text), part(5, 10, Some(20)), "{text}");
         }
-        assert_eq!(Part::parse("bytes 0-19/20"), part(0, 20, Some(20)));
-        assert_eq!(Part::parse("bytes 5-9/*"), part(5, 10, None));
+        assert_eq!(ByteRange::parse("bytes 0-19/20"), part(0, 20, Some(20)));
+        assert_eq!(ByteRange::parse("bytes 5-9/*"), part(5, 10, None));
     }
 
     #[test]
@@ -287,7 +289,7 @@ mod tests {
             "bytes 5-9/99999999999999999999",
             "byt\u{e9}s 5-9/20",
         ] {
-            assert_eq!(Part::parse(text), None, "{text}");
+            assert_eq!(ByteRange::parse(text), None, "{text}");
         }
     }
 

@@ -9,7 +9,7 @@ use crate::flow::Progress;
 use crate::trip::Item;
 
 use super::SpoolError;
-use super::coming::Coming;
+use super::download_state::DownloadState;
 
 /// The file that a run locks while it has a month's place.
 const LOCK: &str = "lock";
@@ -23,12 +23,12 @@ pub struct Spool {
 
 /// The place of one month in the spool, held by one run at a time.
 #[derive(Debug)]
-pub struct Held {
+pub struct SpoolLease {
     folder: PathBuf,
-    /// Held until dropped, and by the system no longer than the process lives.
+    /// SpoolLease until dropped, and by the system no longer than the process lives.
     lock: File,
     /// How far its file has come.
-    pub(super) coming: watch::Sender<Coming>,
+    pub(super) state: watch::Sender<DownloadState>,
 }
 
 impl Spool {
@@ -44,12 +44,12 @@ impl Spool {
 
     /// Takes hold of a month's place for a lake. Where another run has it, waits for it to
     /// finish; `None` where this run was told to stop meanwhile.
-    pub async fn hold(
+    pub async fn lease(
         &self,
         item: Item,
         lake: &str,
         progress: &Progress,
-    ) -> Result<Option<Held>, SpoolError> {
+    ) -> Result<Option<SpoolLease>, SpoolError> {
         let key = crate::trip::Digest::of(lake.as_bytes());
         let folder = self.root.join(format!("{}.{}", item.stem(), &key.short()[..8]));
         let failed = |source| SpoolError { path: folder.clone(), source };
@@ -65,12 +65,14 @@ impl Spool {
             };
             match lock.try_lock() {
                 Ok(()) if same_file(&lock, &path) => {
-                    return Ok(Some(Held { folder, lock, coming: watch::Sender::default() }));
+                    return Ok(Some(SpoolLease { folder, lock, state: watch::Sender::default() }));
                 }
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => {
                     if !told {
-                        tracing::warn!("{item}: another run is at it; waiting for it to finish");
+                        tracing::warn!(
+                            "{item}: another run is processing it; waiting for that run to finish"
+                        );
                         told = true;
                     }
                     tokio::select! {
@@ -93,7 +95,7 @@ fn same_file(open: &File, path: &Path) -> bool {
     }
 }
 
-impl Held {
+impl SpoolLease {
     /// The month's folder.
     pub fn folder(&self) -> &Path {
         &self.folder

@@ -43,7 +43,7 @@ impl fmt::Display for Colour {
 
 /// A name that is no colour.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is no colour of trip records: use yellow, green, fhv or fhvhv")]
+#[error("'{0}' is not a colour of trip records; expected yellow, green, fhv or fhvhv")]
 pub struct UnknownColour(pub String);
 
 impl FromStr for Colour {
@@ -67,7 +67,7 @@ mod tests {
         assert_eq!(" Green".parse(), Ok(Colour::Green));
         assert_eq!(
             "blue".parse::<Colour>().unwrap_err().to_string(),
-            "'blue' is no colour of trip records: use yellow, green, fhv or fhvhv"
+            "'blue' is not a colour of trip records; expected yellow, green, fhv or fhvhv"
         );
     }
 }

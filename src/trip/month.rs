@@ -19,7 +19,7 @@ pub struct Month {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MonthError {
     /// Text that is no month.
-    #[error("'{0}' is no month: write it as 2020-01")]
+    #[error("'{0}' is not a month: write it as 2020-01")]
     NotAMonth(String),
     /// A month's number outside 1 to 12.
     #[error("there is no month {0}: months go from 1 to 12")]
@@ -28,13 +28,13 @@ pub enum MonthError {
     #[error("there is no year {0} of trip records: they begin in 2009")]
     NoSuchYear(u32),
     /// Text that is no list of months.
-    #[error("'{0}' is no list of months: write it as 1-3,7")]
+    #[error("'{0}' is not a list of months: write it as 1-3,7")]
     NotAList(String),
     /// A range that ends before it starts.
-    #[error("the months {0} to {1} run backwards: put the earlier one first")]
+    #[error("the months {0} to {1} are in the wrong order: put the earlier one first")]
     Backwards(String, String),
     /// No month at all.
-    #[error("the list of months is empty: name one at least")]
+    #[error("the list of months is empty: name at least one")]
     Empty,
     /// Before the colour's first month.
     #[error(

@@ -144,9 +144,9 @@ fn files_without_a_header_that_fits_are_refused_with_a_sentence() {
     insta::assert_snapshot!(errors.join("\n"), @"
     the header of green 2020-01 names the column 'fare_amount' twice, so it is not clear which to read
     green 2020-01 has no pickup time among its columns (VendorID, lpep_dropoff_datetime, fare_amount): is this a file of green trips?
-    green 2020-01 has the columns of yellow trips (tpep_pickup_datetime): is the address that of green?
-    green 2020-01 has the columns of fhvhv trips (hvfhs_license_num): is the address that of green?
-    green 2020-01 has the columns of fhv trips (dispatching_base_num, affiliated_base_num): is the address that of green?
+    green 2020-01 has the columns of yellow trips (tpep_pickup_datetime): is this the address of green?
+    green 2020-01 has the columns of fhvhv trips (hvfhs_license_num): is this the address of green?
+    green 2020-01 has the columns of fhv trips (dispatching_base_num, affiliated_base_num): is this the address of green?
     green 2020-01 has no pickup time among its columns (VendorID;lpep_pickup_datetime;lpep_dropoff_datetime): is this a file of green trips?
     green 2020-01 has no pickup time among its columns (2, 2020-01-05 10:00:00, 2020-01-05 10:20:00, N, 9.5): is this a file of green trips?
     green 2020-01 has no pickup time among its columns (Not Found): is this a file of green trips?
@@ -158,10 +158,10 @@ fn files_without_a_single_line_are_refused_with_a_sentence() {
     let empty = [Vec::new(), b"\n\r\n\n".to_vec(), gzip(b""), gzip(b"\n")];
     let errors = empty.map(|bytes| clean(bytes).failure());
     insta::assert_snapshot!(errors.join("\n"), @"
-    in/green_tripdata_2020-01.csv is not a file of trips: it is empty. Check the address
-    the file of green 2020-01 is empty: not even a header is in it
-    the file of green 2020-01 is empty: not even a header is in it
-    the file of green 2020-01 is empty: not even a header is in it
+    in/green_tripdata_2020-01.csv is not a trip file: it is empty. Check the address
+    the file of green 2020-01 is empty: it has no header
+    the file of green 2020-01 is empty: it has no header
+    the file of green 2020-01 is empty: it has no header
     ");
 }
 
@@ -183,12 +183,12 @@ fn damaged_files_are_refused_with_a_sentence() {
     let damaged = [cut, spoiled, checksum, length, short, followed, page];
     let errors = damaged.map(|bytes| clean(bytes).failure());
     insta::assert_snapshot!(errors.join("\n"), @"
-    the Parquet file of green 2020-01 is damaged (it is cut short: there is no footer at its end): nothing of it was used. Run again to fetch it anew
-    the Parquet file of green 2020-01 is damaged (Parquet argument error: External: corrupt gzip stream does not have a matching checksum): nothing of it was used. Run again to fetch it anew
-    the gzip file of green 2020-01 is damaged (corrupt gzip stream does not have a matching checksum): nothing of it was used. Run again to fetch it anew
-    the gzip file of green 2020-01 is damaged (corrupt gzip stream does not have a matching checksum): nothing of it was used. Run again to fetch it anew
-    the gzip file of green 2020-01 is damaged (unexpected end of file): nothing of it was used. Run again to fetch it anew
-    the gzip file of green 2020-01 is damaged (it is followed by bytes that are not gzip): nothing of it was used. Run again to fetch it anew
+    the Parquet file of green 2020-01 is damaged (it is truncated: there is no footer at its end): nothing of it was used. Run again to fetch it again
+    the Parquet file of green 2020-01 is damaged (Parquet argument error: External: corrupt gzip stream does not have a matching checksum): nothing of it was used. Run again to fetch it again
+    the gzip file of green 2020-01 is damaged (corrupt gzip stream does not have a matching checksum): nothing of it was used. Run again to fetch it again
+    the gzip file of green 2020-01 is damaged (corrupt gzip stream does not have a matching checksum): nothing of it was used. Run again to fetch it again
+    the gzip file of green 2020-01 is damaged (unexpected end of file): nothing of it was used. Run again to fetch it again
+    the gzip file of green 2020-01 is damaged (it is followed by bytes that are not gzip): nothing of it was used. Run again to fetch it again
     the gzip file of green 2020-01 is not CSV inside: it is an HTML page. Check the address
     ");
 }
@@ -198,7 +198,7 @@ fn a_record_without_an_end_is_refused_with_its_line() {
     let line = "x".repeat(65 << 20);
     let error = clean(gzip(format!("{HEADER}{TRIP}{line}").as_bytes())).failure();
     insta::assert_snapshot!(error, @"
-    line 3 of green 2020-01 is longer than 16 MB: this is no file of trips, or it is damaged
+    line 3 of green 2020-01 is longer than 16 MB: this is not a trip file, or it is damaged
     ");
 }
 
@@ -210,7 +210,7 @@ fn a_month_without_a_trip_is_published_with_a_warning() {
         let cleaned = clean(text);
         cleaned.assert_rows(0, 0);
         insta::allow_duplicates! {
-            insta::assert_snapshot!(cleaned.warnings(), @"green 2020-01: the month has not a single trip");
+            insta::assert_snapshot!(cleaned.warnings(), @"green 2020-01: the month has no trips");
         }
     }
     clean(parquet(vec![pickups(0)])).assert_rows(0, 0);
@@ -221,7 +221,7 @@ fn a_file_of_which_no_row_is_a_trip_of_the_month_replaces_nothing() {
     let cleaned = clean(HEADER.to_owned() + &TRIP.replace("2020-01", "2019-12").repeat(50));
     let failure = cleaned.failure();
     let digest = failure.split("2020-01.").nth(1).unwrap().split('.').next().unwrap();
-    insta::assert_snapshot!(failure.replace(digest, "DIGEST"), @"not one of the 50 rows of green 2020-01 is a trip of that month (pickup_outside_month 50): nothing was published. Is this another month's file, or has its form changed? The rows set aside are in data/refused/green/green_tripdata_2020-01.DIGEST.parquet: see them with taxi quarantine --colour green --month 2020-01 --refused");
+    insta::assert_snapshot!(failure.replace(digest, "DIGEST"), @"not one of the 50 rows of green 2020-01 is a trip of that month (pickup_outside_month 50): nothing was published. Is this another month's file, or has its format changed? The rows set aside are in data/refused/green/green_tripdata_2020-01.DIGEST.parquet: see them with taxi quarantine --colour green --month 2020-01 --refused");
 }
 
 #[test]
@@ -321,7 +321,7 @@ fn a_record_with_millions_of_fields_is_set_aside_in_parts() {
     let fields = cleaned.only_row(3, "wrong_field_count");
     assert_eq!((fields.len(), fields[4095].len()), (4096, (6 << 20) - 4095));
     let header = format!("{}{}\n", HEADER.trim_end(), ",".repeat(1 << 20));
-    insta::assert_snapshot!(clean(header + TRIP).failure(), @"green 2020-01 has 1048581 columns: this is no file of trips");
+    insta::assert_snapshot!(clean(header + TRIP).failure(), @"green 2020-01 has 1048581 columns: this is not a trip file");
 }
 
 #[test]
@@ -410,7 +410,7 @@ fn a_parquet_file_of_other_columns_is_refused_with_a_sentence() {
     let errors = others.map(|bytes| clean(bytes).failure());
     insta::assert_snapshot!(errors.join("\n"), @r#"
     green 2020-01 has no pickup time among its columns (fare_amount): is this a file of green trips?
-    green 2020-01 has the columns of yellow trips (tpep_pickup_datetime): is the address that of green?
+    green 2020-01 has the columns of yellow trips (tpep_pickup_datetime): is this the address of green?
     the column 'fare_amount' of green 2020-01 has the type Struct("a": non-null Timestamp(µs)), but a number is expected: nothing of the file was used. Has the meaning of the column changed? If not, write it as a number
     "#);
 }
@@ -482,6 +482,6 @@ fn a_parquet_value_that_fits_no_column_spoils_its_own_row_only() {
 fn lines_that_end_in_carriage_returns_alone_are_not_taken_for_a_header() {
     let cleaned = clean((HEADER.to_owned() + TRIP).replace("\r\n", "\r").replace('\n', "\r"));
     insta::assert_snapshot!(cleaned.failure(), @r"
-        the lines of green 2020-01 end in carriage returns alone, which is not read: end them in line feeds
+        the lines of green 2020-01 end in carriage returns alone, which is not supported: use line feeds
         ");
 }

@@ -40,25 +40,23 @@ fn unfit() -> Vec<(&'static str, Vec<u8>, &'static str)> {
             "another month's",
             file(&[(TRIP, 3), (OF_FEBRUARY, 1000)]),
             "1,000 of its 1,003 rows (99.7%) were set aside because of the file: \
-             pickup_outside_month 1,000 (the limit is 5%); it has 3 trips and the edition that is \
-             there has 1,000 (99.7% fewer, the limit is 10%)",
+             pickup_outside_month 1,000 (the limit is 5%); it has 3 trips, and the stored edition has 1,000 (99.7% fewer, the limit is 10%)",
         ),
         (
             "another form",
             file(&[(OTHER_FORM, 995), (&TRIP.replace("3.25", ""), 5)]),
-            "it has 5 trips and the edition that is there has 1,000",
+            "it has 5 trips, and the stored edition has 1,000",
         ),
         (
             "a header alone",
             file(&[]),
-            "its file has not a single row; it has 0 trips and the edition that is there has 1,000",
+            "its file has no rows; it has 0 trips, and the stored edition has 1,000",
         ),
-        ("Parquet of no row", empty_parquet(), "its file has not a single row"),
+        ("Parquet of no row", empty_parquet(), "its file has no rows"),
         (
             "half of it",
             file(&[(TRIP, 500)]),
-            "0 of its 500 rows (0%) were set aside because of the file; it has 500 trips and the \
-             edition that is there has 1,000 (50% fewer, the limit is 10%)",
+            "0 of its 500 rows (0%) were set aside because of the file; it has 500 trips, and the stored edition has 1,000 (50% fewer, the limit is 10%)",
         ),
         (
             "a third unreadable",
@@ -68,7 +66,7 @@ fn unfit() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         (
             "dropped off before",
             file(&[(TRIP, 400), (BACKWARDS, 600)]),
-            "it has 400 trips and the edition that is there has 1,000",
+            "it has 400 trips, and the stored edition has 1,000",
         ),
         (
             "nothing of it",
@@ -196,7 +194,7 @@ fn force_is_stronger_and_warns_with_both_numbers() {
     error(month.bring(bytes.clone(), &[]));
     let ran = month.bring(bytes, &["--force"]).exits(0);
     assert_eq!(ran.state(), "published");
-    let warning = format!("green 2020-01: taken because of --force, although {why}");
+    let warning = format!("green 2020-01: accepted because of --force, although {why}");
     assert!(ran.stderr.contains(&warning), "{}", ran.stderr);
     assert_eq!(ran.first()["replaced"], serde_json::json!({"rows_before": 1000, "rows_after": 3}));
     assert!(month.refused().is_empty());
@@ -252,7 +250,7 @@ fn a_refused_edition_can_be_looked_at_until_the_month_is_right_again() {
     for words in ["      1,000  pickup_outside_month", "2,2020-02-05 10:00:00"] {
         assert!(shown.contains(words), "{shown}");
     }
-    assert!(shown.contains("green 2020-01 is refused, what is there stays as it is"), "{shown}");
+    assert!(shown.contains("green 2020-01 is refused, the stored edition stays"), "{shown}");
     let json = month.quarantine(&["--refused", "--output", "json"]).exits(0).json();
     assert_eq!(json["rows"].as_array().unwrap().len(), 1000);
     assert_eq!(json["rows_read"], 1003);

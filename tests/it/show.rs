@@ -84,7 +84,7 @@ fn a_month_that_is_not_there_or_has_nothing_set_aside_is_said_to_be_so() {
     let taxi = Taxi::new();
     let ran = taxi.run(["quarantine", "--month", "2020-01"]).exits(1);
     insta::assert_snapshot!(ran.stderr, @r"
-        error: green 2020-01 is not in the lake data: bring it with taxi run etl-web-to-gcs
+        error: green 2020-01 is not in the lake data: publish it with taxi run etl-web-to-gcs
         ");
     let text = HEADER.to_owned() + "2,2020-01-05 10:00:00,2020-01-05 10:20:00,N,9.5";
     std::fs::write(taxi.folder().join("green_tripdata_2020-01.csv"), text).unwrap();

@@ -50,40 +50,40 @@ fn what_makes_no_sense_is_refused_with_a_sentence() {
     error: there is no month 13: months go from 1 to 12
 
     --months 3-1
-    error: invalid value '3-1' for '--months <MONTHS>': the months 3 to 1 run backwards: put the earlier one first
+    error: invalid value '3-1' for '--months <MONTHS>': the months 3 to 1 are in the wrong order: put the earlier one first
 
     --from 2020-13 --to 2021-01
     error: invalid value '2020-13' for '--from <YYYY-MM>': there is no month 13: months go from 1 to 12
 
     --from 2020-03 --to 2020-01
-    error: the months 2020-03 to 2020-01 run backwards: put the earlier one first
+    error: the months 2020-03 to 2020-01 are in the wrong order: put the earlier one first
 
     --from 2020-03
     error: 'from' is given without 'to': a range needs both ends
 
     --year 2020 --from 2020-01 --to 2020-02
-    error: year, from, to are given together: name the months either by year and months, or by from and to, or by lag_months
+    error: year, from, to are given together: select months either by year and months, or by from and to, or by lag_months
 
     --year 2020 --lag-months 2
-    error: year, lag_months are given together: name the months either by year and months, or by from and to, or by lag_months
+    error: year, lag_months are given together: select months either by year and months, or by from and to, or by lag_months
 
     --colour blue
-    error: invalid value 'blue' for '--colour <COLOURS>': 'blue' is no colour of trip records: use yellow, green, fhv or fhvhv
+    error: invalid value 'blue' for '--colour <COLOURS>': 'blue' is not a colour of trip records; expected yellow, green, fhv or fhvhv
 
     --source wbe
-    error: 'wbe' is no source of trips: use web, datatalks, tlc, sample, raw, a folder as ./trips, or an address with {colour}, {year} and {month} in it
+    error: 'wbe' is not a known source; expected one of web, datatalks, tlc, sample, raw, a folder such as ./trips, or an address with {colour}, {year} and {month} in it
 
     --source https://host/one-file.csv
-    error: 'https://host/one-file.csv' is no source of trips: use web, datatalks, tlc, sample, raw, a folder as ./trips, or an address with {colour}, {year} and {month} in it
+    error: 'https://host/one-file.csv' is not a known source; expected one of web, datatalks, tlc, sample, raw, a folder such as ./trips, or an address with {colour}, {year} and {month} in it
 
     --lake s3://bucket
-    error: invalid value 's3://bucket' for '--lake <LAKE>': 's3://bucket' is not the address of a lake: name a folder, or a bucket of Google Cloud Storage as gs://bucket/prefix. A folder of such a name is given as ./NAME
+    error: invalid value 's3://bucket' for '--lake <LAKE>': 's3://bucket' is not the address of a lake; expected a folder, or a bucket of Google Cloud Storage as gs://bucket/prefix. Write a folder with such a name as ./NAME
 
     --reject negative_fares
-    error: invalid value 'negative_fares' for '--reject <RULES>': there is no rule 'negative_fares': the rules are wrong_field_count, unreadable, no_pickup, pickup_outside_month, dropoff_before_pickup, distance_impossible, negative_fare, duration_over_24h, unknown_code, unknown_location, passenger_count_over_9, zero_passengers, zero_distance, total_not_positive
+    error: invalid value 'negative_fares' for '--reject <RULES>': unknown rule 'negative_fares'; expected one of wrong_field_count, unreadable, no_pickup, pickup_outside_month, dropoff_before_pickup, distance_impossible, negative_fare, duration_over_24h, unknown_code, unknown_location, passenger_count_over_9, zero_passengers, zero_distance, total_not_positive
 
     --off no_pickup
-    error: invalid value 'no_pickup' for '--off <RULES>': the rule 'no_pickup' always rejects: such a record is no trip of its file. What can be changed is dropoff_before_pickup, distance_impossible, negative_fare, duration_over_24h, unknown_code, unknown_location, passenger_count_over_9, zero_passengers, zero_distance, total_not_positive
+    error: invalid value 'no_pickup' for '--off <RULES>': the rule 'no_pickup' always rejects, because such a record is not a trip of its file; these rules can be changed: dropoff_before_pickup, distance_impossible, negative_fare, duration_over_24h, unknown_code, unknown_location, passenger_count_over_9, zero_passengers, zero_distance, total_not_positive
 
     --retry-delay soon
     error: invalid value 'soon' for '--retry-delay <TIME>': write it as 500ms, 30s or 2m
@@ -148,7 +148,7 @@ fn a_fault_in_the_settings_is_told_without_the_line_it_is_in() {
     std::fs::write(taxi.folder().join("taxi.toml"), settings).unwrap();
     let ran = taxi.run(["run", "etl-web-to-gcs"]).exits(2);
     insta::assert_snapshot!(ran.stderr, @r#"
-        error: taxi.toml, line 2, is not understood: 'database_url' is to be a text in quotes, { env = "NAME" } or { file = "PATH" }
+        error: taxi.toml, line 2, is not understood: 'database_url' must be a text in quotes, { env = "NAME" } or { file = "PATH" }
         "#);
 }
 

@@ -271,7 +271,7 @@ fn universal_times_are_read_as_they_stand_with_a_warning() {
     let month = green_parquet(vec![("lpep_pickup_datetime", Arc::new(times))]);
     assert_eq!(month.times("pickup_datetime"), ["2020-01-05 15:00:00"]);
     assert!(month.warnings().contains(
-        "green 2020-01: times marked as UTC are read as they stand, as New York wall-clock time: lpep_pickup_datetime"
+        "green 2020-01: times marked as UTC are read unchanged, as New York wall-clock time: lpep_pickup_datetime"
     ));
     let provenance = month.lake().provenance();
     assert_eq!(provenance["universal_times"], json!(["lpep_pickup_datetime"]));
@@ -440,7 +440,7 @@ fn a_form_of_dates_that_is_not_read_is_named_with_its_first_values() {
         ["1/5/2020 0:28", "1/5/2020 0:29", "1/5/2020 0:28", "1/6/2020 7:01", "2/6/2020 7:01"];
     let error = green("lpep_pickup_datetime", &texts).failure();
     let error = error.split(" The rows set aside").next().unwrap();
-    insta::assert_snapshot!(error, @"not one of the 5 rows of green 2020-01 is a trip of that month (unreadable 5): nothing was published. Unreadable: lpep_pickup_datetime 5 ('1/5/2020 0:28', '1/5/2020 0:29', '1/6/2020 7:01'). Is this another month's file, or has its form changed?");
+    insta::assert_snapshot!(error, @"not one of the 5 rows of green 2020-01 is a trip of that month (unreadable 5): nothing was published. Unreadable: lpep_pickup_datetime 5 ('1/5/2020 0:28', '1/5/2020 0:29', '1/6/2020 7:01'). Is this another month's file, or has its format changed?");
     let month = green("lpep_dropoff_datetime", &["2020-01-05 10:20", "", "05/01/2020 10:20:00"]);
     assert_eq!(month.times("dropoff_datetime"), ["null"]);
     let refused = month.unreadable();
@@ -538,7 +538,7 @@ fn a_column_that_the_files_of_the_month_have_is_missed() {
     };
     let text = without(&["fare_amount", "PULocationID"]);
     let month = run("green", "2020-01", "csv", text.as_bytes());
-    insta::assert_snapshot!(month.warnings(), @"green 2020-01: columns that the files of that month have are missing or without a value, so they are null: PULocationID (pickup_location_id), fare_amount");
+    insta::assert_snapshot!(month.warnings(), @"green 2020-01: columns that the month's files have are missing or have no values, so they are null: PULocationID (pickup_location_id), fare_amount");
     let provenance = month.lake().provenance();
     assert_eq!(provenance["missing_columns"], json!(["PULocationID", "fare_amount"]));
 
@@ -557,7 +557,7 @@ fn a_column_without_a_value_counts_as_missing_where_real_months_have_values() {
         format!("{GREEN}\n{}", format!("{trip}\n").repeat(rows))
     };
     let month = run("green", "2020-01", "csv", csv(100).as_bytes());
-    insta::assert_snapshot!(month.warnings(), @"green 2020-01: columns that the files of that month have are missing or without a value, so they are null: fare_amount");
+    insta::assert_snapshot!(month.warnings(), @"green 2020-01: columns that the month's files have are missing or have no values, so they are null: fare_amount");
     assert_eq!(month.lake().provenance()["missing_columns"], json!(["fare_amount"]));
     let more = ["--on-missing-column", "fail"];
     let failed = run_with("green", "2020-01", "csv", csv(100).as_bytes(), &more);
@@ -732,7 +732,7 @@ async fn zones_that_are_damaged_replace_nothing() {
             edition(265).replacen("Zone 9\"", "Zone 9", 1).into_bytes(),
             "line 10 of the taxi zones: a quote is not closed",
         ),
-        (latin, "line 8 of the taxi zones: there are bytes that are not UTF-8"),
+        (latin, "line 8 of the taxi zones: it contains bytes that are not UTF-8"),
     ];
     for (bytes, error) in damaged {
         web.put("/zones.csv", bytes);

@@ -47,7 +47,7 @@ impl Batches {
                 return Ok(None);
             }
             let (rows, has) = (self.rows, self.rows_before);
-            return Err(damaged(file, format!("its footer promises {rows} rows, it has {has}")));
+            return Err(damaged(file, format!("its footer says {rows} rows, but it has {has}")));
         };
         let rows = rows_of(BATCH, longest_row(&batch));
         if rows < batch.num_rows() {

@@ -35,7 +35,7 @@ struct Footer {
 pub(super) fn check(file: TripFile, opened: &File, size: u64) -> Result<(), CleanError> {
     let wrong = |what: String, remedy| CleanError::UnsupportedParquet { file, what, remedy };
     let encrypted = || wrong("is encrypted".to_owned(), "Decrypt it first: keys are not supported");
-    let cut = || damaged(file, "it is cut short: there is no footer at its end");
+    let cut = || damaged(file, "it is truncated: there is no footer at its end");
     let mut tail = [0; 8];
     let place = size.checked_sub(8).filter(|place| *place >= 4).ok_or_else(cut)?;
     opened.read_exact_at(&mut tail, place).map_err(|_| cut())?;
@@ -50,7 +50,7 @@ pub(super) fn check(file: TripFile, opened: &File, size: u64) -> Result<(), Clea
     if length > LARGEST {
         return Err(wrong(
             format!(
-                "has a footer of {} MB, and at most {} MB are read",
+                "has a footer of {} MB, more than the limit of {} MB",
                 length >> 20,
                 LARGEST >> 20
             ),
@@ -70,18 +70,18 @@ pub(super) fn check(file: TripFile, opened: &File, size: u64) -> Result<(), Clea
     }
     if footer.columns > MOST_COLUMNS || footer.depth > DEEPEST {
         let what = format!("has {} columns, nested {} deep", footer.columns, footer.depth);
-        return Err(wrong(what, "This is not a file of trips: check the address"));
+        return Err(wrong(what, "This is not a trip file: check the address"));
     }
     if footer.chunks > MOST_CHUNKS {
         return Err(wrong(
-            format!("is cut into {} parts, and at most {MOST_CHUNKS} are read", footer.chunks),
+            format!("has {} column chunks, more than the limit of {MOST_CHUNKS}", footer.chunks),
             MERGE,
         ));
     }
     Ok(())
 }
 
-const MERGE: &str = "Write it again with larger row groups, for example with \
+const MERGE: &str = "Rewrite it with larger row groups, for example with \
                      pyarrow.parquet.write_table(table, path)";
 
 impl Footer {

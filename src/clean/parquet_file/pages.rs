@@ -65,15 +65,15 @@ impl Pages {
 /// What is wrong with the pages of a column.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum PageError {
-    #[error("page header {page} of the column '{column}' is not one")]
+    #[error("page header {page} of the column '{column}' is invalid")]
     Header { column: String, page: usize },
-    #[error("the column '{column}' has {found} values in its pages, and {expected} by the footer")]
+    #[error("the column '{column}' has {found} values in its pages, but {expected} in the footer")]
     Values { column: String, found: i64, expected: i64 },
     #[error("page {page} of the column '{column}' decompresses to {oversized}")]
     Oversized { column: String, page: usize, oversized: Oversized },
     #[error("the column '{column}' lies outside the file")]
     Outside { column: String },
-    #[error("the row groups have {found} rows together, and the footer promises {expected}")]
+    #[error("the row groups have {found} rows in total, but the footer says {expected}")]
     Rows { found: i64, expected: i64 },
 }
 

@@ -75,8 +75,7 @@ pub(super) async fn create(args: CreateArgs) -> Result<Exit, Error> {
     let Some(deployment) = deployment else {
         let (name, server) = (&args.deployment, api.url());
         return Err(format!(
-            "there is no deployment '{name}' on {server}: 'taxi deploy' makes those of \
-             deployments.yaml"
+            "there is no deployment '{name}' on {server}: 'taxi deploy' creates those in deployments.yaml"
         )
         .into());
     };
@@ -100,8 +99,7 @@ pub(super) async fn create(args: CreateArgs) -> Result<Exit, Error> {
     let bad = bad.count();
     if bad > 0 {
         warn(&format!(
-            "{bad} of these runs did not bring their month: 'prefect flow-run retry ID' tries one \
-             again, another --tag asks for all months once more"
+            "{bad} of these runs failed: 'prefect flow-run retry ID' retries one, another --tag creates new runs for all months"
         ));
     }
     Ok(Exit::Done)

@@ -20,8 +20,8 @@ use crate::cli::terminal::{cancelled_by_signal, warn};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ExecuteArgs {
-    /// The flow run. Its server is named by PREFECT_API_URL, who asks by PREFECT_API_KEY or
-    /// PREFECT_API_AUTH_STRING
+    /// The id of the flow run. The server is given by PREFECT_API_URL, the credentials by
+    /// PREFECT_API_KEY or PREFECT_API_AUTH_STRING
     #[arg(long, value_name = "ID", value_parser = run_id, env = "PREFECT__FLOW_RUN_ID")]
     id: String,
 

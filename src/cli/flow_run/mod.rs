@@ -16,10 +16,10 @@ use execute::ExecuteArgs;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum FlowRunArgs {
-    /// Ask for a backfill of a deployment: a flow run for each month and colour
+    /// Create a flow run of a deployment for each month and colour
     #[command(after_help = examples::FLOW_RUN_CREATE)]
     Create(Box<CreateArgs>),
-    /// Run a flow run of a Prefect server and report it there: what a worker starts
+    /// Execute a flow run of a Prefect server and report to it; started by a worker
     #[command(after_help = examples::FLOW_RUN_EXECUTE)]
     Execute(Box<ExecuteArgs>),
 }

@@ -10,7 +10,6 @@ use crate::lake::{LakeAddress, OpenOptions, StoreOptions};
 use crate::redact::name_or_mask;
 
 use super::by_type::ByType;
-use super::connected::{Connected, DEFAULT};
 use super::connection_kind::ConnectionKind;
 use super::error::SettingsError;
 use super::file::File;
@@ -18,9 +17,10 @@ use super::keys::closest;
 use super::layers::{Layer, Picker, Show};
 use super::origin::Origin;
 use super::reference::LakeReference;
+use super::resolved_connection::{DEFAULT, ResolvedConnection};
 use super::secret_names::SecretNames;
 use super::settings_group::SettingsGroup;
-use super::table::{FromTable, Part, Table};
+use super::table::{FromTable, SpannedTable, Table};
 use super::values::from_text;
 
 pub use google::GoogleOptions;
@@ -39,7 +39,8 @@ pub(super) const SECRETS: [SecretNames; 1] = [google::SECRETS];
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = HEADING)]
 pub struct LakeOptions {
-    /// Where months go: a lake of taxi.toml, a folder, or gs://bucket/prefix [default: data]
+    /// Where months are published: a lake of taxi.toml, a folder, or gs://bucket/prefix [default:
+    /// data]
     #[arg(
         id = "lake",
         long = "lake",
@@ -79,7 +80,7 @@ impl FromTable for LakeStores {
         GoogleOptions::keys()
     }
 
-    fn take(table: &mut Part<'_>) -> Result<Self, Error> {
+    fn take(table: &mut SpannedTable<'_>) -> Result<Self, Error> {
         Ok(Self { google: GoogleOptions::take(table)? })
     }
 }
@@ -97,7 +98,7 @@ impl FromTable for LakeOptions {
         [LakeKey::keys(), LakeStores::keys()].concat()
     }
 
-    fn take(table: &mut Part<'_>) -> Result<Self, Error> {
+    fn take(table: &mut SpannedTable<'_>) -> Result<Self, Error> {
         let LakeKey { lake } = LakeKey::take(table)?;
         Ok(Self { address: lake, stores: LakeStores::take(table)? })
     }
@@ -121,7 +122,7 @@ impl FromTable for LakeConnection {
         [AddressKey::keys(), LakeStores::keys()].concat()
     }
 
-    fn take(table: &mut Part<'_>) -> Result<Self, Error> {
+    fn take(table: &mut SpannedTable<'_>) -> Result<Self, Error> {
         let AddressKey { address } = AddressKey::take(table)?;
         Ok(Self { address, stores: LakeStores::take(table)? })
     }
@@ -191,7 +192,7 @@ fn locate(from: &mut Picker<'_>) -> Result<(LakeAddress, Option<String>, Origin)
             Ok((address, Some(why), by))
         }
         opened => {
-            let Connected { to, groups, origin } = opened?;
+            let ResolvedConnection { to, groups, origin } = opened?;
             from.connection = Some(Layer::connection(groups, origin.clone()));
             Ok((to, None, origin))
         }
@@ -203,7 +204,7 @@ fn open(
     from: &Picker<'_>,
     reference: &LakeReference,
     by: &Origin,
-) -> Result<Connected<LakeAddress>, SettingsError> {
+) -> Result<ResolvedConnection<LakeAddress>, SettingsError> {
     let mut stores = LakeStores::default();
     let (reference, origin) = match reference {
         LakeReference::Name(name) => match from.file.connections::<LakeConnection>().get(name) {
@@ -231,7 +232,7 @@ fn open(
             contents.lake.clone().ok_or_else(says)?
         }
     };
-    Ok(Connected { to, groups: stores.groups(ByType::default()), origin })
+    Ok(ResolvedConnection { to, groups: stores.groups(ByType::default()), origin })
 }
 
 /// Refuses what is most likely a connection's name with a slip in it: the months would go to

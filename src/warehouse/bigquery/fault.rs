@@ -37,7 +37,7 @@ impl Faults {
     /// What an answer with a status of failure says in its body.
     pub(super) fn of_answer(body: &[u8]) -> Self {
         #[derive(Deserialize)]
-        struct Answer {
+        struct ErrorResponse {
             error: Body,
         }
         #[derive(Deserialize)]
@@ -49,11 +49,11 @@ impl Faults {
             #[serde(default)]
             errors: Vec<Fault>,
         }
-        match serde_json::from_slice::<Answer>(body) {
-            Ok(Answer { error }) if error.errors.is_empty() => {
+        match serde_json::from_slice::<ErrorResponse>(body) {
+            Ok(ErrorResponse { error }) if error.errors.is_empty() => {
                 Self::of([Fault { reason: error.status, message: error.message, location: None }])
             }
-            Ok(Answer { error }) => Self::of(error.errors),
+            Ok(ErrorResponse { error }) => Self::of(error.errors),
             Err(_) => Self::default(),
         }
     }

@@ -99,7 +99,7 @@ pub(super) struct NewEntry<'a> {
 
 /// A row as it is written: that of every warehouse, and what only this one has.
 #[derive(Serialize)]
-struct Line<'a> {
+struct LedgerLine<'a> {
     #[serde(flatten)]
     row: LedgerRow<'a>,
     loaded_at: String,
@@ -125,7 +125,7 @@ impl NewEntry<'_> {
             row.rows_loaded = 0;
         }
         let at = chrono::DateTime::from_timestamp_millis(self.at).unwrap_or_default();
-        let mut line = serde_json::to_vec(&Line {
+        let mut line = serde_json::to_vec(&LedgerLine {
             row,
             loaded_at: at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
             job: self.job,

@@ -30,7 +30,7 @@ const TRIES: u32 = 5;
 const STEP: &str = "sending the file";
 
 /// What the server says of an upload.
-enum Said {
+enum UploadStatus {
     /// It has all, and this is the job.
     Job(Box<Job>),
     /// It has so many bytes, and waits for more.
@@ -90,14 +90,14 @@ impl Api {
                 sent => sent.map_err(lost)?,
             };
             match said {
-                Said::Job(job) => return Ok(job),
-                Said::Has(has) if has > at && has <= size => {
+                UploadStatus::Job(job) => return Ok(job),
+                UploadStatus::Has(has) if has > at && has <= size => {
                     progress.advance(has - at);
                     at = has;
                     tries = 0;
                     waits = self::waits();
                 }
-                Said::Has(has) => {
+                UploadStatus::Has(has) => {
                     // It may have lost some: then these are sent again, but not for ever.
                     tries += 1;
                     if tries >= TRIES || has > size {
@@ -116,7 +116,7 @@ impl Api {
         session: &str,
         part: Option<(u64, Bytes)>,
         size: u64,
-    ) -> Result<Said, BigQueryError> {
+    ) -> Result<UploadStatus, BigQueryError> {
         let request = self.at(Method::PUT, session).timeout(PART_TIMEOUT);
         let request = match part {
             Some((at, bytes)) if !bytes.is_empty() => {
@@ -127,10 +127,10 @@ impl Api {
         };
         let response: Response = self.send(STEP, request).await?;
         if response.status().as_u16() == 308 {
-            return Ok(Said::Has(arrived(response.headers())));
+            return Ok(UploadStatus::Has(arrived(response.headers())));
         }
         let job = read(STEP, accepted(STEP, response).await?).await?;
-        Ok(Said::Job(job))
+        Ok(UploadStatus::Job(job))
     }
 }
 

@@ -41,14 +41,14 @@ async fn a_dry_run_says_what_would_be_done_and_why_and_does_nothing() {
         2020-04: lake fetch (it is not there), postgres load (it is not there)
 
         2020-01: lake ask (it is there), postgres nothing (it is what the lake has)
-        2020-02: lake ask (it is there), postgres load (the ledger has the month, its partition is gone)
+        2020-02: lake ask (it is there), postgres load (the month is in the ledger, but its partition is missing)
         2020-03: lake fetch (it is not there), postgres load (if what is fetched differs)
         2020-04: lake ask (it is there), postgres nothing (it is what the lake has)
 
-        2020-01: lake fetch (it was cleaned by another schema or by other rules), postgres load (if what is fetched differs)
-        2020-02: lake fetch (it was cleaned by another schema or by other rules), postgres load (the ledger has the month, its partition is gone)
+        2020-01: lake fetch (it was cleaned with another schema or other rules), postgres load (if what is fetched differs)
+        2020-02: lake fetch (it was cleaned with another schema or other rules), postgres load (the month is in the ledger, but its partition is missing)
         2020-03: lake fetch (it is not there), postgres load (if what is fetched differs)
-        2020-04: lake fetch (it was cleaned by another schema or by other rules), postgres load (if what is fetched differs)
+        2020-04: lake fetch (it was cleaned with another schema or other rules), postgres load (if what is fetched differs)
 
         2020-01: lake fetch (--force), postgres load (--force)
         2020-02: lake fetch (--force), postgres load (--force)
@@ -76,7 +76,7 @@ async fn each_flow_plans_its_own_way() {
          green 2020-01  ask    it is there
          green 2020-02  fetch  it is not there
         ──────────────────────────────────────
-         1 to fetch, 1 to ask the source about, 0 to load: nothing was done
+         1 to fetch, 1 to check at the source, 0 to load: nothing was done
 
         ───────────────────────────────────────────────
          month          postgres  why
@@ -84,7 +84,7 @@ async fn each_flow_plans_its_own_way() {
          green 2020-01  load      it is not there
          green 2020-02  fail      it is not in the lake
         ───────────────────────────────────────────────
-         0 to fetch, 0 to ask the source about, 1 to load: nothing was done
+         0 to fetch, 0 to check at the source, 1 to load: nothing was done
 
         ─────────────────────────────────────────
          month          postgres  why
@@ -92,7 +92,7 @@ async fn each_flow_plans_its_own_way() {
          green 2020-01  fetch     it is not there
          green 2020-02  fetch     it is not there
         ─────────────────────────────────────────
-         2 to fetch, 0 to ask the source about, 0 to load: nothing was done
+         2 to fetch, 0 to check at the source, 0 to load: nothing was done
         ");
 }
 

@@ -60,7 +60,7 @@ async fn runs_are_listed_and_shown() {
 
     let unknown = backfill.taxi.run(["runs", "show", "1999"]).exits(2);
     insta::assert_snapshot!(unknown.stderr, @r"
-        error: there is no run '1999' in runs: taxi runs lists those there are
+        error: there is no run '1999' in runs: taxi runs lists all runs
         ");
     let ambiguous = backfill.taxi.run(["runs", "show", "20"]).exits(2);
     assert!(ambiguous.stderr.contains("give more of its name"), "{}", ambiguous.stderr);

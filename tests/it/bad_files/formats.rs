@@ -99,7 +99,7 @@ fn what_was_kept_as_fetched_is_looked_at_too() {
 fn a_header_with_bytes_of_zero_is_refused_wherever_it_stands() {
     let header = HEADER.replace("fare_amount", "fare\0amount");
     let error = clean("\n".to_owned() + &header + TRIP).failure();
-    insta::assert_snapshot!(error, @"the header of green 2020-01 has bytes of 0: it is not a file of trips, or it is damaged. Check the address");
+    insta::assert_snapshot!(error, @"the header of green 2020-01 contains zero bytes: it is not a trip file, or it is damaged. Check the address");
 }
 
 #[test]
@@ -219,13 +219,13 @@ fn the_lake_is_not_its_own_source() {
         refused(&taxi, "etl-web-to-gcs", "green", source, &["--force", "--lake", "link"]);
     }
     insta::assert_snapshot!(errors.join("\n"), @"
-error: the source data/ lies in the lake's own folder data: months would be published over themselves. Name the place of the files as they were fetched; --source raw is for those that the lake keeps
-error: the source ./data lies in the lake's own folder data: months would be published over themselves. Name the place of the files as they were fetched; --source raw is for those that the lake keeps
-error: the source link/ lies in the lake's own folder data: months would be published over themselves. Name the place of the files as they were fetched; --source raw is for those that the lake keeps
-error: the source data/green/ lies in the lake's own folder data: months would be published over themselves. Name the place of the files as they were fetched; --source raw is for those that the lake keeps
-error: the source /root/in/../data lies in the lake's own folder data: months would be published over themselves. Name the place of the files as they were fetched; --source raw is for those that the lake keeps
-error: the source file:///root/data lies in the lake's own folder data: months would be published over themselves. Name the place of the files as they were fetched; --source raw is for those that the lake keeps
-error: the source data/{colour}/{colour}_tripdata_{year}-{month}.parquet lies in the lake's own folder data: months would be published over themselves. Name the place of the files as they were fetched; --source raw is for those that the lake keeps
+error: the source data/ is inside the lake's own folder data: months would overwrite themselves. Give the folder of the original files; --source raw reads those stored in the lake
+error: the source ./data is inside the lake's own folder data: months would overwrite themselves. Give the folder of the original files; --source raw reads those stored in the lake
+error: the source link/ is inside the lake's own folder data: months would overwrite themselves. Give the folder of the original files; --source raw reads those stored in the lake
+error: the source data/green/ is inside the lake's own folder data: months would overwrite themselves. Give the folder of the original files; --source raw reads those stored in the lake
+error: the source /root/in/../data is inside the lake's own folder data: months would overwrite themselves. Give the folder of the original files; --source raw reads those stored in the lake
+error: the source file:///root/data is inside the lake's own folder data: months would overwrite themselves. Give the folder of the original files; --source raw reads those stored in the lake
+error: the source data/{colour}/{colour}_tripdata_{year}-{month}.parquet is inside the lake's own folder data: months would overwrite themselves. Give the folder of the original files; --source raw reads those stored in the lake
 ");
     assert_eq!(taxi.files("data"), before);
     let trips = Parquet::read(&taxi.lake(TRIPS));

@@ -195,7 +195,7 @@ fn a_page_that_differs_from_its_checksum_is_damage() {
             spoiled[at] ^= 1;
             let error = clean(spoiled).failure();
             insta::allow_duplicates! {
-                insta::assert_snapshot!(error, @"the Parquet file of green 2020-01 is damaged (Parquet argument error: Parquet error: Page CRC checksum mismatch): nothing of it was used. Run again to fetch it anew");
+                insta::assert_snapshot!(error, @"the Parquet file of green 2020-01 is damaged (Parquet argument error: Parquet error: Page CRC checksum mismatch): nothing of it was used. Run again to fetch it again");
             }
         }
     }
@@ -219,7 +219,7 @@ fn an_encrypted_file_is_refused_with_a_sentence() {
     let errors = [hidden, wholly, open].map(|bytes| clean(bytes).failure());
     insta::assert_snapshot!(errors.join("\n"), @"
 the Parquet file of green 2020-01 is encrypted. Decrypt it first: keys are not supported
-in/green_tripdata_2020-01.csv is not a file of trips: it is an encrypted Parquet file. Decrypt it first: keys are not supported
+in/green_tripdata_2020-01.csv is not a trip file: it is an encrypted Parquet file. Decrypt it first: keys are not supported
 the Parquet file of green 2020-01 is encrypted. Decrypt it first: keys are not supported
 ");
 }
@@ -299,7 +299,7 @@ fn a_schema_of_very_many_columns_is_refused() {
     let mut columns = vec![pickups(1)];
     columns.extend(names.iter().map(|name| integers(name, vec![1])));
     let error = clean(parquet(columns)).failure();
-    insta::assert_snapshot!(error, @"green 2020-01 has 10001 columns: this is no file of trips");
+    insta::assert_snapshot!(error, @"green 2020-01 has 10001 columns: this is not a trip file");
 }
 
 #[test]

@@ -12,7 +12,7 @@ async fn a_month_of_the_lake_with_far_fewer_trips_is_not_loaded_over_the_one_tha
     warehouse.publish_by(&super::january(500), &["--force"]);
     let jobs = warehouse.jobs("green_trips").len();
     let error = warehouse.error(warehouse.load(&[]));
-    insta::assert_snapshot!(error, @"green 2020-01 is refused, what is there stays as it is: it has 500 trips and the edition that is there has 1,000 (50% fewer, the limit is 10%). Is this another month's file, or has its form changed? If it is right, take it with --force, or change the limit with --max-shrink");
+    insta::assert_snapshot!(error, @"green 2020-01 is refused, the stored edition stays: it has 500 trips, and the stored edition has 1,000 (50% fewer, the limit is 10%). Is this another month's file, or has its format changed? If it is right, accept it with --force, or change the limit with --max-shrink");
     assert_eq!(warehouse.partitions("green_trips"), "202001 1000\n");
     assert_eq!(warehouse.lines("SELECT rows_loaded FROM {}.loads"), "1000\n");
     assert_eq!(warehouse.jobs("green_trips").len(), jobs);
@@ -35,7 +35,7 @@ async fn what_is_there_counts_even_if_a_killed_run_left_the_ledger_unsure() {
     crate::harness::running::until("the row", || warehouse.count("loads_log") == 2);
     run.kill();
     let error = warehouse.error(warehouse.load(&[]));
-    assert!(error.contains("it has 100 trips and the edition that is there has 1,000"), "{error}");
+    assert!(error.contains("it has 100 trips, and the stored edition has 1,000"), "{error}");
     assert_eq!(warehouse.partitions("green_trips"), "202001 1000\n");
     warehouse.load(&["--force"]).exits(0);
     assert_eq!(warehouse.partitions("green_trips"), "202001 100\n");

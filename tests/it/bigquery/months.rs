@@ -180,7 +180,7 @@ async fn an_empty_month_is_loaded_as_one() {
 async fn a_month_that_is_not_in_the_lake_names_the_flow_that_brings_it() {
     let warehouse = Warehouse::new().await;
     let error = warehouse.error(warehouse.load(&[]));
-    insta::assert_snapshot!(error, @"green 2020-01 is not in the lake gs://BUCKET/trips: bring it with taxi run etl-web-to-gcs");
+    insta::assert_snapshot!(error, @"green 2020-01 is not in the lake gs://BUCKET/trips: publish it with taxi run etl-web-to-gcs");
 }
 
 #[tokio::test]

@@ -131,7 +131,7 @@ async fn a_block_that_is_not_there_is_told() {
     insta::assert_snapshot!(said, @"
     error: prefect:gcs-bucket/no such one cannot be read: there is none on the Prefect server: 'prefect block ls' shows what there is
     error: prefect:secret/word cannot be read: there is no use for a block of this type: name one of gcs-bucket, gcp-credentials, sqlalchemy-connector, database-credentials
-    error: prefect:database-credentials/no-lake is a block that says no lake
+    error: prefect:database-credentials/no-lake is a block without a lake
     error: prefect:gcs-bucket/a cannot be read: no Prefect server is named: set PREFECT_API_URL, such as http://127.0.0.1:4200/api, or choose a profile with 'prefect profile use'
     ");
 }

@@ -110,12 +110,12 @@ async fn a_backfill_that_makes_no_sense_is_refused() {
     ];
     let said = said.map(|ran| ran.exits(2).stderr.replace(&server.url(), "SERVER"));
     insta::assert_snapshot!(said.concat(), @"
-    error: there is no deployment 'ingest-data/none' on SERVER: 'taxi deploy' makes those of deployments.yaml
+    error: there is no deployment 'ingest-data/none' on SERVER: 'taxi deploy' creates those in deployments.yaml
     error: invalid value 'ingest-data' for '<FLOW/DEPLOYMENT>': write it as flow/name, such as etl-parent-flow/monthly
 
     For more information, try '--help'.
-    error: there is no flow 'ingest-date': there are etl-web-to-gcs, etl-gcs-to-bq, etl-gcs-to-postgres, ingest-data, etl-parent-flow
+    error: unknown flow 'ingest-date'; expected one of etl-web-to-gcs, etl-gcs-to-bq, etl-gcs-to-postgres, ingest-data, etl-parent-flow
     error: the parameters of ingest-data are not understood: there is no parameter 'to_warehouse'; did you mean 'to'?
-    error: the months 2020-02 to 2020-01 run backwards: put the earlier one first
+    error: the months 2020-02 to 2020-01 are in the wrong order: put the earlier one first
     ");
 }

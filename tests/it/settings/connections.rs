@@ -82,9 +82,9 @@ url = 'postgres://me:hush@127.0.0.1:1/taxi'
     assert!(!ran.stdout.contains("hush"), "{}", ran.stdout);
     let tested = ran.json();
     for (name, may) in [
-        ("bucket", "may be read and written"),
-        ("folder", "may be read and written"),
-        ("new", "not there yet, the first run makes it"),
+        ("bucket", "can be read and written"),
+        ("folder", "can be read and written"),
+        ("new", "does not exist yet; the first run creates it"),
     ] {
         assert_eq!(of(&tested, name)["may"], may, "{tested}");
     }
@@ -107,7 +107,7 @@ url = 'postgres://me:hush@127.0.0.1:1/taxi'
 
     gcs.always("POST", "uploads", GcsFault::status(403));
     let tested = taxi.run(["connections", "test", "bucket", "--output", "json"]).exits(0).json();
-    assert_eq!(of(&tested, "bucket")["may"], "may be read, not written");
+    assert_eq!(of(&tested, "bucket")["may"], "can be read, not written");
 }
 
 #[tokio::test]

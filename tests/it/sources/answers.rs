@@ -31,7 +31,7 @@ async fn a_redirect_in_a_circle_fails_once_and_for_all() {
     served.web.redirect(FILE, FILE);
     let error = served.failure(served.run());
     insta::assert_snapshot!(error, @"
-    http://host/green/2020-01: it redirects without end (too many redirects)
+    http://host/green/2020-01: it redirects endlessly (too many redirects)
     ");
     assert_eq!(served.web.requests().len(), 11);
 }
@@ -58,9 +58,9 @@ async fn a_refusal_fails_after_a_single_request() {
         assert_eq!(served.web.requests().len(), 1);
     }
     insta::assert_snapshot!(errors.join("\n"), @"
-    http://host/green/2020-01 answers 400: the address is not understood
-    http://host/green/2020-01 answers 401: it wants credentials
-    http://host/green/2020-01 answers 410: the file is gone for good
+    http://host/green/2020-01 answers 400: it does not understand the address
+    http://host/green/2020-01 answers 401: it requires credentials
+    http://host/green/2020-01 answers 410: the file was removed permanently
     http://host/green/2020-01 answers 451: it will not serve this file
     ");
 }
@@ -117,13 +117,13 @@ async fn what_is_no_trip_file_is_named_and_asked_for_once() {
         assert_eq!(served.web.requests().len(), 1);
     }
     insta::assert_snapshot!(errors.join("\n"), @"
-    http://host/green/2020-01 is not a file of trips: it is empty. Check the address
-    http://host/green/2020-01 is not a file of trips: it is an HTML page. Check the address
-    http://host/green/2020-01 is not a file of trips: it is an XML document. Check the address
-    http://host/green/2020-01 is not a file of trips: it is a JSON document. Check the address
-    http://host/green/2020-01 is not a file of trips: it is a zip archive. Unpack it and use the CSV or Parquet file inside
-    http://host/green/2020-01 is not a file of trips: it is text in UTF-16. Convert it to UTF-8, for example with iconv
-    http://host/green/2020-01 is not a file of trips: it is binary, in a format that is not known here. Check the address
+    http://host/green/2020-01 is not a trip file: it is empty. Check the address
+    http://host/green/2020-01 is not a trip file: it is an HTML page. Check the address
+    http://host/green/2020-01 is not a trip file: it is an XML document. Check the address
+    http://host/green/2020-01 is not a trip file: it is a JSON document. Check the address
+    http://host/green/2020-01 is not a trip file: it is a zip archive. Unpack it and use the CSV or Parquet file inside
+    http://host/green/2020-01 is not a trip file: it is text in UTF-16. Convert it to UTF-8, for example with iconv
+    http://host/green/2020-01 is not a trip file: it is binary, in a format that is not known here. Check the address
     ");
 }
 

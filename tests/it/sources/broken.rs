@@ -233,8 +233,8 @@ async fn a_file_that_is_cut_at_its_source_is_no_month() {
         served.assert_published(served.run());
     }
     insta::assert_snapshot!(errors.join("\n"), @"
-    the gzip file of green 2020-01 is damaged (incomplete deflate stream): nothing of it was used. Run again to fetch it anew
-    the Parquet file of green 2020-01 is damaged (it is cut short: there is no footer at its end): nothing of it was used. Run again to fetch it anew
+    the gzip file of green 2020-01 is damaged (incomplete deflate stream): nothing of it was used. Run again to fetch it again
+    the Parquet file of green 2020-01 is damaged (it is truncated: there is no footer at its end): nothing of it was used. Run again to fetch it again
     ");
 }
 
@@ -273,8 +273,8 @@ async fn a_length_that_is_too_small_is_no_month() {
         served.assert_published(served.run());
     }
     insta::assert_snapshot!(errors.join("\n"), @"
-    the gzip file of green 2020-01 is damaged (incomplete deflate stream): nothing of it was used. Run again to fetch it anew
-    the Parquet file of green 2020-01 is damaged (it is cut short: there is no footer at its end): nothing of it was used. Run again to fetch it anew
+    the gzip file of green 2020-01 is damaged (incomplete deflate stream): nothing of it was used. Run again to fetch it again
+    the Parquet file of green 2020-01 is damaged (it is truncated: there is no footer at its end): nothing of it was used. Run again to fetch it again
     ");
 }
 

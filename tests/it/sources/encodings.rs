@@ -26,7 +26,7 @@ async fn an_encoding_that_is_not_read_is_named() {
     let named = |error: &String| error.split('\'').nth(1).unwrap().to_owned();
     let named: Vec<_> = errors.iter().map(named).collect();
     assert_eq!(named, ["deflate", "br", "zstd", "compress", "aes128gcm", "gzip, br", "gzip, gzip"]);
-    insta::assert_snapshot!(errors[0], @"http://host/green/2020-01 gives the file in the content encoding 'deflate', which is not read: have the host send it as it is (Content-Encoding: identity), or bring it by hand and name its folder with --source");
+    insta::assert_snapshot!(errors[0], @"http://host/green/2020-01 gives the file in the content encoding 'deflate', which is not supported: make the host send it without an encoding (Content-Encoding: identity), or download it by other means and name its folder with --source");
 }
 
 #[tokio::test]
@@ -86,7 +86,7 @@ async fn a_file_that_is_being_made_is_waited_for() {
     let served = Served::new(Form::CsvGz).await;
     served.web.always(FILE, Fault::status(202));
     let error = served.failure(served.run());
-    insta::assert_snapshot!(error, @"http://host/green/2020-01 answers 202: it makes the file ready and has it not yet");
+    insta::assert_snapshot!(error, @"http://host/green/2020-01 answers 202: the file is not ready yet");
     assert_eq!(served.web.requests().len(), 5);
     served.web.heal();
     served.web.always(FILE, not_yet("100000"));
@@ -105,16 +105,16 @@ async fn an_answer_that_is_no_file_says_so_once() {
         assert_eq!(served.web.requests().len(), 1, "{code}");
     }
     insta::assert_snapshot!(errors.join("\n"), @r"
-    http://host/green/2020-01 answers 201: that is no answer with a file. Check the address
-    http://host/green/2020-01 answers 204: it has nothing to send. Check the address
-    http://host/green/2020-01 answers 205: it has nothing to send. Check the address
-    http://host/green/2020-01 answers 207: that is no answer with a file. Check the address
-    http://host/green/2020-01 answers 226: that is no answer with a file. Check the address
-    http://host/green/2020-01 answers 299: that is no answer with a file. Check the address
-    http://host/green/2020-01 answers 300: it has several files there. Check the address
+    http://host/green/2020-01 answers 201: the response has no file. Check the address
+    http://host/green/2020-01 answers 204: the response has no content. Check the address
+    http://host/green/2020-01 answers 205: the response has no content. Check the address
+    http://host/green/2020-01 answers 207: the response has no file. Check the address
+    http://host/green/2020-01 answers 226: the response has no file. Check the address
+    http://host/green/2020-01 answers 299: the response has no file. Check the address
+    http://host/green/2020-01 answers 300: there are several files. Check the address
     http://host/green/2020-01 answers 302: it redirects to nowhere. Check the address
-    http://host/green/2020-01 answers 304: nothing has changed, it says, but it was not asked about that edition
-    http://host/green/2020-01 answers 406: it does not send the file as it is, without a content encoding
+    http://host/green/2020-01 answers 304: it says that nothing has changed, but not about the requested edition
+    http://host/green/2020-01 answers 406: it cannot send the file without a content encoding
     http://host/green/2020-01 answers 416: it will not serve this file
     http://host/green/2020-01 answers 418: it will not serve this file
     http://host/green/2020-01 answers 799: it will not serve this file
@@ -127,7 +127,7 @@ async fn a_length_that_is_none_is_no_month() {
         let served = Served::new(Form::Csv).await;
         served.web.always(FILE, Fault::Header("content-length", length));
         let error = served.failure(served.run_with(&["--retries", "1"]));
-        assert!(error.contains("its answer is not understood"), "{length}: {error}");
+        assert!(error.contains("its response is not understood"), "{length}: {error}");
         served.web.heal();
         served.assert_published(served.run());
     }
@@ -140,7 +140,7 @@ async fn two_lengths_are_none() {
     served.web.always(FILE, Fault::Header("content-length", length));
     served.web.always(FILE, Fault::HeaderBesides("content-length", "200"));
     let error = served.failure(served.run_with(&["--retries", "1"]));
-    assert!(error.contains("its answer is not understood"), "{error}");
+    assert!(error.contains("its response is not understood"), "{error}");
 }
 
 #[tokio::test]

@@ -175,7 +175,7 @@ async fn two_places_for_one_rest_are_none() {
     let served = cut(Form::Csv).await;
     served.web.always(FILE, Fault::HeaderBesides("content-range", "bytes 0-9/10"));
     let error = served.failure(served.run_with(&["--retries", "1"]));
-    insta::assert_snapshot!(error, @"http://host/green/2020-01 answers 206 with another part than was asked for: it names several parts");
+    insta::assert_snapshot!(error, @"http://host/green/2020-01 answers 206 with a part that was not requested: it states several ranges");
     served.web.heal();
     served.assert_published(served.run());
 }
@@ -263,10 +263,10 @@ async fn a_part_that_nobody_asked_for_is_no_month() {
         assert_eq!(served.web.requests().len(), 1);
     }
     insta::assert_snapshot!(errors.join("\n"), @r"
-    http://host/green/2020-01 answers 206 with a part of the file, though all of it was asked for: it is not the whole. The server or a proxy before it is at fault
-    http://host/green/2020-01 answers 206 with a part of the file, though all of it was asked for: it does not say which part it is. The server or a proxy before it is at fault
-    http://host/green/2020-01 answers 200 with a part of the file, though all of it was asked for: its status is that of a whole file. The server or a proxy before it is at fault
-    http://host/green/2020-01 answers 200 with a part of the file, though all of it was asked for: its status is that of a whole file. The server or a proxy before it is at fault
+    http://host/green/2020-01 answers 206 with a part of the file, although the whole file was requested: it is not the whole. The fault is in the server or in a proxy in front of it
+    http://host/green/2020-01 answers 206 with a part of the file, although the whole file was requested: it does not state its range. The fault is in the server or in a proxy in front of it
+    http://host/green/2020-01 answers 200 with a part of the file, although the whole file was requested: its status says that it is the whole file. The fault is in the server or in a proxy in front of it
+    http://host/green/2020-01 answers 200 with a part of the file, although the whole file was requested: its status says that it is the whole file. The fault is in the server or in a proxy in front of it
     ");
 }
 

@@ -59,11 +59,11 @@ async fn three_stores_are_held_against_one_another_and_mended() {
       2020   #    !    #    !    o
       5 months: 2 loaded, 1 in the lake, 2 disagreeing
       2020-02 disagreeing: it has 194 rows, the ledger 195
-      2020-04 disagreeing: the ledger has the month, its partition is gone
+      2020-04 disagreeing: the month is in the ledger, but its partition is missing
 
     # loaded   o in the lake   ! disagreeing
 
-    To mend what is not right:
+    To repair:
       taxi run etl-gcs-to-postgres --colour green --from 2020-05 --to 2020-05
       taxi run etl-gcs-to-bq --colour green --from 2020-02 --to 2020-05
     ");
@@ -78,12 +78,12 @@ async fn three_stores_are_held_against_one_another_and_mended() {
 
     green 2020-02, bigquery: it has 194 rows, the ledger 195
     green 2020-03, bigquery: other sums than in the lake: total_amount
-    green 2020-04, bigquery: the ledger has the month, its partition is gone
+    green 2020-04, bigquery: the month is in the ledger, but its partition is missing
     green 2020-05, postgres: it is not loaded
     green 2020-05, bigquery: it is not loaded
     5 months counted: 1 agree, 4 disagree
 
-    To mend what disagrees:
+    To repair what disagrees:
       taxi run etl-gcs-to-postgres --colour green --from 2020-05 --to 2020-05
       taxi run etl-gcs-to-bq --colour green --from 2020-02 --to 2020-05
       taxi run etl-gcs-to-bq --colour green --from 2020-03 --to 2020-03 --force

@@ -61,7 +61,7 @@ async fn nobody_is_taken_to_have_said_yes() {
     let stores = Stores::with(&[1]).await;
     let ran = stores.taxi.run(DROP).exits(2);
     insta::assert_snapshot!(ran.stderr, @r"
-    error: stdin is no terminal, so nobody can be asked whether green 2020-01 is to go: say so with --yes
+    error: cannot ask for confirmation (stdin is not a terminal); pass --yes to drop green 2020-01
     ");
     assert_eq!(stores.count("green_trips").await, 195);
 }

@@ -42,21 +42,19 @@ async fn each_trouble_is_shown_as_what_it_is_and_runs_mend_all() {
       9 months: 5 in the lake, 2 disagreeing, 2 not in the lake
       2020-04 disagreeing: the object cannot be read: it is cut off, or no Parquet
         file
-      2020-09 disagreeing: the rows set aside are gone:
-        data/quarantine/green/green_tripdata_2020-09.DIGEST.parquet is not
-        there
+      2020-09 disagreeing: the rows set aside are missing: data/quarantine/green/green_tripdata_2020-09.DIGEST.parquet was not found
 
     green trips, postgres 127.0.0.1:PORT/DATABASE nyc_taxi
             Jan  Feb  Mar  Apr  May  Jun  Jul  Aug  Sep  Oct  Nov  Dec
       2020   #    !    !    #    #    !    o    .    #
       9 months: 4 loaded, 1 in the lake, 3 disagreeing, 1 not in the lake
       2020-02 disagreeing: the lake has another edition of the month
-      2020-03 disagreeing: the ledger has the month, its partition is gone
-      2020-06 disagreeing: the partition is there, the ledger does not know it
+      2020-03 disagreeing: the month is in the ledger, but its partition is missing
+      2020-06 disagreeing: the partition exists, but is not in the ledger
 
     # loaded   o in the lake   ! disagreeing   . not in the lake
 
-    To mend what is not right:
+    To repair:
       taxi run etl-web-to-gcs --colour green --from 2020-04 --to 2020-05
       taxi run etl-web-to-gcs --colour green --from 2020-09 --to 2020-09 --force
       taxi run etl-parent-flow --colour green --from 2020-08 --to 2020-08 --to-warehouse postgres
@@ -90,17 +88,17 @@ async fn months_cleaned_by_older_rules_are_stale_until_they_are_brought_by_those
             Jan  Feb  Mar  Apr  May  Jun  Jul  Aug  Sep  Oct  Nov  Dec
       2020   ~    ~
       2 months: 2 stale
-      2020-01 to 2020-02 stale: it was cleaned by another schema or by other rules
+      2020-01 to 2020-02 stale: it was cleaned with another schema or other rules
 
     green trips, postgres 127.0.0.1:PORT/DATABASE nyc_taxi
             Jan  Feb  Mar  Apr  May  Jun  Jul  Aug  Sep  Oct  Nov  Dec
       2020   ~    ~
       2 months: 2 stale
-      2020-01 to 2020-02 stale: it was cleaned by another schema or by other rules
+      2020-01 to 2020-02 stale: it was cleaned with another schema or other rules
 
     ~ stale
 
-    To mend what is not right:
+    To repair:
       taxi run etl-parent-flow --colour green --from 2020-01 --to 2020-02 --to-warehouse postgres --reject negative_fare
     ");
     stores.mend(&stores.status(&[&rules[..], &["--output", "json"]].concat(), 0));
@@ -139,9 +137,9 @@ async fn a_store_that_cannot_be_asked_spoils_no_other() {
 async fn where_nothing_is_there_nothing_is_made_either() {
     let stores = Stores::new().await;
     insta::assert_snapshot!(stores.plain(&stores.status(&[], 0).stdout), @r"
-    lake data: not a single month
-    postgres 127.0.0.1:PORT/DATABASE nyc_taxi: not a single month
-    Bring some with taxi run etl-web-to-gcs
+    lake data: no months
+    postgres 127.0.0.1:PORT/DATABASE nyc_taxi: no months
+    Publish some with taxi run etl-web-to-gcs
     ");
     let json = stores.status(&["--year", "2020", "--months", "1-2", "--output", "json"], 0).json();
     assert_eq!(json["stores"][1]["months"][0]["state"], "not_in_lake");
@@ -209,7 +207,7 @@ fn months_that_no_source_can_have_are_beyond_it() {
 
     . not in the lake   - beyond the source
 
-    To mend what is not right:
+    To repair:
       taxi run etl-web-to-gcs --colour green --from 2021-06 --to 2021-07
     ");
 }

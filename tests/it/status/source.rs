@@ -47,7 +47,7 @@ async fn the_source_says_what_it_has_what_changed_and_what_is_not_there_yet() {
     o in the lake   . not in the lake   - beyond the source   = as it was fetched
     * changed since   + published   _ not published   ? could not be asked
 
-    To mend what is not right:
+    To repair:
       taxi run etl-parent-flow --colour green --from 2020-02 --to 2020-05 --to-warehouse postgres
       taxi run etl-gcs-to-postgres --colour green --from 2020-01 --to 2020-01
     ");

@@ -38,7 +38,7 @@ async fn rows_and_values_changed_by_hand_are_found_and_mended() {
       levels): bring the month anew with --force
     4 months counted: 1 agree, 3 disagree
 
-    To mend what disagrees:
+    To repair what disagrees:
       taxi run etl-web-to-gcs --colour green --from 2020-04 --to 2020-04 --force
       taxi run etl-gcs-to-postgres --colour green --from 2020-02 --to 2020-03 --force
     ");

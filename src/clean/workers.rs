@@ -51,8 +51,8 @@ const fn parts_in_flight(workers: usize) -> usize {
     workers + 2
 }
 
-/// The assembly line of one month.
-pub(super) struct Line<'a, E> {
+/// The workers that clean one month.
+pub(super) struct Workers<'a, E> {
     pub(super) judge: Judge,
     pub(super) encoder: &'a E,
     pub(super) mapping: &'a Mapping,
@@ -61,7 +61,7 @@ pub(super) struct Line<'a, E> {
 
 type Numbered<T> = (usize, Result<T, CleanError>);
 
-impl<E: Encode> Line<'_, E> {
+impl<E: Encode> Workers<'_, E> {
     /// Runs every part through the line and hands it to `write` in the order of the file.
     pub(super) fn run(
         &self,

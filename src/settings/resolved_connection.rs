@@ -8,7 +8,7 @@ use super::connection_kind::ConnectionKind;
 use super::error::SettingsError;
 use super::file::File;
 use super::keys::suggestion;
-use super::origin::{Origin, Place};
+use super::origin::{FileLine, Origin};
 use super::reference::ConnectionReference;
 use super::table::{Named, Table};
 
@@ -16,14 +16,14 @@ use super::table::{Named, Table};
 pub(super) const DEFAULT: &str = "default";
 
 /// A connection in force: where it leads, the settings that come with it, where it is said.
-pub(super) struct Connected<T> {
+pub(super) struct ResolvedConnection<T> {
     pub(super) to: T,
     pub(super) groups: ByType,
     pub(super) origin: Origin,
 }
 
 /// What the name of a database leads to.
-pub(super) enum Found<'a, T> {
+pub(super) enum ConnectionTarget<'a, T> {
     /// A connection of the file, and its name.
     Table(&'a str, &'a Table<T>),
     /// A block.
@@ -38,13 +38,13 @@ impl File {
         among: &'a Named<T>,
         reference: &'a ConnectionReference,
         by: &Origin,
-    ) -> Result<Found<'a, T>, SettingsError> {
+    ) -> Result<ConnectionTarget<'a, T>, SettingsError> {
         let by_whom = || Box::new(by.clone());
         match reference {
-            ConnectionReference::Block(block) => Ok(Found::Block(block)),
+            ConnectionReference::Block(block) => Ok(ConnectionTarget::Block(block)),
             ConnectionReference::Address(_) => Err(SettingsError::NotAName { kind, by: by_whom() }),
             ConnectionReference::Name(name) => match among.get(name) {
-                Some(table) => Ok(Found::Table(name, table)),
+                Some(table) => Ok(ConnectionTarget::Table(name, table)),
                 None if !is_plain(name) => Err(SettingsError::NotAName { kind, by: by_whom() }),
                 None => {
                     let meant = suggestion(name, among.keys().map(String::as_str));
@@ -64,7 +64,7 @@ impl File {
         Origin::Connection {
             name: format!("{}.{name}", kind.table()),
             by: Box::new(by.clone()),
-            place: Some(Place::new(&self.path, line)),
+            place: Some(FileLine::new(&self.path, line)),
         }
     }
 

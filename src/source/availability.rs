@@ -10,14 +10,14 @@ use crate::redact::url_without_secrets;
 use crate::trip::SourceFacts;
 
 use super::download::no_file;
-use super::fetch::{Fetcher, Wanted, local};
+use super::fetch::{FetchRequest, Fetcher, local};
 use super::promise::{alike, tag, text, usable};
 use super::{Address, FetchError, Outcome};
 
 /// What a source has of a month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Answer {
+pub enum Availability {
     /// It is there. How it compares with what is known, if anything is, cannot be told.
     Published,
     /// It is as it was when it was fetched.
@@ -32,20 +32,20 @@ impl Fetcher {
     /// Asks for a month without fetching it; none where only the lake itself can tell.
     pub async fn ask(
         &self,
-        wanted: &Wanted<'_>,
+        wanted: &FetchRequest<'_>,
         progress: &Progress,
-    ) -> Result<Option<Answer>, FetchError> {
+    ) -> Result<Option<Availability>, FetchError> {
         match &wanted.address {
             Address::Raw(_) => Ok(None),
             Address::Local(paths) => {
                 let answer = match (local(paths, wanted).await?, wanted.known) {
                     (Outcome::Fetched(found), Some(known)) => {
                         let same = found.facts.sha256 == known.sha256;
-                        if same { Answer::Unchanged } else { Answer::Changed }
+                        if same { Availability::Unchanged } else { Availability::Changed }
                     }
-                    (Outcome::Fetched(_), None) => Answer::Published,
-                    (Outcome::Unchanged(_), _) => Answer::Unchanged,
-                    (Outcome::NotPublished, _) => Answer::NotPublished,
+                    (Outcome::Fetched(_), None) => Availability::Published,
+                    (Outcome::Unchanged(_), _) => Availability::Unchanged,
+                    (Outcome::NotPublished, _) => Availability::NotPublished,
                 };
                 Ok(Some(answer))
             }
@@ -59,9 +59,13 @@ impl Fetcher {
         }
     }
 
-    async fn ask_host(&self, url: &Url, wanted: &Wanted<'_>) -> Result<Answer, FetchError> {
+    async fn ask_host(
+        &self,
+        url: &Url,
+        wanted: &FetchRequest<'_>,
+    ) -> Result<Availability, FetchError> {
         let address = url_without_secrets(url);
-        let known = wanted.last_told(&address);
+        let known = wanted.last_facts(&address);
         let mut response = self.send(Method::HEAD, url, known).await?;
         // Some hosts answer GET alone. The body is left where it is.
         if [StatusCode::METHOD_NOT_ALLOWED, StatusCode::NOT_IMPLEMENTED]
@@ -70,13 +74,13 @@ impl Fetcher {
             response = self.send(Method::GET, url, known).await?;
         }
         match response.status() {
-            StatusCode::NOT_MODIFIED if known.is_some() => Ok(Answer::Unchanged),
+            StatusCode::NOT_MODIFIED if known.is_some() => Ok(Availability::Unchanged),
             StatusCode::OK | StatusCode::NON_AUTHORITATIVE_INFORMATION => {
-                Ok(known.map_or(Answer::Published, |known| compared(known, &response)))
+                Ok(known.map_or(Availability::Published, |known| compared(known, &response)))
             }
             status => match no_file(address, status, &response, wanted.expected)? {
-                Outcome::NotPublished => Ok(Answer::NotPublished),
-                Outcome::Fetched(_) | Outcome::Unchanged(_) => Ok(Answer::Published),
+                Outcome::NotPublished => Ok(Availability::NotPublished),
+                Outcome::Fetched(_) | Outcome::Unchanged(_) => Ok(Availability::Published),
             },
         }
     }
@@ -103,18 +107,18 @@ impl Fetcher {
 }
 
 /// A file that is there, held against what it was.
-fn compared(known: &SourceFacts, response: &Response) -> Answer {
+fn compared(known: &SourceFacts, response: &Response) -> Availability {
     let headers = response.headers();
     let length = text(headers, &CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
     if length.is_some_and(|length| length > 0 && length != known.size) {
-        return Answer::Changed;
+        return Availability::Changed;
     }
     let tags = known.etag.as_deref().zip(tag(headers));
     let times = known.last_modified.as_deref().zip(text(headers, &LAST_MODIFIED));
     let same = tags.map(|(was, is)| alike(was, &is));
     match same.or_else(|| times.map(|(was, is)| was == is)) {
-        Some(true) => Answer::Unchanged,
-        Some(false) => Answer::Changed,
-        None => Answer::Published,
+        Some(true) => Availability::Unchanged,
+        Some(false) => Availability::Changed,
+        None => Availability::Published,
     }
 }

@@ -6,14 +6,14 @@ use super::Fetched;
 
 /// How far the file of a held place has come.
 #[derive(Debug, Default)]
-pub(super) struct Coming {
+pub(super) struct DownloadState {
     /// Counts how often it was begun: the host may have another file each time.
     pub(super) edition: u32,
-    pub(super) state: State,
+    pub(super) stage: DownloadStage,
 }
 
 #[derive(Debug, Default)]
-pub(super) enum State {
+pub(super) enum DownloadStage {
     /// Nothing of it is there that could be read.
     #[default]
     Awaited,
@@ -28,21 +28,21 @@ pub(super) enum State {
 
 /// What is known of the next byte of an edition: how many are there, 0 at the end of all; none
 /// where that shows later.
-pub(super) type Ahead = Option<Result<u64, Gone>>;
+pub(super) type BytesAhead = Option<Result<u64, DownloadEnded>>;
 
 /// The rest of an edition does not come.
 #[derive(Debug, thiserror::Error)]
 #[error("the rest of it does not come")]
-pub(super) struct Gone;
+pub(super) struct DownloadEnded;
 
-impl Coming {
-    pub(super) fn ahead(&self, edition: u32, at: u64) -> Ahead {
-        match &self.state {
-            State::Nothing => Some(Err(Gone)),
-            _ if self.edition != edition => Some(Err(Gone)),
-            State::Whole(fetched) => Some(Ok(fetched.facts.size.saturating_sub(at))),
-            State::Growing { size, .. } if *size > at => Some(Ok(size - at)),
-            State::Growing { .. } | State::Awaited => None,
+impl DownloadState {
+    pub(super) fn ahead(&self, edition: u32, at: u64) -> BytesAhead {
+        match &self.stage {
+            DownloadStage::Nothing => Some(Err(DownloadEnded)),
+            _ if self.edition != edition => Some(Err(DownloadEnded)),
+            DownloadStage::Whole(fetched) => Some(Ok(fetched.facts.size.saturating_sub(at))),
+            DownloadStage::Growing { size, .. } if *size > at => Some(Ok(size - at)),
+            DownloadStage::Growing { .. } | DownloadStage::Awaited => None,
         }
     }
 }
