@@ -11,7 +11,7 @@ use tokio_postgres::GenericClient;
 
 use super::PostgresError;
 use super::relation::{Relation, not_ours};
-use super::trusted_roles::{harmless, trusted};
+use super::trusted_roles::{FUNCTIONS, TYPES, callable, harmless, trusted};
 
 /// Which tables are looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,17 +22,44 @@ pub(super) enum Scope {
     Tree,
 }
 
-/// The parts of tables, and of the types of their columns, that can hold an expression or name a
-/// function.
+/// The parts of tables that can hold an expression or name a function, the expressions
+/// themselves, and the types of columns and of values in expressions with the types in these.
 const PARTS: &str = "
     tree AS (
         SELECT $1::oid AS oid
         UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN tree ON i.inhparent = tree.oid WHERE $2),
+    expressions (what, expression) AS (
+        SELECT 'check ' || conname, conbin::text FROM pg_catalog.pg_constraint JOIN tree ON conrelid = tree.oid
+        UNION ALL SELECT 'default', adbin::text FROM pg_catalog.pg_attrdef JOIN tree ON adrelid = tree.oid
+        UNION ALL SELECT 'index ' || relname, pg_catalog.concat(indexprs::text, indpred::text)
+                    FROM pg_catalog.pg_index JOIN tree ON indrelid = tree.oid
+                    JOIN pg_catalog.pg_class c ON c.oid = indexrelid
+        UNION ALL SELECT 'policy ' || polname, pg_catalog.concat(polqual::text, polwithcheck::text)
+                    FROM pg_catalog.pg_policy JOIN tree ON polrelid = tree.oid
+        UNION ALL SELECT 'trigger ' || tgname, tgqual::text FROM pg_catalog.pg_trigger JOIN tree ON tgrelid = tree.oid
+        UNION ALL SELECT 'rule ' || rulename, pg_catalog.concat(ev_qual::text, ev_action::text)
+                    FROM pg_catalog.pg_rewrite JOIN tree ON ev_class = tree.oid
+        UNION ALL SELECT 'statistics ' || stxname, pg_catalog.to_jsonb(s)->>'stxexprs'
+                    FROM pg_catalog.pg_statistic_ext s JOIN tree ON stxrelid = tree.oid
+        UNION ALL SELECT 'partition key', partexprs::text
+                    FROM pg_catalog.pg_partitioned_table JOIN tree ON partrelid = tree.oid),
     types AS (
         SELECT a.atttypid AS oid FROM pg_catalog.pg_attribute a JOIN tree ON a.attrelid = tree.oid
          WHERE a.attnum > 0 AND NOT a.attisdropped
-        UNION SELECT t.typbasetype FROM pg_catalog.pg_type t JOIN types ON t.oid = types.oid
-               WHERE t.typbasetype <> 0),
+        UNION SELECT ((pg_catalog.regexp_matches(expression, TYPES, 'g'))[1])::oid FROM expressions
+        UNION SELECT inside.oid
+                FROM types JOIN pg_catalog.pg_type t ON t.oid = types.oid,
+             LATERAL (SELECT t.typbasetype AS oid UNION ALL SELECT t.typelem
+                      UNION ALL SELECT rngsubtype FROM pg_catalog.pg_range WHERE rngtypid = t.oid
+                      UNION ALL SELECT a.atttypid FROM pg_catalog.pg_attribute a
+                                 WHERE t.typrelid <> 0 AND a.attrelid = t.typrelid
+                                   AND a.attnum > 0 AND NOT a.attisdropped) AS inside
+               WHERE inside.oid <> 0),
+    called (what, oid) AS (
+        SELECT what, ((pg_catalog.regexp_matches(expression, FUNCTIONS, 'g'))[1])::oid FROM expressions
+        UNION SELECT 'domain ' || t.typname, ((pg_catalog.regexp_matches(c.conbin::text, FUNCTIONS, 'g'))[1])::oid
+                FROM types JOIN pg_catalog.pg_type t ON t.oid = types.oid
+                JOIN pg_catalog.pg_constraint c ON c.contypid = t.oid),
     parts (class, part) AS (
         SELECT 'pg_catalog.pg_class'::regclass::oid, oid FROM tree
         UNION ALL SELECT 'pg_catalog.pg_class'::regclass, indexrelid
@@ -158,19 +185,28 @@ impl Relation {
         not_ours(schema, name, why)
     }
 
-    /// What a role that is not trusted made and the table uses, or which of its partitions
-    /// belongs to such a role.
+    /// What a role that is not trusted made and the table uses, which of its partitions belongs to
+    /// such a role, or what on it can run any text.
     async fn code_of_others(
         &self,
         client: &impl GenericClient,
         scope: Scope,
     ) -> Result<Option<String>, PostgresError> {
+        let parts = PARTS
+            .replace("FUNCTIONS", &format!("'{FUNCTIONS}'"))
+            .replace("TYPES", &format!("'{TYPES}'"));
         let sql = format!(
-            "WITH RECURSIVE {PARTS},
-             others AS (
+            "WITH RECURSIVE {parts},
+             used AS (
                 SELECT pg_catalog.pg_describe_object('pg_catalog.pg_class'::regclass, c.oid, 0) AS what,
                        c.relowner AS owner
                   FROM tree JOIN pg_catalog.pg_class c ON c.oid = tree.oid WHERE c.oid <> $1
+                UNION ALL
+                SELECT pg_catalog.pg_describe_object('pg_catalog.pg_type'::regclass, t.oid, 0), t.typowner
+                  FROM types JOIN pg_catalog.pg_type t ON t.oid = types.oid
+                UNION ALL
+                SELECT pg_catalog.pg_describe_object('pg_catalog.pg_proc'::regclass, f.oid, 0), f.proowner
+                  FROM called JOIN pg_catalog.pg_proc f ON f.oid = called.oid
                 UNION ALL
                 SELECT pg_catalog.pg_describe_object(d.refclassid, d.refobjid, 0),
                        coalesce(p.proowner, o.oprowner, k.opcowner, f.opfowner, t.typowner)
@@ -180,15 +216,18 @@ impl Relation {
                   LEFT JOIN pg_catalog.pg_opclass k ON d.refclassid = 'pg_catalog.pg_opclass'::regclass AND k.oid = d.refobjid
                   LEFT JOIN pg_catalog.pg_opfamily f ON d.refclassid = 'pg_catalog.pg_opfamily'::regclass AND f.oid = d.refobjid
                   LEFT JOIN pg_catalog.pg_type t ON d.refclassid = 'pg_catalog.pg_type'::regclass AND t.oid = d.refobjid)
-             SELECT what, pg_catalog.pg_get_userbyid(owner)::text
-               FROM others WHERE owner IS NOT NULL AND NOT {} ORDER BY what LIMIT 1",
-            trusted("owner")
+             SELECT * FROM (
+                SELECT 'it uses ' || what || ' of the role ' || pg_catalog.pg_get_userbyid(owner)::text AS code
+                  FROM used WHERE owner IS NOT NULL AND NOT {}
+                UNION ALL
+                SELECT 'its ' || what || ' calls ' || f.proname || ', which can run any statement'
+                  FROM called JOIN pg_catalog.pg_proc f ON f.oid = called.oid WHERE NOT {}) AS found
+              ORDER BY code DESC LIMIT 1",
+            trusted("owner"),
+            callable("f")
         );
         let found = client.query_opt(&sql, &[&self.oid, &(scope == Scope::Tree)]).await;
-        Ok(found.map_err(looking())?.map(|row| {
-            let (what, owner): (&str, &str) = (row.get(0), row.get(1));
-            format!("it uses {what} of the role {owner}")
-        }))
+        Ok(found.map_err(looking())?.map(|row| row.get(0)))
     }
 }
 

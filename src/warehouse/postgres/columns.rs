@@ -52,6 +52,7 @@ struct Found {
     domain_needs_value: bool,
     about: Option<String>,
     is_harmless: bool,
+    not_null_name: Option<String>,
     generation: Option<String>,
 }
 
@@ -235,7 +236,11 @@ impl Found {
         } else if let Some(default) = &self.default {
             text = format!("{text} DEFAULT {default}");
         }
-        if self.not_null { text + " NOT NULL" } else { text }
+        match (&self.not_null_name, self.not_null) {
+            (Some(name), _) => format!("{text} CONSTRAINT {name} NOT NULL"),
+            (None, true) => text + " NOT NULL",
+            (None, false) => text,
+        }
     }
 
     fn altered(&self) -> Vec<String> {
@@ -285,7 +290,9 @@ async fn found(
                       FROM pg_catalog.pg_collation c JOIN pg_catalog.pg_namespace n ON n.oid = c.collnamespace
                      WHERE c.oid = a.attcollation) END,
                base.name, base.modifier, base.needy,
-               pg_catalog.col_description(p.attrelid, p.attnum), HARMLESS
+               pg_catalog.col_description(p.attrelid, p.attnum), HARMLESS,
+               (SELECT pg_catalog.quote_ident(k.conname) FROM pg_catalog.pg_constraint k
+                 WHERE k.conrelid = a.attrelid AND k.contype = 'n' AND k.conkey = ARRAY[a.attnum] LIMIT 1)
           FROM pg_catalog.pg_attribute a
           JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
           LEFT JOIN pg_catalog.pg_attribute p ON p.attrelid = $2 AND p.attname = a.attname AND NOT p.attisdropped
@@ -334,6 +341,7 @@ async fn found(
             domain_needs_value: row.get(15),
             about: row.get(16),
             is_harmless: row.get(17),
+            not_null_name: row.get(18),
             generation,
         }
     });

@@ -46,6 +46,7 @@ async fn take_out(
     names: &Names,
     file: TripFile,
 ) -> Result<Vec<String>, PostgresError> {
+    foreign::refuse_schema_of_others(&session.client, &names.schema).await?;
     foreign::ledger(&session.client, &names.schema, Access::Read).await?;
     privileges::to_read(&session.client, names).await?;
     let place = Place::of(&session.client, names, file, Access::Read).await?;

@@ -59,6 +59,21 @@ pub enum PostgresError {
         /// The role of the session.
         role: String,
     },
+    /// A schema whose owner could put other tables in the place of ours.
+    #[error(
+        "the schema {schema} belongs to the role {owner}, of which {role} is not a member: {owner} \
+         could replace the program's tables at any time. If {owner} is to be trusted: GRANT {owner} \
+         TO {role}; if not, ALTER SCHEMA {schema} OWNER TO {role}, or load into another one with \
+         --schema"
+    )]
+    OthersSchema {
+        /// The schema.
+        schema: String,
+        /// Its owner.
+        owner: String,
+        /// The role of the session.
+        role: String,
+    },
     /// Something keeps a month from becoming a partition of the table.
     #[error("{table} cannot take the month: {why}. {remedy}")]
     Obstacle {

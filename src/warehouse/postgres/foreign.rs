@@ -13,7 +13,7 @@ use crate::trip::quarantine::{FIELDS, LINE, REASONS};
 use super::code::{Scope, Use};
 use super::columns::lacking;
 use super::ledger::{self, LEDGER};
-use super::names::{Names, first_day, literal};
+use super::names::{Names, literal};
 use super::relation::{Relation, find, not_ours, written};
 use super::trusted_roles::trusted;
 use super::writes::Change;
@@ -52,6 +52,33 @@ const QUARANTINE_COLUMNS: [(&str, &str); 4] =
 
 fn has_columns(there: &[(String, String)], wanted: &[(&str, &str)]) -> bool {
     wanted.iter().all(|(name, kind)| there.iter().any(|(n, k)| n == name && k == kind))
+}
+
+/// Refuses a schema, if it is there, whose owner is not trusted: who owns a schema may drop what
+/// is in it and put something else there, also between a look and a query. `public` belongs to
+/// whoever owns the database.
+pub(super) async fn refuse_schema_of_others(
+    client: &impl GenericClient,
+    schema: &str,
+) -> Result<(), PostgresError> {
+    let sql = format!(
+        "SELECT pg_catalog.pg_get_userbyid(owner)::text, current_user::text
+           FROM (SELECT CASE WHEN pg_catalog.pg_get_userbyid(n.nspowner) = 'pg_database_owner'
+                             THEN d.datdba ELSE n.nspowner END AS owner
+                   FROM pg_catalog.pg_namespace n, pg_catalog.pg_database d
+                  WHERE n.nspname = $1 AND d.datname = pg_catalog.current_database()) AS found
+          WHERE NOT {}",
+        trusted("owner")
+    );
+    let found = client.query_opt(&sql, &[&schema]).await;
+    match found.map_err(PostgresError::at("looking at the schema"))? {
+        Some(row) => Err(PostgresError::OthersSchema {
+            schema: written(schema),
+            owner: written(row.get(0)),
+            role: written(row.get(1)),
+        }),
+        None => Ok(()),
+    }
 }
 
 /// The ledger; refuses what has its name and is not one.
@@ -304,24 +331,29 @@ pub(super) async fn refuse_rows_of_others(
     month: crate::trip::Month,
     partition: &Relation,
 ) -> Result<(), PostgresError> {
+    // The check that this program puts on each has the bounds of the month and nothing else.
     let sql = "SELECT FROM pg_catalog.pg_constraint
-                WHERE conrelid = $1 AND contype = 'c' AND conname ~ '^month(_[0-9]+)?$'";
-    let made = client.query_opt(sql, &[&partition.oid]).await;
-    let looking = || PostgresError::at("looking at the month's place");
-    if made.map_err(looking())?.is_some() {
+                WHERE conrelid = $1 AND contype = 'c' AND conname ~ '^month(_[0-9]+)?$'
+                  AND pg_catalog.pg_get_constraintdef(oid) ~ $2";
+    let first = format!("{month}-01 00:00:00");
+    let last = format!("{}-01 00:00:00", month.next());
+    let zone = "'::timestamp without time zone";
+    let bounds = format!(
+        "^CHECK \\(\\(\\(pickup_datetime >= '{first}{zone}\\) AND \\(pickup_datetime < '{last}{zone}\\)\\)\\)$"
+    );
+    let made = client.query_opt(sql, &[&partition.oid, &bounds]).await;
+    if made.map_err(PostgresError::at("looking at the month's place"))?.is_some() {
         return Ok(());
     }
-    if is_in_ledger(client, names).await? {
-        let sql = format!(
-            "SELECT FROM {} WHERE table_name = $1 AND month = {}",
-            names.qualified(LEDGER),
-            first_day(month)
-        );
-        if client.query_opt(&sql, &[&names.table]).await.map_err(looking())?.is_some() {
-            return Ok(());
-        }
+    let table = names.qualified(&names.partition);
+    if !copied::has_rows(client, &table, PICKUP).await? {
+        return Ok(());
     }
-    if !copied::has_rows(client, &names.qualified(&names.partition), PICKUP).await? {
+    // One that has lost its check has the rows that the ledger says.
+    if is_in_ledger(client, names).await?
+        && let Some(known) = ledger::known(client, names, month).await?
+        && copied::count(client, &table, PICKUP, |_| true).await? == known.counts.rows_kept
+    {
         return Ok(());
     }
     not_ours(

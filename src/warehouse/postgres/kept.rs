@@ -237,12 +237,9 @@ impl Kept {
         for row in rows.map_err(keeping())? {
             execute(transaction, step, row.get(0)).await?;
         }
-        for statement in self.grants.iter().chain(&self.statements) {
-            execute(transaction, step, statement).await?;
-        }
+        let mut named = Vec::new();
         for index in &self.indexes {
-            let sql = "SELECT pg_catalog.quote_ident(c.relname), pg_catalog.format('%I.%I', n.nspname, c.relname),
-                              c.relname
+            let sql = "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname), c.relname
                          FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
                          JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
                          LEFT JOIN pg_catalog.pg_inherits h ON h.inhrelid = i.indexrelid
@@ -250,16 +247,18 @@ impl Kept {
                           AND (h.inhparent = $2 OR $2 IS NULL AND c.relname = $3)";
             let found = transaction.query_opt(sql, &[&table, &index.of_table, &index.name]).await;
             let Some(row) = found.map_err(keeping())? else { continue };
-            let (name, qualified): (&str, &str) = (row.get(0), row.get(1));
-            let (name, qualified) = if row.get::<_, &str>(2) == index.name {
-                (name.to_owned(), qualified.to_owned())
-            } else {
-                let own = quoted(&index.name);
-                let rename = format!("ALTER INDEX {qualified} RENAME TO {own}");
-                execute(transaction, step, &rename).await?;
-                let qualified = names.qualified(&index.name);
-                (own, qualified)
-            };
+            if row.get::<_, &str>(1) != index.name {
+                let (there, name) = (row.get::<_, &str>(0), quoted(&index.name));
+                execute(transaction, step, &format!("ALTER INDEX {there} RENAME TO {name}"))
+                    .await?;
+            }
+            named.push(index);
+        }
+        for statement in self.grants.iter().chain(&self.statements) {
+            execute(transaction, step, statement).await?;
+        }
+        for index in named {
+            let (name, qualified) = (quoted(&index.name), names.qualified(&index.name));
             let marks = index.marks.iter().map(|it| format!("ALTER TABLE {table} {it} {name}"));
             let settings = index.settings.iter().map(|it| format!("ALTER INDEX {qualified} {it}"));
             let comment =

@@ -138,5 +138,8 @@ pub(super) async fn write(
         &row.provenance,
     ];
     let written = client.execute(&sql, &values).await;
-    written.map(|_| ()).map_err(PostgresError::at("writing the ledger"))
+    match written.map_err(PostgresError::at("writing the ledger"))? {
+        1 => Ok(()),
+        _ => Err(PostgresError::Changed { table: names.shown(LEDGER) }),
+    }
 }

@@ -20,8 +20,8 @@ use super::month_table::{MonthTable, Place};
 use super::names::{Names, columns_declared, first_day, quoted};
 use super::transaction::{execute, fill};
 use super::{
-    Postgres, PostgresError, columns, copied, foreign, index, ledger, locks, obstacles, privileges,
-    quarantine, relation, types, views,
+    Postgres, PostgresError, columns, copied, foreign, index, ledger, locks, month_table,
+    obstacles, privileges, quarantine, relation, types, views,
 };
 
 impl Postgres {
@@ -39,6 +39,7 @@ impl Postgres {
     ) -> Result<Vec<Option<PostgresError>>, PostgresError> {
         let session = self.target().connect().await?;
         let client = &session.client;
+        foreign::refuse_schema_of_others(client, self.schema()).await?;
         if foreign::ledger(client, self.schema(), Access::Write).await?.is_none() {
             privileges::to_prepare(client, self.schema()).await?;
         }
@@ -55,6 +56,7 @@ impl Postgres {
     pub(super) async fn check_tables(&self) -> Result<(), PostgresError> {
         let session = self.target().connect().await?;
         let client = &session.client;
+        foreign::refuse_schema_of_others(client, self.schema()).await?;
         privileges::to_prepare(client, self.schema()).await?;
         for colour in Colour::ALL {
             let names = self.names(TripFile::new(colour, colour.first_month()));
@@ -164,10 +166,11 @@ async fn prepare(
     make_schema(session, &names.schema).await?;
     privileges::to_read(&session.client, names).await?;
     foreign::ledger(&session.client, &names.schema, Access::Write).await?;
-    Place::of(&session.client, names, file, Access::Read).await.map(drop)
+    Place::of(&session.client, names, file, Access::Write).await.map(drop)
 }
 
 async fn make_schema(session: &mut Session, schema: &str) -> Result<(), PostgresError> {
+    foreign::refuse_schema_of_others(&session.client, schema).await?;
     if foreign::ledger(&session.client, schema, Access::Read).await?.is_some() {
         return Ok(());
     }
@@ -238,6 +241,7 @@ async fn replace<E: From<PostgresError>>(
     let lock = format!("LOCK TABLE {} IN ROW EXCLUSIVE MODE", names.qualified(LEDGER));
     execute(&transaction, "writing the ledger", &lock).await?;
     foreign::ledger(&transaction, &names.schema, Access::Write).await?;
+    foreign::refuse_altered_rows(&transaction, names).await?;
     ledger::write(&transaction, names, file, &provenance, load.lake_object).await?;
     transaction.commit().await.map_err(PostgresError::at("committing"))?;
     let before = before.map(|before| before.kept);
@@ -424,6 +428,15 @@ async fn swap(
             made.ok_or(PostgresError::Changed { table: names.shown(&names.table) })?
         }
     };
+    foreign::refuse_schema_of_others(transaction, &names.schema).await?;
+    // Attaching the month computes checks of the default partition, and checks the table's keys.
+    obstacles::default_partition(transaction, names, &there).await?;
+    let referenced = month_table::referenced(transaction, Some(&there), None).await?;
+    obstacles::refuse_keys_to_others(transaction, names, &referenced).await?;
+    // What was set on the old partition meanwhile would be lost.
+    if place.partition.is_some() && table.is_outdated(transaction, names, file).await? {
+        return Err(PostgresError::Changed { table: names.shown(&names.partition) });
+    }
     columns::add(transaction, names, &table.ours(file.colour), &there).await?;
     let kept = match &place.partition {
         Some(partition) => {

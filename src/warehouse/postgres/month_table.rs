@@ -112,6 +112,8 @@ impl MonthTable {
         obstacles::refuse_staging(client, names).await?;
         let Place { parent, partition } = &place;
         let partition = partition.as_ref();
+        let storage = storage(client, parent.as_ref(), partition).await?;
+        let plan = Self::of(client, names, file, kept, &place, &storage).await?;
         if let Some(parent) = parent {
             obstacles::refuse_overlaps(client, names, file, parent, partition).await?;
         }
@@ -119,7 +121,6 @@ impl MonthTable {
             obstacles::refuse_dependents(client, names, partition).await?;
             obstacles::refuse_publications(client, names, partition).await?;
         }
-        let storage = storage(client, parent.as_ref(), partition).await?;
         let wanted = Wanted {
             parent: parent.as_ref(),
             partition,
@@ -130,7 +131,6 @@ impl MonthTable {
         privileges::to_load(client, names, &wanted).await?;
         obstacles::refuse_keys_to_others(client, names, &wanted.referenced).await?;
         foreign::refuse_altered_rows(client, names).await?;
-        let plan = Self::of(client, names, file, kept, &place, &storage).await?;
         if let Some(parent) = parent {
             // It reads rows: last.
             obstacles::refuse_default_rows(client, names, file, parent).await?;
@@ -336,7 +336,8 @@ async fn foreign_keys(
     Ok(keys.collect())
 }
 
-async fn referenced(
+/// The tables that the foreign keys of a table or its partition refer to.
+pub(super) async fn referenced(
     client: &impl GenericClient,
     parent: Option<&Relation>,
     partition: Option<&Relation>,

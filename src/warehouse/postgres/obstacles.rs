@@ -2,13 +2,13 @@
 
 use tokio_postgres::GenericClient;
 
-use crate::schema::PICKUP;
 use crate::trip::TripFile;
 
+use super::PostgresError;
+use super::code::Scope;
 use super::names::{Names, first_day};
 use super::relation::{Relation, not_ours, refuse_type, written};
 use super::trusted_roles::trusted;
-use super::{PostgresError, copied};
 
 fn looking() -> impl FnOnce(tokio_postgres::Error) -> PostgresError {
     PostgresError::at("looking at the month's place")
@@ -87,6 +87,40 @@ pub(super) async fn refuse_overlaps(
     Ok(())
 }
 
+/// The default partition of a table; refuses one that runs code of others when a month is
+/// attached: the server computes its checks then.
+pub(super) async fn default_partition(
+    client: &impl GenericClient,
+    names: &Names,
+    parent: &Relation,
+) -> Result<Option<(String, String)>, PostgresError> {
+    let sql = "SELECT n.nspname, c.relname FROM pg_catalog.pg_partitioned_table p
+                 JOIN pg_catalog.pg_class c ON c.oid = p.partdefid
+                 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+                WHERE p.partrelid = $1";
+    let Some(row) = client.query_opt(sql, &[&parent.oid]).await.map_err(looking())? else {
+        return Ok(None);
+    };
+    let (schema, name): (String, String) = (row.get(0), row.get(1));
+    let Some(default) = super::relation::find(client, &schema, &name).await? else {
+        return Err(PostgresError::Changed { table: names.shown(&names.table) });
+    };
+    if !default.is_trusted {
+        let shown = format!("{}.{}", written(&schema), written(&name));
+        let (owner, role) = (written(&default.owner), written(&default.role));
+        return obstacle(
+            names,
+            format!(
+                "its default partition {shown} belongs to {owner}: what {owner} puts on it would run \
+                 as {role} when a month is attached"
+            ),
+            format!("ALTER TABLE {shown} OWNER TO {}, or detach it", written(&parent.owner)),
+        );
+    }
+    default.refuse_code_of_others(client, &schema, &name, Scope::Tree).await?;
+    Ok(Some((schema, name)))
+}
+
 /// Refuses a table whose default partition has rows of the month.
 pub(super) async fn refuse_default_rows(
     client: &impl GenericClient,
@@ -94,32 +128,31 @@ pub(super) async fn refuse_default_rows(
     file: TripFile,
     parent: &Relation,
 ) -> Result<(), PostgresError> {
-    let sql = "SELECT n.nspname, c.relname FROM pg_catalog.pg_partitioned_table p
-                 JOIN pg_catalog.pg_class c ON c.oid = p.partdefid
-                 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-                WHERE p.partrelid = $1";
-    let Some(row) = client.query_opt(sql, &[&parent.oid]).await.map_err(looking())? else {
+    let Some((schema, name)) = default_partition(client, names, parent).await? else {
         return Ok(());
     };
-    let (schema, name): (&str, &str) = (row.get(0), row.get(1));
-    let table = format!("{}.{}", super::names::quoted(schema), super::names::quoted(name));
+    let table = format!("{}.{}", super::names::quoted(&schema), super::names::quoted(&name));
+    let sql = "SELECT pg_catalog.has_table_privilege(pg_catalog.to_regclass($1)::oid, 'SELECT')";
+    let may_read = client.query_one(sql, &[&table]).await.map_err(looking())?;
+    if !may_read.get::<_, Option<bool>>(0).unwrap_or_default() {
+        let shown = format!("{}.{}", written(&schema), written(&name));
+        let role = written(&parent.role);
+        return obstacle(
+            names,
+            format!(
+                "{role} may not read its default partition {shown}, which can have rows of the month"
+            ),
+            format!("GRANT SELECT ON {shown} TO {role}"),
+        );
+    }
     let (first, last) = (first_day(file.month), first_day(file.month.next()));
     let of_month = format!("pickup_datetime >= {first} AND pickup_datetime < {last}");
-    let default = super::relation::find(client, schema, name).await?;
-    let rows = match default {
-        Some(default) if default.may_be_queried(client).await? => {
-            let sql = format!("SELECT pg_catalog.count(*) FROM {table} WHERE {of_month}");
-            client.query_one(&sql, &[]).await.map_err(looking())?.get::<_, i64>(0).unsigned_abs()
-        }
-        _ => {
-            let month = format!("{}-", file.month);
-            copied::count(client, &table, PICKUP, |pickup| pickup.starts_with(&month)).await?
-        }
-    };
+    let sql = format!("SELECT pg_catalog.count(*) FROM {table} WHERE {of_month}");
+    let rows: i64 = client.query_one(&sql, &[]).await.map_err(looking())?.get(0);
     if rows == 0 {
         return Ok(());
     }
-    let shown = format!("{}.{}", written(schema), written(name));
+    let shown = format!("{}.{}", written(&schema), written(&name));
     obstacle(
         names,
         format!("its default partition {shown} has {rows} rows of {}", file.month),
@@ -151,10 +184,13 @@ pub(super) async fn refuse_dependents(
                         OR d.refclassid = 'pg_catalog.pg_type'::regclass AND d.refobjid IN (t.reltype, t.typarray)
           LEFT JOIN pg_catalog.pg_rewrite r ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND r.oid = d.objid
           LEFT JOIN pg_catalog.pg_constraint k ON d.classid = 'pg_catalog.pg_constraint'::regclass AND k.oid = d.objid
-         WHERE d.deptype = 'n' AND r.ev_class IS DISTINCT FROM t.oid AND k.conrelid IS DISTINCT FROM t.oid
+         WHERE (d.deptype = 'n' OR d.deptype = 'a' AND EXISTS (
+                   SELECT FROM pg_catalog.pg_class s WHERE s.oid = d.objid AND s.relkind = 'S'
+                      AND d.classid = 'pg_catalog.pg_class'::regclass))
+           AND r.ev_class IS DISTINCT FROM t.oid AND k.conrelid IS DISTINCT FROM t.oid
            AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend own
                             WHERE own.classid = d.classid AND own.objid = d.objid
-                              AND own.deptype IN ('a', 'i', 'P', 'S')
+                              AND own.deptype IN ('a', 'i', 'P', 'S') AND d.deptype = 'n'
                               AND own.refclassid = 'pg_catalog.pg_class'::regclass AND own.refobjid = t.oid)
          ORDER BY what";
     let rows = client.query(sql, &[&partition.oid]).await.map_err(looking())?;
@@ -209,32 +245,42 @@ pub(super) async fn refuse_publications(
     }
 }
 
-/// Refuses foreign keys to tables of owners who are not trusted: checking the month's keys asks
-/// such a table with the rights of this session.
+/// Refuses foreign keys to tables of owners who are not trusted, or that use code of such owners:
+/// checking the month's keys queries those tables with the rights of this session.
 pub(super) async fn refuse_keys_to_others(
     client: &impl GenericClient,
     names: &Names,
     referenced: &[u32],
 ) -> Result<(), PostgresError> {
     let sql = format!(
-        "SELECT n.nspname, c.relname, pg_catalog.pg_get_userbyid(c.relowner)::text, current_user::text
+        "SELECT n.nspname, c.relname, pg_catalog.pg_get_userbyid(n.nspowner)::text, {}
            FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-          WHERE c.oid = ANY ($1) AND NOT {} LIMIT 1",
-        trusted("c.relowner")
+          WHERE c.oid = ANY ($1)",
+        trusted("n.nspowner")
     );
-    let Some(row) = client.query_opt(&sql, &[&referenced]).await.map_err(looking())? else {
-        return Ok(());
-    };
-    let shown = format!("{}.{}", written(row.get(0)), written(row.get(1)));
-    let (owner, role) = (written(row.get(2)), written(row.get(3)));
-    obstacle(
-        names,
-        format!(
-            "a foreign key refers to {shown}, which belongs to {owner}: what {owner} puts on it \
-             would run as {role}"
-        ),
-        format!("If {owner} is to be trusted: GRANT {owner} TO {role}; if not, drop the key"),
-    )
+    for row in client.query(&sql, &[&referenced]).await.map_err(looking())? {
+        let (schema, name): (&str, &str) = (row.get(0), row.get(1));
+        let Some(table) = super::relation::find(client, schema, name).await? else {
+            return Err(PostgresError::Changed { table: format!("{schema}.{name}") });
+        };
+        let owner = if table.is_trusted { row.get(2) } else { &*table.owner };
+        if !table.is_trusted || !row.get::<_, bool>(3) && owner != "pg_database_owner" {
+            let shown = format!("{}.{}", written(schema), written(name));
+            let (owner, role) = (written(owner), written(&table.role));
+            return obstacle(
+                names,
+                format!(
+                    "a foreign key refers to {shown}, and it or its schema belongs to {owner}: what \
+                     {owner} puts there would run as {role}"
+                ),
+                format!(
+                    "If {owner} is to be trusted: GRANT {owner} TO {role}; if not, drop the key"
+                ),
+            );
+        }
+        table.refuse_code_of_others(client, schema, name, Scope::Tree).await?;
+    }
+    Ok(())
 }
 
 /// Refuses a table whose row security would filter what this session writes or deletes.

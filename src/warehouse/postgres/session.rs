@@ -98,6 +98,7 @@ fn settings() -> String {
            JOIN pg_settings s ON lower(s.name) = lower(w.name)
           WHERE s.setting <> w.value AND (s.context = 'user'
                 OR s.context = 'superuser' AND current_setting('is_superuser') = 'on');
+         SELECT set_config('role', 'none', false) FROM pg_settings WHERE name = 'role' AND source = 'database';
          SELECT set_config(name, CASE name WHEN 'lock_timeout' THEN '{LOCK_WAIT}' ELSE 'on' END, false)
            FROM pg_settings
           WHERE name = 'lock_timeout' AND NOT (source = 'client' AND setting <> '0')

@@ -123,7 +123,7 @@ async fn wanted(
     let mut there = Vec::new();
     for colour in [Colour::Yellow, Colour::Green] {
         let found = find(transaction, schema, &trips(colour)).await?;
-        if found.is_some_and(|found| found.kind == 'p' && found.is_owned) {
+        if found.is_some_and(|found| found.kind == 'p' && found.is_owned && found.is_trusted) {
             there.push(colour);
         }
     }

@@ -6,6 +6,7 @@ use tokio_postgres::GenericClient;
 use super::PostgresError;
 use super::names::Names;
 use super::relation::{Relation, find, written};
+use super::trusted_roles::{harmless, trusted};
 
 /// What is done with the rows of a table that exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +28,21 @@ const FOUND: &str = "
            pg_catalog.format('DROP TRIGGER %I ON ', tgname) || $2 || ', or make it an AFTER trigger'
       FROM pg_catalog.pg_trigger
      WHERE tgrelid = $1 AND NOT tgisinternal AND tgenabled <> 'D' AND tgtype & 3 = 3
+    UNION ALL
+    SELECT pg_catalog.format('its trigger %I has a condition or a function that can run any statement', tgname),
+           pg_catalog.format('DROP TRIGGER %I ON ', tgname) || $2
+      FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid = tgfoid
+     WHERE tgrelid = $1 AND NOT tgisinternal AND tgenabled <> 'D'
+       AND (p.pronamespace = 'pg_catalog'::regnamespace OR NOT HARMLESS
+            OR EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_proc'::regclass
+                          AND d.objid = p.oid AND d.deptype = 'e'))
+    UNION ALL
+    SELECT pg_catalog.format('the key %I of %I.%I refers to it, and %I, who is not trusted, owns that table',
+                             conname, n.nspname, c.relname, pg_catalog.pg_get_userbyid(c.relowner)),
+           pg_catalog.format('ALTER TABLE %I.%I DROP CONSTRAINT %I', n.nspname, c.relname, conname)
+      FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class c ON c.oid = k.conrelid
+      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+     WHERE k.contype = 'f' AND k.confrelid = $1 AND NOT TRUSTED
     UNION ALL
     SELECT pg_catalog.format('the table %I.%I inherits from it', n.nspname, c.relname),
            pg_catalog.format('ALTER TABLE %I.%I NO INHERIT ', n.nspname, c.relname) || $2
@@ -90,7 +106,9 @@ async fn refuse_altered_by(
         Change::Replace => None,
     };
     let shown = names.shown(table);
-    let row = client.query_opt(FOUND, &[&found.oid, &shown, &ours, &key]).await;
+    let sql =
+        FOUND.replace("HARMLESS", &harmless("tgqual")).replace("TRUSTED", &trusted("c.relowner"));
+    let row = client.query_opt(&sql, &[&found.oid, &shown, &ours, &key]).await;
     match row.map_err(PostgresError::at("looking at what changes rows"))? {
         Some(row) => Err(PostgresError::Obstacle {
             table: format!("{}.{}", names.schema, written(table)),

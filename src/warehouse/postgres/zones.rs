@@ -13,7 +13,7 @@ use super::names::{literal, quoted};
 use super::relation::{Relation, find};
 use super::transaction::execute;
 use super::writes::Change;
-use super::{Postgres, PostgresError, locks, privileges, writes};
+use super::{Postgres, PostgresError, copied, locks, privileges, writes};
 
 const TABLE: &str = "zones";
 
@@ -46,7 +46,9 @@ impl Postgres {
             if found.kind != 'r' || !comment.starts_with(MARK) {
                 return Ok(false);
             }
-            if comment == mark {
+            // Whoever owns a table writes its description.
+            refuse_others(&session.client, self.schema(), found).await?;
+            if comment == mark && self.has_zones(&session.client).await? {
                 return Ok(true);
             }
         }
@@ -54,9 +56,7 @@ impl Postgres {
         let names = self.names(TripFile::new(Colour::Green, Colour::Green.first_month()));
         let asked = (TABLE, found.as_ref());
         privileges::to_load_zones(&session.client, &names, asked).await?;
-        if let Some(found) = &found {
-            refuse_others(&session.client, self.schema(), found).await?;
-        } else {
+        if found.is_none() {
             super::relation::refuse_type(&session.client, self.schema(), TABLE).await?;
         }
         let key = Change::Upsert(&["location_id"]);
@@ -82,6 +82,19 @@ impl Postgres {
         execute(&transaction, "describing the zones", &comment).await?;
         transaction.commit().await.map_err(PostgresError::at("committing"))?;
         Ok(true)
+    }
+
+    /// Whether the table has rows; true if this session may not read them.
+    async fn has_zones(&self, client: &impl GenericClient) -> Result<bool, PostgresError> {
+        let table = format!("{}.{}", quoted(self.schema()), quoted(TABLE));
+        let sql =
+            "SELECT pg_catalog.has_table_privilege(pg_catalog.to_regclass($1)::oid, 'SELECT')";
+        let may_read = client.query_one(sql, &[&table]).await;
+        let may_read = may_read.map_err(PostgresError::at("looking at the zones"))?;
+        if !may_read.get::<_, Option<bool>>(0).unwrap_or_default() {
+            return Ok(true);
+        }
+        copied::has_rows(client, &table, COLUMNS[0]).await
     }
 }
 
