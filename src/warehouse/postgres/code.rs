@@ -9,6 +9,8 @@
 
 use tokio_postgres::GenericClient;
 
+use crate::support::text::printable;
+
 use super::PostgresError;
 use super::relation::{Relation, not_ours};
 use super::trusted_roles::{FUNCTIONS, TYPES, callable, harmless, trusted};
@@ -131,8 +133,8 @@ impl Relation {
         }
         Err(PostgresError::OthersTable {
             table: format!("{schema}.{name}"),
-            owner: self.owner.clone(),
-            role: self.role.clone(),
+            owner: printable(&self.owner),
+            role: printable(&self.role),
         })
     }
 

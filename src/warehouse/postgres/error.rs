@@ -2,6 +2,7 @@ use tokio_postgres::error::{DbError, SqlState};
 
 use crate::flow::{Failure, Retry};
 use crate::guard::Refusal;
+use crate::support::text::printable;
 use crate::trip::TripFile;
 
 use super::connect_error::{ConnectError, broke, passes};
@@ -208,12 +209,12 @@ impl From<arrow::error::ArrowError> for PostgresError {
     }
 }
 
-/// What the server says, without the driver's own words.
+/// What the server says, without the driver's own words. Names of others are in it.
 fn said(source: &tokio_postgres::Error) -> String {
     match source.as_db_error() {
         Some(error) => {
             let detail = error.detail().map(|detail| format!(" ({detail})")).unwrap_or_default();
-            format!("{}{detail}", error.message())
+            printable(&format!("{}{detail}", error.message()))
         }
         None => source.to_string(),
     }
@@ -254,6 +255,12 @@ fn advice(source: &tokio_postgres::Error) -> &'static str {
 }
 
 impl PostgresError {
+    /// Something keeps a month from the table. Names that others chose can be in it.
+    pub(super) fn obstacle(table: &str, why: &str, remedy: &str) -> Self {
+        let [table, why, remedy] = [table, why, remedy].map(printable);
+        Self::Obstacle { table, why, remedy }
+    }
+
     pub(super) fn at(step: &'static str) -> impl FnOnce(tokio_postgres::Error) -> Self {
         move |source| Self::Query { step, source }
     }

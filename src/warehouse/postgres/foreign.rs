@@ -7,6 +7,7 @@
 use tokio_postgres::GenericClient;
 
 use crate::schema::{self, PICKUP};
+use crate::support::text::printable;
 use crate::trip::Colour;
 use crate::trip::quarantine::{FIELDS, LINE, REASONS};
 
@@ -74,8 +75,8 @@ pub(super) async fn refuse_schema_of_others(
     match found.map_err(PostgresError::at("looking at the schema"))? {
         Some(row) => Err(PostgresError::OthersSchema {
             schema: written(schema),
-            owner: written(row.get(0)),
-            role: written(row.get(1)),
+            owner: printable(&written(row.get(0))),
+            role: printable(&written(row.get(1))),
         }),
         None => Ok(()),
     }

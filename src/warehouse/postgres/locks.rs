@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use tokio_postgres::{GenericClient, Row, Transaction};
 
+use crate::support::text::printable;
+
 use super::PostgresError;
 use super::connection::Session;
 use super::names::{Names, literal};
@@ -155,7 +157,8 @@ pub(super) async fn holders(
 fn listed(rows: &[Row]) -> Option<String> {
     let what: Option<&str> = rows.first()?.get(1);
     let who: Vec<&str> = rows.iter().map(|row| row.get(0)).collect();
-    Some(format!("{}, held by {}", what.unwrap_or("a lock"), who.join(" and ")))
+    // Each session names itself.
+    Some(printable(&format!("{}, held by {}", what.unwrap_or("a lock"), who.join(" and "))))
 }
 
 /// How long the session waits for a lock.

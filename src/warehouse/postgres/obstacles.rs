@@ -16,7 +16,7 @@ fn looking() -> impl FnOnce(tokio_postgres::Error) -> PostgresError {
 
 fn obstacle<T>(names: &Names, why: String, remedy: String) -> Result<T, PostgresError> {
     let table = format!("{}.{}", names.schema, names.table);
-    Err(PostgresError::Obstacle { table, why, remedy })
+    Err(PostgresError::obstacle(&table, &why, &remedy))
 }
 
 /// Refuses what has the name that the month's table has while it is filled.

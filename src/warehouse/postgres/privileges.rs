@@ -3,6 +3,8 @@
 
 use tokio_postgres::{GenericClient, Row};
 
+use crate::support::text::printable;
+
 use super::PostgresError;
 use super::ledger::LEDGER;
 use super::names::Names;
@@ -87,8 +89,8 @@ impl Lacking {
         if self.needs.is_empty() {
             return Ok(());
         }
-        let Self { role, needs } = self;
-        Err(PostgresError::Lacking { role, schema: schema.to_owned(), needs: needs.join("; ") })
+        let (role, needs) = (printable(&self.role), printable(&self.needs.join("; ")));
+        Err(PostgresError::Lacking { role, schema: schema.to_owned(), needs })
     }
 }
 

@@ -2,6 +2,8 @@
 
 use tokio_postgres::GenericClient;
 
+use crate::support::text::printable;
+
 use super::PostgresError;
 use super::ledger::LEDGER;
 use super::names::{Names, quoted};
@@ -124,7 +126,8 @@ pub(super) fn not_ours<T>(
     name: &str,
     why: impl Into<String>,
 ) -> Result<T, PostgresError> {
-    Err(PostgresError::NotOurs { table: format!("{schema}.{name}"), why: why.into() })
+    let table = format!("{schema}.{name}");
+    Err(PostgresError::NotOurs { table, why: printable(&why.into()) })
 }
 
 impl Relation {

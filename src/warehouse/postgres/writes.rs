@@ -110,11 +110,10 @@ async fn refuse_altered_by(
         FOUND.replace("HARMLESS", &harmless("tgqual")).replace("TRUSTED", &trusted("c.relowner"));
     let row = client.query_opt(&sql, &[&found.oid, &shown, &ours, &key]).await;
     match row.map_err(PostgresError::at("looking at what changes rows"))? {
-        Some(row) => Err(PostgresError::Obstacle {
-            table: format!("{}.{}", names.schema, written(table)),
-            why: row.get(0),
-            remedy: row.get(1),
-        }),
+        Some(row) => {
+            let table = format!("{}.{}", names.schema, written(table));
+            Err(PostgresError::obstacle(&table, row.get(0), row.get(1)))
+        }
         None => Ok(()),
     }
 }

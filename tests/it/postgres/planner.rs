@@ -328,3 +328,198 @@ async fn expressions_of_an_owner_who_is_not_trusted_are_kept_if_they_cannot_run_
         neighbour.batch_execute(undo).await.unwrap();
     }
 }
+
+/// An expression that runs a text: nothing in the catalog says whose functions that calls.
+const ANY_TEXT: &str = "query_to_xml('SELECT public.evil(''text'')', true, true, '') IS NOT NULL";
+
+#[tokio::test]
+async fn a_trigger_of_a_role_that_may_only_make_triggers_never_runs_as_the_loader() {
+    for server in [PostgresServer::shared().await, PostgresServer::debian().await] {
+        let (warehouse, mallory) = scene(server).await;
+        warehouse.publish(&january(1000).every_dirt(1));
+        warehouse.taxi.run(["run", "ingest-data", "--months", "1", "--source", "./files"]).exits(0);
+        std::fs::write(
+            warehouse.taxi.folder().join("zones.csv"),
+            "LocationID,Borough,Zone,service_zone\n1,EWR,Newark,EWR\n",
+        )
+        .unwrap();
+        warehouse.taxi.run(["run", "etl-zones", "--zones", "zones.csv"]).exits(0);
+        warehouse.execute(&format!("GRANT USAGE ON SCHEMA nyc_taxi TO {mallory}")).await;
+        let neighbour = warehouse.database.client_as(&mallory).await;
+        for table in ["loads", "green_trips_quarantine", "zones"] {
+            warehouse.execute(&format!("GRANT TRIGGER ON nyc_taxi.{table} TO {mallory}")).await;
+            neighbour
+                .batch_execute(&format!(
+                    "CREATE TRIGGER t AFTER INSERT OR UPDATE OR DELETE ON nyc_taxi.{table} FOR EACH ROW
+                        WHEN ({ANY_TEXT}) EXECUTE FUNCTION pg_catalog.suppress_redundant_updates_trigger()"
+                ))
+                .await
+                .unwrap();
+            warehouse.every_command(&warehouse.database.url());
+            assert_eq!(warehouse.caught().await, "", "{table}");
+            if table != "zones" {
+                let error = warehouse.error(warehouse.load(&["--force"]));
+                assert!(
+                    error.contains("its trigger t has a condition")
+                        || error.contains("calls query_to_xml"),
+                    "{error}"
+                );
+            }
+            warehouse.execute(&format!("DROP TRIGGER t ON nyc_taxi.{table}")).await;
+        }
+        warehouse.load(&["--force"]).exits(0);
+    }
+}
+
+#[tokio::test]
+async fn what_a_neighbour_left_or_holds_near_our_tables_is_refused() {
+    let schema_of = |role: &str| format!("ALTER SCHEMA nyc_taxi OWNER TO {role}");
+    let check = |table: &str| {
+        format!(
+            "ALTER TABLE nyc_taxi.{table} ADD CONSTRAINT left_here CHECK ({ANY_TEXT}) NOT VALID"
+        )
+    };
+    let cases: Vec<(String, &str)> = vec![
+        (schema_of("MALLORY"), "the schema nyc_taxi belongs to the role MALLORY"),
+        (check("loads"), "its check left_here calls query_to_xml, which can run any statement"),
+        (check("green_trips_2020_01"), "its check left_here calls query_to_xml"),
+        (check("green_trips"), "its check left_here calls query_to_xml"),
+        ("CREATE TABLE nyc_taxi.other PARTITION OF nyc_taxi.green_trips DEFAULT; ALTER TABLE nyc_taxi.other OWNER TO MALLORY;
+          ALTER TABLE nyc_taxi.other ADD CHECK (public.evil('default partition') = 0)".to_owned(),
+         "its default partition nyc_taxi.other belongs to MALLORY"),
+        ("CREATE TABLE public.vendors (id smallint PRIMARY KEY); INSERT INTO public.vendors SELECT generate_series(0, 9);
+          ALTER TABLE nyc_taxi.green_trips ADD FOREIGN KEY (vendor_id) REFERENCES public.vendors NOT VALID;
+          CREATE INDEX ON public.vendors (id) WHERE public.evil('index of vendors') = 0".to_owned(),
+         "it uses function public.evil(text) of the role MALLORY"),
+        ("CREATE TABLE public.child (table_name text, month date, FOREIGN KEY (table_name, month) REFERENCES nyc_taxi.loads ON DELETE CASCADE);
+          ALTER TABLE public.child OWNER TO MALLORY".to_owned(),
+         "MALLORY, who is not trusted, owns that table"),
+        ("CREATE DOMAIN public.d AS float8 CHECK (public.evil('domain') = 0);
+          ALTER TABLE nyc_taxi.green_trips ADD odd public.d[] DEFAULT '{1}'".to_owned(),
+         "it uses function public.evil(text) of the role MALLORY"),
+        ("ALTER TABLE nyc_taxi.green_trips DETACH PARTITION nyc_taxi.green_trips_2020_01;
+          ALTER TABLE nyc_taxi.green_trips_2020_01 RENAME TO mine;
+          CREATE TABLE nyc_taxi.green_trips_2020_01 PARTITION OF nyc_taxi.green_trips FOR VALUES FROM ('2020-01-01') TO ('2020-02-01');
+          INSERT INTO nyc_taxi.green_trips SELECT * FROM nyc_taxi.mine LIMIT 7;
+          ALTER TABLE nyc_taxi.green_trips_2020_01 ADD CONSTRAINT month CHECK (vendor_id >= 0)".to_owned(),
+         "it has rows that this program did not load"),
+        ("CREATE SEQUENCE public.numbers; ALTER SEQUENCE public.numbers OWNED BY nyc_taxi.green_trips_2020_01.vendor_id".to_owned(),
+         "sequence public.numbers"),
+    ];
+    for (statements, says) in cases {
+        let (warehouse, mallory) = scene(PostgresServer::shared().await).await;
+        warehouse.load(&[]).exits(0);
+        warehouse.execute(&format!("GRANT CREATE, USAGE ON SCHEMA nyc_taxi TO {mallory}")).await;
+        warehouse.execute(&statements.replace("MALLORY", &mallory)).await;
+        let rows = warehouse.rows("green_trips").await;
+        warehouse.execute("DELETE FROM public.caught").await;
+        let error = warehouse.error(warehouse.load(&["--force"]));
+        let says = says.replace("MALLORY", "mallory_DATABASE");
+        assert!(
+            error.contains(&says) || error.contains(&says.replace("public.", "")),
+            "{says}: {error}"
+        );
+        warehouse.every_command(&warehouse.database.url());
+        assert_eq!(warehouse.caught().await, "", "{statements}");
+        // `drop` may take the month out if nothing that runs is in the way.
+        assert!(
+            warehouse.rows("green_trips").await == rows
+                || says.contains("vendor")
+                || says.contains("evil")
+                || says.contains("query_to_xml"),
+            "{statements}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_membership_that_a_neighbour_gave_a_superuser_makes_nobody_trusted() {
+    let (warehouse, mallory) = scene(PostgresServer::shared().await).await;
+    let boss = warehouse.database.role("boss", "SUPERUSER").await;
+    let team = warehouse.database.role("team", "NOLOGIN").await;
+    warehouse.load(&[]).exits(0);
+    warehouse
+        .execute(&format!(
+            "GRANT {team} TO {mallory} WITH ADMIN OPTION; GRANT ALL ON SCHEMA nyc_taxi TO {team};
+             ALTER TABLE nyc_taxi.green_trips_2020_01 OWNER TO {team}; ALTER TABLE nyc_taxi.loads OWNER TO {team}"
+        ))
+        .await;
+    let neighbour = warehouse.database.client_as(&mallory).await;
+    for (table, key) in [("loads", "month"), ("green_trips_2020_01", "pickup_datetime")] {
+        neighbour.batch_execute(&code(&format!("nyc_taxi.{table}"), key)[2].1).await.unwrap();
+    }
+    neighbour.batch_execute(&format!("GRANT {team} TO {boss}")).await.unwrap();
+    warehouse.every_command(&warehouse.database.url_as(&boss));
+    assert_eq!(warehouse.caught().await, "");
+}
+
+#[tokio::test]
+async fn a_role_that_the_database_sets_is_not_taken_on() {
+    let (warehouse, mallory) = scene(PostgresServer::shared().await).await;
+    let name = &warehouse.database.name;
+    warehouse.execute(&format!("ALTER DATABASE {name} SET role = '{mallory}'")).await;
+    warehouse.load(&[]).exits(0);
+    let owners = "SELECT DISTINCT pg_get_userbyid(relowner)::text FROM pg_class WHERE relnamespace = 'nyc_taxi'::regnamespace";
+    let owners = warehouse.lines(owners).await;
+    assert!(!owners.contains("mallory"), "{owners}");
+}
+
+#[tokio::test]
+async fn an_empty_table_of_a_neighbour_is_not_taken_for_the_month_that_the_ledger_knows() {
+    let (warehouse, mallory) = scene(PostgresServer::shared().await).await;
+    warehouse.load(&[]).exits(0);
+    warehouse
+        .execute(&format!(
+            "DROP TABLE nyc_taxi.green_trips CASCADE; GRANT ALL ON SCHEMA nyc_taxi TO {mallory}"
+        ))
+        .await;
+    let neighbour = warehouse.database.client_as(&mallory).await;
+    neighbour
+        .batch_execute(
+            "CREATE TABLE nyc_taxi.green_trips (pickup_datetime timestamp NOT NULL) PARTITION BY RANGE (pickup_datetime);
+             CREATE TABLE nyc_taxi.green_trips_2020_01 PARTITION OF nyc_taxi.green_trips FOR VALUES FROM ('2020-01-01') TO ('2020-02-01');
+             CREATE TABLE nyc_taxi.zones (x int); COMMENT ON TABLE nyc_taxi.zones IS 'nyc_taxi_etl: taxi zones'",
+        )
+        .await
+        .unwrap();
+    let error = warehouse.error(warehouse.load(&[]));
+    assert!(
+        error.starts_with("nyc_taxi.green_trips belongs to the role mallory_DATABASE"),
+        "{error}"
+    );
+    std::fs::write(
+        warehouse.taxi.folder().join("zones.csv"),
+        "LocationID,Borough,Zone,service_zone\n1,EWR,Newark,EWR\n",
+    )
+    .unwrap();
+    let ran = warehouse.taxi.run(["run", "etl-zones", "--zones", "zones.csv", "--force"]);
+    assert!(
+        warehouse
+            .plain(&ran.stderr)
+            .contains("nyc_taxi.zones belongs to the role mallory_DATABASE"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[tokio::test]
+async fn expressions_of_json_are_refused_on_a_table_of_an_owner_who_is_not_trusted() {
+    let (warehouse, mallory) = scene(PostgresServer::shared().await).await;
+    warehouse.load(&[]).exits(0);
+    warehouse
+        .execute(&format!(
+            "GRANT CREATE, USAGE ON SCHEMA nyc_taxi TO {mallory}; ALTER TABLE nyc_taxi.green_trips_2020_01 OWNER TO {mallory}"
+        ))
+        .await;
+    let neighbour = warehouse.database.client_as(&mallory).await;
+    neighbour
+        .batch_execute(
+            "CREATE DOMAIN public.d AS text CHECK (public.evil('json') = 0);
+             ALTER TABLE nyc_taxi.green_trips_2020_01 ADD CONSTRAINT odd
+                CHECK (JSON_VALUE('\"x\"'::jsonb, '$' RETURNING public.d) IS NOT NULL) NOT VALID",
+        )
+        .await
+        .unwrap();
+    warehouse.every_command(&warehouse.database.url());
+    assert_eq!(warehouse.caught().await, "");
+}

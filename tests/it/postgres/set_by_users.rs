@@ -320,3 +320,54 @@ async fn a_member_that_does_not_inherit_is_told_how_it_would() {
         load().exits(0);
     }
 }
+
+#[tokio::test]
+async fn what_is_set_on_a_partition_while_its_month_is_loaded_is_kept() {
+    let warehouse = Warehouse::new().await;
+    warehouse.january(200);
+    warehouse.load(&[]).exits(0);
+    let holder = warehouse.database.client().await;
+    let lock = "BEGIN; SELECT pg_advisory_xact_lock(hashtextextended('\"nyc_taxi\".\"green_trips_2020_01\"', 0))";
+    holder.batch_execute(lock).await.unwrap();
+    let mut load = warehouse.begin(&["--force"]);
+    super::until_locked(&warehouse.client).await;
+    warehouse
+        .execute(
+            "ALTER TABLE nyc_taxi.green_trips_2020_01 ADD CONSTRAINT late CHECK (extra < 1000), SET (fillfactor = 71);
+             CREATE INDEX late_index ON nyc_taxi.green_trips_2020_01 (fare_amount)",
+        )
+        .await;
+    holder.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(load.wait().unwrap().code(), Some(0));
+    let kept = "SELECT concat_ws(' ', (SELECT count(*) FROM pg_constraint WHERE conname = 'late'), reloptions::text,
+                       to_regclass('nyc_taxi.late_index')) FROM pg_class WHERE oid = 'nyc_taxi.green_trips_2020_01'::regclass";
+    assert_eq!(warehouse.lines(kept).await, "1 {fillfactor=71} nyc_taxi.late_index\n");
+}
+
+#[tokio::test]
+async fn descriptions_of_keys_of_the_table_stay_on_a_partition() {
+    for server in [PostgresServer::shared().await, PostgresServer::debian().await] {
+        let warehouse = Warehouse::on(server).await;
+        warehouse.january(200);
+        warehouse.load(&[]).exits(0);
+        warehouse
+            .execute(
+                "ALTER TABLE nyc_taxi.green_trips ADD id bigint DEFAULT (random() * 1e15)::bigint;
+                 ALTER TABLE nyc_taxi.green_trips ADD PRIMARY KEY (id, pickup_datetime);
+                 COMMENT ON CONSTRAINT green_trips_2020_01_pkey ON nyc_taxi.green_trips_2020_01 IS 'its key';
+                 DO $$ DECLARE it record; BEGIN
+                    FOR it IN SELECT conname FROM pg_constraint WHERE conrelid = 'nyc_taxi.green_trips_2020_01'::regclass LOOP
+                        EXECUTE format('COMMENT ON CONSTRAINT %I ON nyc_taxi.green_trips_2020_01 IS %L', it.conname, 'about ' || it.conname);
+                    END LOOP; END $$",
+            )
+            .await;
+        let about = "SELECT concat_ws(' ', conname, obj_description(oid, 'pg_constraint')) FROM pg_constraint
+                      WHERE conrelid = 'nyc_taxi.green_trips_2020_01'::regclass ORDER BY 1";
+        let before = warehouse.lines(about).await;
+        assert!(before.contains("green_trips_2020_01_pkey about"), "{before}");
+        for _ in 0..2 {
+            warehouse.load(&["--force"]).exits(0);
+            assert_eq!(warehouse.lines(about).await, before);
+        }
+    }
+}
