@@ -38,7 +38,7 @@ pub struct Share {
 #[error("'{0}' is not a share: write it as 5% or 2.5%, from 0% to 100%")]
 pub struct NotAShare(String);
 
-/// The limits that an edition is held against.
+/// The limits that an edition is compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Guard {
     /// The largest share of rows set aside because of the file; `None` if that is not asked, as for

@@ -14,7 +14,7 @@ use crate::trip::{Colour, Digest, TripFile};
 pub struct Rule {
     /// Its name in counts, settings and quarantine.
     pub name: &'static str,
-    /// What it does unless told otherwise.
+    /// What it does by default.
     pub default: Level,
     /// Whether its level may be changed: what makes a record no trip of its file may not.
     pub fixed: bool,
@@ -140,7 +140,7 @@ fn one_of(colour: Colour, names: &[&'static str]) -> Option<Expr> {
     names.iter().find(|name| has(colour, name)).map(|name| col(*name))
 }
 
-/// True where any of the tests is; none where there is none.
+/// True where any of the tests is; `None` if there is none.
 fn any(tests: impl Iterator<Item = Expr>) -> Option<Expr> {
     tests.reduce(Expr::or)
 }

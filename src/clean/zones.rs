@@ -27,7 +27,8 @@ const COLUMNS: [(&str, &str); 4] = [
 /// The TLC numbers its zones so.
 const IDS: std::ops::RangeInclusive<i64> = 1..=265;
 
-/// The zones that are no place: unknown, and outside the city. The editions differ in their names,
+/// The zones that are not places: unknown, and outside the city. The editions differ in their
+/// names,
 /// and some have none.
 const NO_PLACE: i16 = 264;
 

@@ -1,4 +1,4 @@
-//! The command line: one file a command, with its arguments and what it prints.
+//! The command line: one file per command, with its arguments and what it prints.
 //!
 //! It is part of the library, so that its tests are, and hidden: its interface is the program.
 

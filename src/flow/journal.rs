@@ -22,7 +22,7 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// A journal in a folder, which is made when needed, of the last `keep` runs.
+    /// A journal in a folder, which is created when needed, of the last `keep` runs.
     pub fn new(folder: impl Into<PathBuf>, keep: usize) -> Self {
         Self { folder: folder.into(), keep, file: Mutex::new(None) }
     }

@@ -3,7 +3,7 @@ use tracing::Level;
 use super::{Event, MonthReport, State, thousands};
 
 impl Event<'_> {
-    /// The line of a log about it; none where that is not worth one.
+    /// The line of a log about it; `None` if that is not worth one.
     pub fn line(&self) -> Option<(Level, String)> {
         match self {
             Event::TaskStarted(task) => Some((Level::INFO, format!("{task}: started"))),

@@ -57,7 +57,7 @@ pub trait Failure: std::error::Error {
     /// Whether trying again can help.
     fn retry(&self) -> Retry;
 
-    /// Whether nothing is wrong but that the run was told to stop.
+    /// Whether nothing is wrong but that the run was interrupted.
     fn is_interruption(&self) -> bool;
 }
 

@@ -1,4 +1,4 @@
-//! What a month's facts come to: pure functions, a table of cases each.
+//! The state of a month, from the facts about it: pure functions, each with a table of cases.
 
 use serde::Serialize;
 
@@ -6,7 +6,7 @@ use crate::lake::Fault;
 use crate::trip::Provenance;
 use crate::warehouse::Holding;
 
-/// What is to be said of a month in a store.
+/// The state of a month in a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CellState {
@@ -77,7 +77,7 @@ impl Cell {
     }
 }
 
-/// The lake's side of a month, as a warehouse is held against it.
+/// The lake's side of a month, as a warehouse is compared with it.
 #[derive(Debug, Clone, Copy)]
 pub enum LakeSide<'a> {
     /// The lake could not be asked.

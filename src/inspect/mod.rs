@@ -1,4 +1,4 @@
-//! What is there: every store asked, its months judged, counted afresh, or taken out.
+//! What is there: every store asked, its months judged, counted again, or taken out.
 //!
 //! A store is the lake or a warehouse. Facts are gathered from all stores at once
 //! ([`Survey`]), judged month by month by one pure function each ([`judge`]), and what is not

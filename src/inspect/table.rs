@@ -1,4 +1,4 @@
-//! What was counted afresh, for people.
+//! What was counted again, for people.
 
 use std::fmt::Write;
 

@@ -39,7 +39,7 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// Makes what the steps need; asks nobody yet.
+    /// Makes what the steps need; does not connect yet.
     pub fn new(settings: Settings) -> Result<Self, TaskError> {
         let lake = settings.lake.open.open()?;
         Self::with(settings, lake)

@@ -126,7 +126,7 @@ impl Options {
         self.flagged.0.insert(kind.key().to_owned());
     }
 
-    /// What is said of each group.
+    /// The options for each group.
     fn groups(&self) -> ByType {
         let Self { source, lake, cleaning, run, warehouse, postgres, bigquery, .. } = self.clone();
         let groups = lake.stores.groups(ByType::default()).with(source).with(lake);

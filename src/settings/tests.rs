@@ -39,7 +39,7 @@ impl TestSettings {
         Settings::resolve(&self.options).map_err(|error| self.shown(&error.to_string()))
     }
 
-    /// These settings, one a line, and where they come from.
+    /// These settings, one per line, and where they come from.
     fn says(&self, keys: &[&str]) -> String {
         let settings = self.resolve().unwrap();
         let said = settings.effective().iter().filter(|e| keys.contains(&e.key.as_str()));

@@ -38,7 +38,7 @@ impl StoreOptions {
 #[derive(Debug)]
 pub(super) struct BucketRow {
     pub(super) kind: &'static BucketKind,
-    /// Opens a bucket; asks nobody yet.
+    /// Opens a bucket; does not connect yet.
     pub(super) open: fn(&str, &StoreOptions) -> Result<OpenBucket, LakeError>,
 }
 
