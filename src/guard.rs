@@ -1,9 +1,9 @@
-//! Whether an edition of a month may take the place of the one that is there: two questions, asked
-//! before anything is replaced, in the lake and in the warehouses.
+//! Whether an edition of a month may replace the stored one: two checks, made before anything is
+//! replaced, in the lake and in the warehouses.
 //!
-//! What share of its rows was set aside because of the file, and how many trips does it have
-//! beside the edition that is there? A file of another month, a header alone, or a column that
-//! changed its form answers at least one of them in a way that no real month does.
+//! They are the share of rows set aside because of the file, and the number of trips compared with
+//! the stored edition. A file of another month, only a header, or a column in a new format fails at
+//! least one of them by more than any real month.
 
 use std::fmt::{self, Write as _};
 use std::str::FromStr;

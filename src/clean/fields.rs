@@ -1,8 +1,8 @@
 //! Small parsers that read one field straight into its type, and tell empty from unreadable.
 //!
-//! Each comes twice: a fast one that starts at a field's first byte, stops at the delimiter
-//! and gives up at anything unusual, and a full one for a whole field. What the fast one
-//! reads, the full one reads alike.
+//! There are two parsers for each type: a fast one that starts at a field's first byte, stops at
+//! the delimiter and gives up at anything unusual, and a full one for a whole field. Both give the
+//! same result for what the fast one reads.
 
 /// What a field holds.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -1,5 +1,4 @@
-//! Decompresses gzip: members one after the other, with the padding that tapes and blocks
-//! leave behind them.
+//! Decompresses gzip files of any number of members, with padding after them.
 
 use std::io::{self, BufRead, Read};
 

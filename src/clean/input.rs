@@ -1,4 +1,4 @@
-//! Opens a trip file and hands it out in pieces, each with the place it has in the file.
+//! Opens a trip file and returns it in parts, each with its position in the file.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -267,7 +267,8 @@ impl Pieces {
     }
 }
 
-/// The shortest run of bytes of 0 that is damage: a disk or a program made room for bytes that never
+/// The shortest run of bytes of 0 that is damage: a disk or a program made room for bytes that
+/// never
 /// came.
 const NULS: usize = 64;
 

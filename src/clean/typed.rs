@@ -1,4 +1,4 @@
-//! Columns in the making: a batch of records, cut and typed but not yet judged.
+//! Columns under construction: a batch of records, split and typed but not yet judged.
 
 use polars::prelude::*;
 use polars_arrow::array::{Utf8ViewArray, View};

@@ -1,6 +1,7 @@
 //! The command line: one file per command, with its arguments and what it prints.
 //!
-//! It is part of the library, so that its tests are, and hidden: its interface is the program.
+//! It is part of the library so that its unit tests are, and hidden because its interface is the
+//! program.
 
 mod completions;
 mod config;

@@ -1,4 +1,4 @@
-//! What the program has to do with its terminal: signals, width, tables.
+//! The terminal: signals, width, tables.
 
 use std::io::{IsTerminal, Write};
 

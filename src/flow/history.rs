@@ -1,4 +1,4 @@
-//! Runs of the past, as the journal tells of them.
+//! Past runs, read from the journal.
 
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};

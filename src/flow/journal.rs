@@ -1,5 +1,5 @@
-//! The journal: a file of events for each run, written line by line, so that it tells of a run
-//! that was killed how far it came.
+//! The journal: a file of events for each run, written line by line, so that it shows how far a
+//! killed run got.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Write};

@@ -1,4 +1,4 @@
-//! Events as JSON, one object a line: what `--progress json` prints and the journal keeps.
+//! Events as JSON, one object per line, for `--progress json` and the journal.
 
 use std::collections::BTreeMap;
 use std::io::Write;

@@ -1,4 +1,4 @@
-//! The picture of a survey for people: a matrix of years by months for each store.
+//! The output of a survey: a table of years by months for each store.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

@@ -1,6 +1,5 @@
-//! The steps that recipes are made of: fetch, clean, publish, load, ingest. Each does one thing to
-//! one month and returns what it did; the recipes in `flows/` say in which order, as which tasks
-//! and how it is reported.
+//! The steps of the recipes: fetch, clean, publish, load, ingest. Each does one thing to one month
+//! and returns what it did; the recipes in `flows/` decide the order, the tasks and the reports.
 //!
 //! The rooms of the work (source, clean, lake, warehouse) do not know one another. They meet here.
 

@@ -1,9 +1,9 @@
-//! What the user asks for: the parameters of a flow, and the settings of the program.
+//! User input: the parameters of a flow, and the settings of the program.
 //!
 //! Settings come in groups, one file per group: its flags and variables, its keys in `taxi.toml`,
 //! its
-//! connections, its defaults, its secrets, and the values in force, which it picks from the
-//! layers. `layers` says which layer goes first, `file` reads `taxi.toml`.
+//! connections, its defaults, its secrets, and the values in effect, which it picks from the
+//! layers. `layers` defines their precedence, `file` reads `taxi.toml`.
 
 mod bigquery;
 mod block_name;

@@ -1,5 +1,5 @@
-//! What is said of the settings, group by group: by the command line and the environment, or by a
-//! part of `taxi.toml`.
+//! The options of all groups of settings: from the command line and the environment, or from a part
+//! of `taxi.toml`.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! How runs go: what is retried, how much at once, where a run leaves what it makes.
+//! Runs: retries, concurrency, and the folders that a run writes to.
 
 use std::path::PathBuf;
 use std::time::Duration;

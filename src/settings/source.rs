@@ -1,4 +1,4 @@
-//! Where files come from, and how their hosts are spoken to.
+//! Where files come from, and the HTTP settings for their hosts.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What is wrong with a value of `taxi.toml`, in words for people: the parser's are its types.
+//! Errors about values in `taxi.toml` in plain words; the parser's own name its types.
 
 use crate::redact::name_or_mask;
 

@@ -1,4 +1,4 @@
-//! Whether a source has a month, asked without fetching it.
+//! Whether a source has a month, without fetching it.
 
 use reqwest::header::{CONTENT_LENGTH, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
 use reqwest::{Method, Response, StatusCode};

@@ -1,5 +1,5 @@
-//! What a host promises of a file with its answer. It is kept beside the bytes, and every later
-//! answer for the same file is compared with it: what does not agree is never joined.
+//! What a host says about a file in its first response. It is stored next to the bytes, and every
+//! later response for the same file is compared with it: parts that do not match are never joined.
 
 use reqwest::Response;
 use reqwest::header::{

@@ -1,5 +1,5 @@
-//! A good month is not replaced by next to nothing: what is refused on its way to the lake, what
-//! stays, and how people look at it.
+//! A good month is not replaced by an almost empty one: what is refused, what stays, and how people
+//! inspect it.
 
 use nyc_taxi_etl::clean::RULES;
 use nyc_taxi_etl::guard::FAULTS;

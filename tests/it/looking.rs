@@ -1,4 +1,4 @@
-//! What only looks makes nothing, and one store that cannot be asked spoils no other.
+//! Read-only commands create nothing, and an unreachable store does not affect the others.
 
 use std::fs;
 use std::net::TcpListener;

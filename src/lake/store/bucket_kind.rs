@@ -1,4 +1,4 @@
-//! What a store is called and how it answers, whichever it is.
+//! The names of a kind of store, and how its responses are interpreted.
 
 use std::fmt;
 use std::sync::Arc;

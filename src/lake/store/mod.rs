@@ -2,7 +2,7 @@
 //!
 //! The scheme of a lake's address chooses the row, and nothing else in the program knows which
 //! store it is. A new store is a file here with its options, a row of `BUCKETS` and a field of
-//! [`StoreOptions`]; what people say of it is a group of `settings`.
+//! [`StoreOptions`]; its options for users are a group in `settings`.
 
 mod bucket_kind;
 pub(super) mod closed;

@@ -1,4 +1,4 @@
-//! The journal: what can be told of a run when it is over, however it ended.
+//! The journal: what it shows about past runs, however they ended.
 
 use super::*;
 use crate::harness::running::Running;

@@ -1,4 +1,4 @@
-//! A good month of a table is not replaced by next to nothing.
+//! A good month of a table is not replaced by an almost empty one.
 
 use taxi_test_support::bigquery::BigQueryFault;
 

@@ -1,4 +1,4 @@
-//! Who is told how a run ended.
+//! Notifications about the end of a run.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! A month is taken out everywhere, and only after asking.
+//! A month is removed everywhere, and only after confirmation.
 
 use super::Stores;
 use crate::postgres::until_locked;

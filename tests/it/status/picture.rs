@@ -1,4 +1,4 @@
-//! Each state is shown as what it is, and a run mends what is not right.
+//! Each state is shown correctly, and a run repairs problems.
 
 use crate::harness::taxi::Taxi;
 use taxi_test_support::gcs::GcsProxy;

@@ -1,4 +1,4 @@
-//! What was changed by hand is found by counting afresh.
+//! Counting again finds what was changed by hand.
 
 use super::Stores;
 
