@@ -241,9 +241,9 @@ mod tests {
             "taxi drop --colour green --month 2020-01 --source tlc",
         ];
         insta::assert_snapshot!(said.map(|line| refused(line).unwrap_or_default()).join("\n"), @"
-        error: unexpected argument '--jobs' found: 'quarantine' does not read it
-        error: unexpected argument '--jobs' found: 'list' does not read it
-        error: unexpected argument '--source' found: 'drop' does not read it
+        error: unexpected argument '--jobs' found: 'quarantine' does not use it
+        error: unexpected argument '--jobs' found: 'list' does not use it
+        error: unexpected argument '--source' found: 'drop' does not use it
         ");
     }
 }

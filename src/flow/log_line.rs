@@ -9,7 +9,7 @@ impl Event<'_> {
             Event::TaskStarted(task) => Some((Level::INFO, format!("{task}: started"))),
             Event::TaskRetrying { task, error, wait } => {
                 let seconds = wait.as_secs_f64();
-                Some((Level::WARN, format!("{task}: {error}; retrying in {seconds:.1} s")))
+                Some((Level::WARN, format!("{task}: {error}; trying again in {seconds:.1} s")))
             }
             Event::TaskDone { task, took } => {
                 Some((Level::INFO, format!("{task}: done in {:.2} s", took.as_secs_f64())))

@@ -585,7 +585,7 @@ mod tests {
         assert_eq!(stopped.load(Relaxed), 3);
         assert_eq!(
             done.unwrap_err().to_string(),
-            "not done within its time limit of 30ms: a longer one is set with --task-timeout"
+            "not done within its time limit of 30ms: set a longer one with --task-timeout"
         );
     }
 

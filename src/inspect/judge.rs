@@ -286,10 +286,10 @@ mod tests {
         foreign, beyond it => disagreeing: the object has no provenance: another program wrote it
         misplaced, in its range => disagreeing: the object says that it is yellow 2020-02, by force
         misplaced, beyond it => disagreeing: the object says that it is yellow 2020-02, by force
-        rows, in its range => disagreeing: the object has 8 rows and promises 9, by force
-        rows, beyond it => disagreeing: the object has 8 rows and promises 9, by force
-        quarantine, in its range => disagreeing: the rows set aside are gone: q is not there, by force
-        quarantine, beyond it => disagreeing: the rows set aside are gone: q is not there, by force
+        rows, in its range => disagreeing: the object has 8 rows, but its footer says 9, by force
+        rows, beyond it => disagreeing: the object has 8 rows, but its footer says 9, by force
+        quarantine, in its range => disagreeing: the rows set aside are missing: q was not found, by force
+        quarantine, beyond it => disagreeing: the rows set aside are missing: q was not found, by force
         ");
     }
 
