@@ -1,5 +1,5 @@
-//! A month from the lake into a warehouse, whichever it is: what the flows into one warehouse and
-//! the parent flow have in common.
+//! Loads a month from the lake into any warehouse: shared by the flows into one warehouse and the
+//! parent flow.
 
 use crate::flow::{Failure, MonthReport, Progress, Run, RunReport, State};
 use crate::lake::Published;

@@ -1,5 +1,5 @@
 //! `ingest-data`: a month from the web straight into Postgres, without a lake: it is cleaned and
-//! copied while it is fetched, and replaces what was there once all of it is proven.
+//! copied while it is downloaded, and replaces the stored month once the download is verified.
 
 use crate::flow::{MonthReport, Progress, Run, RunReport, State, Stop, TaskName};
 use crate::pipeline::{Ingested, Pipeline, TaskError};

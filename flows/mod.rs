@@ -1,7 +1,7 @@
-//! The flows: a recipe each, and the table of them.
+//! The flows: one recipe each, and the table of flows.
 //!
-//! All that knows the flows reads the table: the command line and its help, deployments, flow
-//! runs. A recipe is also a function that a program of one's own can call.
+//! The command line and its help, deployments and flow runs all use the table. A recipe is also a
+//! function that your own program can call.
 
 mod etl_gcs_to_bq;
 mod etl_gcs_to_postgres;

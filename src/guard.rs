@@ -1,9 +1,9 @@
-//! Whether an edition of a month may take the place of the one that is there: two questions, asked
-//! before anything is replaced, in the lake and in the warehouses.
+//! Whether an edition of a month may replace the stored one: two checks, made before anything is
+//! replaced, in the lake and in the warehouses.
 //!
-//! What share of its rows was set aside because of the file, and how many trips does it have
-//! beside the edition that is there? A file of another month, a header alone, or a column that
-//! changed its form answers at least one of them in a way that no real month does.
+//! They are the share of rows set aside because of the file, and the number of trips compared with
+//! the stored edition. A file of another month, only a header, or a column in a new format fails at
+//! least one of them by more than any real month.
 
 use std::fmt::{self, Write as _};
 use std::str::FromStr;
@@ -38,7 +38,7 @@ pub struct Share {
 #[error("'{0}' is not a share: write it as 5% or 2.5%, from 0% to 100%")]
 pub struct NotAShare(String);
 
-/// The limits that an edition is held against.
+/// The limits that an edition is compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Guard {
     /// The largest share of rows set aside because of the file; `None` if that is not asked, as for
@@ -353,10 +353,10 @@ mod tests {
     fn a_file_of_another_month_is_refused_with_both_numbers() {
         let before = Before::from(&edition(1000, &[]));
         let other = edition(3, &[("pickup_outside_month", 1000)]);
-        insta::assert_snapshot!(GUARD.judge(&other, Some(&before)).unwrap_err(), @"green 2020-01 is refused, the stored edition stays: 1,000 of its 1,003 rows (99.7%) were set aside because of the file: pickup_outside_month 1,000 (the limit is 5%); it has 3 trips and the edition that is there has 1,000 (99.7% fewer, the limit is 10%). Is this another month's file, or has its format changed? If it is right, accept it with --force, or change the limits with --max-set-aside and --max-shrink");
+        insta::assert_snapshot!(GUARD.judge(&other, Some(&before)).unwrap_err(), @"green 2020-01 is refused, the stored edition stays: 1,000 of its 1,003 rows (99.7%) were set aside because of the file: pickup_outside_month 1,000 (the limit is 5%); it has 3 trips, and the stored edition has 1,000 (99.7% fewer, the limit is 10%). Is this another month's file, or has its format changed? If it is right, accept it with --force, or change the limits with --max-set-aside and --max-shrink");
         insta::assert_snapshot!(GUARD.judge(&other, None).unwrap_err(), @"green 2020-01 is refused, nothing was published: 1,000 of its 1,003 rows (99.7%) were set aside because of the file: pickup_outside_month 1,000 (the limit is 5%). Is this another month's file, or has its format changed? If it is right, accept it with --force, or change the limit with --max-set-aside");
         let forced = Guard { force: true, ..GUARD }.judge(&other, Some(&before)).unwrap().unwrap();
-        insta::assert_snapshot!(forced.warning(), @"taken because of --force, although 1,000 of its 1,003 rows (99.7%) were set aside because of the file: pickup_outside_month 1,000 (the limit is 5%); it has 3 trips and the edition that is there has 1,000 (99.7% fewer, the limit is 10%)");
+        insta::assert_snapshot!(forced.warning(), @"accepted because of --force, although 1,000 of its 1,003 rows (99.7%) were set aside because of the file: pickup_outside_month 1,000 (the limit is 5%); it has 3 trips, and the stored edition has 1,000 (99.7% fewer, the limit is 10%)");
     }
 
     #[test]
@@ -370,7 +370,7 @@ mod tests {
         let expected = Guard { refuse_empty: true, ..GUARD };
         insta::assert_snapshot!(expected.judge(&nothing, None).unwrap_err(), @"green 2020-01 is refused, nothing was published: its file has no rows. Is this another month's file, or has its format changed? If it is right, accept it with --force");
         let of_lake = GUARD.of_lake().judge(&nothing, Some(&Before::of_rows(1000)));
-        insta::assert_snapshot!(of_lake.unwrap_err(), @"green 2020-01 is refused, the stored edition stays: its file has no rows; it has 0 trips and the edition that is there has 1,000 (100% fewer, the limit is 10%). Is this another month's file, or has its format changed? If it is right, accept it with --force");
+        insta::assert_snapshot!(of_lake.unwrap_err(), @"green 2020-01 is refused, the stored edition stays: its file has no rows; it has 0 trips, and the stored edition has 1,000 (100% fewer, the limit is 10%). Is this another month's file, or has its format changed? If it is right, accept it with --force");
     }
 
     #[test]

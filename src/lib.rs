@@ -1,9 +1,9 @@
 //! Moves months of New York taxi trips from the web to a data lake and on to a warehouse.
 //!
-//! Each month arrives whole, once, in one schema, and what was wrong with it is kept beside it
-//! and counted.
+//! Each month arrives complete and exactly once, in one schema; bad rows are kept next to it and
+//! counted.
 //!
-//! A program of one's own runs a flow as the command line does:
+//! Your own program can run a flow as the command line does:
 //!
 //! ```
 #![doc = include_str!("../examples/parent_flow.rs")]

@@ -1,4 +1,4 @@
-//! Tells people how a run ended: a message to a webhook, as Slack and those like it take it.
+//! Notifies people about the end of a run with a message to a webhook in Slack's format.
 
 use std::fmt;
 use std::time::Duration;

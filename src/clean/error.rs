@@ -188,7 +188,7 @@ pub enum CleanError {
     /// The provenance cannot be written down.
     #[error("provenance: {0}")]
     Json(#[from] serde_json::Error),
-    /// The run was told to stop.
+    /// The run was interrupted.
     #[error("interrupted")]
     Interrupted,
 }

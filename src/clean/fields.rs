@@ -1,8 +1,8 @@
 //! Small parsers that read one field straight into its type, and tell empty from unreadable.
 //!
-//! Each comes twice: a fast one that starts at a field's first byte, stops at the delimiter
-//! and gives up at anything unusual, and a full one for a whole field. What the fast one
-//! reads, the full one reads alike.
+//! There are two parsers for each type: a fast one that starts at a field's first byte, stops at
+//! the delimiter and gives up at anything unusual, and a full one for a whole field. Both give the
+//! same result for what the fast one reads.
 
 /// What a field holds.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -11,7 +11,7 @@ pub(super) enum Field<T> {
     Empty,
     /// A value.
     Value(T),
-    /// Something that is no value of this type.
+    /// Something that is not a value of this type.
     Unreadable,
 }
 
@@ -33,7 +33,7 @@ fn digit(line: &[u8], at: usize) -> Option<u8> {
     line.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit < 10)
 }
 
-/// Reads a decimal number that starts at `at`: the value and where the field ends. `None` where
+/// Reads a decimal number that starts at `at`: the value and where the field ends. `None` if
 /// only the full parser can tell: more than 15 digits or so, an exponent, blanks, rubbish.
 #[inline]
 pub(super) fn number_at(line: &[u8], at: usize) -> Option<(f64, usize)> {

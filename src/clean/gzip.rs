@@ -1,5 +1,4 @@
-//! Decompresses gzip: members one after the other, with the padding that tapes and blocks
-//! leave behind them.
+//! Decompresses gzip files of any number of members, with padding after them.
 
 use std::io::{self, BufRead, Read};
 
@@ -162,8 +161,7 @@ mod tests {
         assert!(padded(&small, 65_536).is_ok() && padded(&large, 400_000).is_ok());
         assert_eq!(
             padded(&small, 65_537).unwrap_err(),
-            "it is followed by more than 65536 bytes of 0, which is not padding but room for bytes \
-             that never came"
+            "it is followed by more than 65536 zero bytes, which is not padding but a sign of an unfinished download"
         );
         assert!(padded(&large, 500_000).is_err());
     }

@@ -1,5 +1,5 @@
-//! What the values of columns that the schema does not know look like: a look through the whole
-//! file, before it is cleaned, if such columns are to be kept.
+//! Infers the types of columns that the schema does not know, by reading the whole file before it
+//! is cleaned. Only done if such columns are kept.
 
 use arrow::datatypes::{DataType, Schema};
 

@@ -1,4 +1,4 @@
-//! Opens a trip file and hands it out in pieces, each with the place it has in the file.
+//! Opens a trip file and returns it in parts, each with its position in the file.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -22,7 +22,7 @@ const PIECE: usize = 8 << 20;
 /// The most records a piece of text holds: where they are tiny, they are many.
 const RECORDS: usize = 1 << 18;
 
-/// The longest record that is read, in bytes; a longer one means that this is no trip file.
+/// The longest record that is read, in bytes; a longer one means that this is not a trip file.
 const LONGEST_RECORD: usize = 16 << 20;
 
 /// A text, read from its beginning.
@@ -37,7 +37,7 @@ pub(super) struct Input {
     pub(super) unread: Option<UnreadColumns>,
 }
 
-/// What comes after the header.
+/// What follows the header.
 pub(super) enum Rest {
     Text(Pieces),
     Rows(Batches),
@@ -90,7 +90,7 @@ impl Input {
 }
 
 impl Rest {
-    /// The next part; none at the end. `buffer` is used anew for the text.
+    /// The next part; `None` at the end. `buffer` is reused for the text.
     pub(super) fn next(&mut self, buffer: Vec<u8>) -> Result<Option<Part>, CleanError> {
         match self {
             Self::Text(pieces) => Ok(pieces.next(buffer)?.map(Part::Text)),
@@ -267,7 +267,8 @@ impl Pieces {
     }
 }
 
-/// The shortest run of bytes of 0 that is damage: a disk or a program made room for bytes that never
+/// The shortest run of bytes of 0 that is damage: a disk or a program made room for bytes that
+/// never
 /// came.
 const NULS: usize = 64;
 

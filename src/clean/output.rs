@@ -199,7 +199,7 @@ impl QuarantineWriter {
         Ok(completed)
     }
 
-    /// Closes the file; its path and digest, none where no row was set aside, and the rows.
+    /// Closes the file; its path and digest, `None` if no row was set aside, and the rows.
     pub(super) fn close(self) -> Result<(Option<(PathBuf, Digest)>, u64), CleanError> {
         let Some(mut writer) = self.writer else {
             return Ok((None, 0));

@@ -1,4 +1,4 @@
-//! A month from its bytes to trips and rows set aside, and the proof that none is lost.
+//! Turns the bytes of a month into trips and rows set aside, and verifies that no row is lost.
 
 use std::path::{Path, PathBuf};
 
@@ -41,7 +41,7 @@ pub struct Job {
     pub keep: Option<Vec<KeptColumn>>,
     /// Whether a column that the month's edition has and the file lacks is an error.
     pub refuse_missing_columns: bool,
-    /// How many workers; none for one each core.
+    /// How many workers; `None` for the number of cores.
     pub workers: Option<usize>,
     /// The folder the cleaned files are put in.
     pub folder: PathBuf,
@@ -102,7 +102,7 @@ pub struct Cleaned {
     pub provenance: Provenance,
     /// The file of its trips.
     pub trips: PathBuf,
-    /// The file of the rows set aside; none where there are none.
+    /// The file of the rows set aside; `None` if there are none.
     pub quarantine: Option<PathBuf>,
 }
 

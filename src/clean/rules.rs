@@ -14,7 +14,7 @@ use crate::trip::{Colour, Digest, TripFile};
 pub struct Rule {
     /// Its name in counts, settings and quarantine.
     pub name: &'static str,
-    /// What it does unless told otherwise.
+    /// What it does by default.
     pub default: Level,
     /// Whether its level may be changed: what makes a record no trip of its file may not.
     pub fixed: bool,
@@ -140,7 +140,7 @@ fn one_of(colour: Colour, names: &[&'static str]) -> Option<Expr> {
     names.iter().find(|name| has(colour, name)).map(|name| col(*name))
 }
 
-/// True where any of the tests is; none where there is none.
+/// True where any of the tests is; `None` if there is none.
 fn any(tests: impl Iterator<Item = Expr>) -> Option<Expr> {
     tests.reduce(Expr::or)
 }
@@ -357,8 +357,8 @@ mod tests {
                 .map(|name| name.parse::<Changeable>().unwrap_err().to_string())
                 .join("\n"),
             @r"
-        there is no rule 'no_fare': the rules are wrong_field_count, unreadable, no_pickup, pickup_outside_month, dropoff_before_pickup, distance_impossible, negative_fare, duration_over_24h, unknown_code, unknown_location, passenger_count_over_9, zero_passengers, zero_distance, total_not_positive
-        the rule 'no_pickup' always rejects: such a record is no trip of its file. What can be changed is dropoff_before_pickup, distance_impossible, negative_fare, duration_over_24h, unknown_code, unknown_location, passenger_count_over_9, zero_passengers, zero_distance, total_not_positive
+        unknown rule 'no_fare'; expected one of wrong_field_count, unreadable, no_pickup, pickup_outside_month, dropoff_before_pickup, distance_impossible, negative_fare, duration_over_24h, unknown_code, unknown_location, passenger_count_over_9, zero_passengers, zero_distance, total_not_positive
+        the rule 'no_pickup' always rejects, because such a record is not a trip of its file; these rules can be changed: dropoff_before_pickup, distance_impossible, negative_fare, duration_over_24h, unknown_code, unknown_location, passenger_count_over_9, zero_passengers, zero_distance, total_not_positive
         "
         );
     }

@@ -1,6 +1,6 @@
 //! The zones of a Parquet file's timestamps, as the program that wrote them named them.
 //!
-//! Parquet itself says no more than that a time is an instant. The arrow schema in the footer
+//! Parquet itself only says that a time is an instant. The arrow schema in the footer
 //! names its zone, which parquet's own reader only believes if the unit is the same in both:
 //! Parquet has no seconds, so a time in seconds would lose its zone. Programs that write no arrow
 //! schema (fastparquet, pyarrow without `store_schema`) name the zones in an entry for pandas.

@@ -7,6 +7,6 @@ use crate::trip::Provenance;
 pub struct Streamed {
     /// What the month says of itself.
     pub provenance: Provenance,
-    /// The file of the rows set aside; none where there are none.
+    /// The file of the rows set aside; `None` if there are none.
     pub quarantine: Option<PathBuf>,
 }

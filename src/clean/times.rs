@@ -1,5 +1,5 @@
-//! The unusual ways to write a time: with the mark of a zone, and as open-data portals export
-//! them. Only what can mean one time is read.
+//! The unusual ways to write a time: with a time zone, and as open-data portals export them. Only
+//! unambiguous times are read.
 
 use super::fields::{Clock, Field};
 use super::zone::{is_new_york, midnight, offset};

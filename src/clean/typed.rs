@@ -1,4 +1,4 @@
-//! Columns in the making: a batch of records, cut and typed but not yet judged.
+//! Columns under construction: a batch of records, split and typed but not yet judged.
 
 use polars::prelude::*;
 use polars_arrow::array::{Utf8ViewArray, View};
@@ -109,7 +109,7 @@ impl Typed {
         }
     }
 
-    /// Takes back the null just pushed for the record in hand; false where it is no null.
+    /// Takes back the null just pushed for the record in hand; false if it is not a null.
     pub(super) fn take_back_null(&mut self, column: usize) -> bool {
         let Growing { values, nulls } = &mut self.columns[column];
         if nulls.last() != Some(&(self.rows as u32)) {
@@ -244,7 +244,7 @@ fn sized<T: Default + Clone>(mut values: Vec<T>, rows: usize) -> Vec<T> {
     values
 }
 
-/// The bits that say which rows hold a value; none where all do.
+/// The bits that say which rows hold a value; `None` if all do.
 fn validity(nulls: &[u32], rows: usize) -> Option<Bitmap> {
     (!nulls.is_empty()).then(|| all_but(nulls.iter().copied(), rows))
 }

@@ -1,4 +1,4 @@
-//! The assembly line: a reading thread, workers, and the caller who writes.
+//! A reading thread, workers, and the caller, which writes.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -26,7 +26,7 @@ pub(super) trait Encode: Sync {
     /// What a worker needs for it, and uses again for the next part.
     type Scratch: Default;
 
-    /// Encodes trips; none where there are none.
+    /// Encodes trips; `None` if there are none.
     fn encode(
         &self,
         trips: DataFrame,

@@ -27,7 +27,8 @@ const COLUMNS: [(&str, &str); 4] = [
 /// The TLC numbers its zones so.
 const IDS: std::ops::RangeInclusive<i64> = 1..=265;
 
-/// The zones that are no place: unknown, and outside the city. The editions differ in their names,
+/// The zones that are not places: unknown, and outside the city. The editions differ in their
+/// names,
 /// and some have none.
 const NO_PLACE: i16 = 264;
 
@@ -56,7 +57,7 @@ pub fn clean_zones(
     let size = std::fs::metadata(input).map_err(reading)?.len();
     if size > LARGEST {
         let what =
-            format!("the file has {} MB, more than the limit of {}", size >> 20, LARGEST >> 20);
+            format!("the file has {} MB, more than the limit of {} MB", size >> 20, LARGEST >> 20);
         return Err(bad(1, &what));
     }
     let text = std::fs::read(input).map_err(reading)?;
@@ -250,7 +251,7 @@ mod tests {
     fn fewer_zones_than_the_lake_has_are_not_whole() {
         let text = format!("{HEADER}1,a,b,c\n2,a,b,c\n");
         assert_eq!(clean_after(Some(2), text.as_bytes()), Ok(2));
-        insta::assert_snapshot!(clean_after(Some(265), text.as_bytes()).unwrap_err(), @"line 3 of the taxi zones: the file ends after 2 zones, but the lake has 265: it is not whole. What the lake has stays; --force replaces it. Is the address that of taxi_zone_lookup.csv?");
+        insta::assert_snapshot!(clean_after(Some(265), text.as_bytes()).unwrap_err(), @"line 3 of the taxi zones: the file ends after 2 zones, but the lake has 265: it is incomplete. The lake's zones stay; --force replaces them. Is the address that of taxi_zone_lookup.csv?");
     }
 
     #[test]
@@ -290,7 +291,7 @@ mod tests {
         };
         let target = folder.path().join("zones.parquet");
         let error = clean_zones(&input, Format::Csv, &source, None, &target).unwrap_err();
-        assert!(error.to_string().contains("16 MB, and at most 16"), "{error}");
+        assert!(error.to_string().contains("16 MB, more than the limit of 16 MB"), "{error}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `taxi completions`: what completes the command line in a shell.
+//! `taxi completions`: shell completions.
 
 use clap::Command;
 use clap_complete::Shell;

@@ -1,4 +1,4 @@
-//! `taxi config`: the settings in force, and where each comes from.
+//! `taxi config`: the settings in effect, and where each comes from.
 
 use clap::Args;
 use serde_json::Value;

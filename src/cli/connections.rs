@@ -1,4 +1,4 @@
-//! `taxi connections`: what leads to lakes and warehouses, and whether it does.
+//! `taxi connections`: the connections to lakes and warehouses, and a test of each.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! `taxi drop`: a month taken out of the lake and the warehouses, after asking.
+//! `taxi drop`: removes a month from the lake and the warehouses, after confirmation.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What is shown at the end of each command's help: how it is used.
+//! The examples at the end of each command's help.
 
 use crate::flow_definition::FlowDefinition;
 

@@ -1,6 +1,7 @@
-//! The command line: one file a command, with its arguments and what it prints.
+//! The command line: one file per command, with its arguments and what it prints.
 //!
-//! It is part of the library, so that its tests are, and hidden: its interface is the program.
+//! It is part of the library so that its unit tests are, and hidden because its interface is the
+//! program.
 
 mod completions;
 mod config;
@@ -240,9 +241,9 @@ mod tests {
             "taxi drop --colour green --month 2020-01 --source tlc",
         ];
         insta::assert_snapshot!(said.map(|line| refused(line).unwrap_or_default()).join("\n"), @"
-        error: unexpected argument '--jobs' found: 'quarantine' does not read it
-        error: unexpected argument '--jobs' found: 'list' does not read it
-        error: unexpected argument '--source' found: 'drop' does not read it
+        error: unexpected argument '--jobs' found: 'quarantine' does not use it
+        error: unexpected argument '--jobs' found: 'list' does not use it
+        error: unexpected argument '--source' found: 'drop' does not use it
         ");
     }
 }

@@ -1,4 +1,4 @@
-//! What is told on stderr: how far a run is, and the log.
+//! What is shown on stderr: the progress of a run, and the log.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! A command line that makes no sense.
+//! Errors about the command line.
 
 use std::ffi::OsString;
 use std::io::Write;

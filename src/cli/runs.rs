@@ -1,4 +1,4 @@
-//! `taxi runs`: what the journal tells of runs.
+//! `taxi runs`: the runs in the journal.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! The secrets of the environment, which nothing shows.
+//! The secrets in the environment, which are never shown.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! What `taxi status` and `taxi verify` are asked for: months, warehouses, settings.
+//! The selection of `taxi status` and `taxi verify`: months, warehouses, settings.
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args};

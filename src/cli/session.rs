@@ -1,4 +1,4 @@
-//! What a command works with: a run that a signal stops, and its pipeline, as the settings say.
+//! What a command needs: a run that a signal interrupts, and its pipeline, from the settings.
 
 use std::sync::Arc;
 

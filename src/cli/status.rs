@@ -1,4 +1,4 @@
-//! `taxi status`: what is there, month by month and store by store.
+//! `taxi status`: what is stored, month by month and store by store.
 
 use clap::Args;
 use serde_json::json;

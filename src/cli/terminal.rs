@@ -1,4 +1,4 @@
-//! What the program has to do with its terminal: signals, width, tables.
+//! The terminal: signals, width, tables.
 
 use std::io::{IsTerminal, Write};
 
@@ -70,7 +70,7 @@ pub(super) fn table<const COLUMNS: usize>(
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Prints the product. Who reads it may have had enough: that is no failure.
+/// Prints the product. Who reads it may have had enough: that is not a failure.
 pub(super) fn print(text: &str) -> Result<(), Error> {
     match writeln!(std::io::stdout().lock(), "{}", redacted(text)) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
@@ -87,7 +87,7 @@ pub(super) fn style() -> Style {
     Style { colours, rich: watched, width: width().unwrap_or(80).max(20).into() }
 }
 
-/// The width of the terminal on stdout; none where it is none.
+/// The width of the terminal on stdout; `None` if it is not a terminal.
 pub(super) fn width() -> Option<u16> {
     let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
     (size.ws_col > 0).then_some(size.ws_col)

@@ -1,4 +1,4 @@
-//! `taxi verify`: every month counted afresh, and compared.
+//! `taxi verify`: every month counted again, and compared.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ pub(super) struct VerifyArgs {
     pub(super) selection: MonthSelection,
 }
 
-/// Counts months afresh in all stores and compares.
+/// Counts months again in all stores and compares.
 pub(super) async fn verify(args: VerifyArgs, listener: Arc<dyn Listener>) -> Result<Exit, Error> {
     let (run, pipeline) = start_to_look(&args.selection.options, listener).await?;
     pipeline.settings().lake.refuse_missing()?;

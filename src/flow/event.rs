@@ -30,7 +30,7 @@ pub enum Event<'a> {
         /// What there is to do; 0 where unknown.
         total: u64,
     },
-    /// A task failed and will be tried again.
+    /// A task failed and will be retried.
     TaskRetrying {
         /// The task.
         task: Task,

@@ -1,4 +1,4 @@
-//! Runs of the past, as the journal tells of them.
+//! Past runs, read from the journal.
 
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -40,7 +40,7 @@ pub enum Ending {
     Done,
     /// Some month failed.
     Failed,
-    /// It was told to stop.
+    /// It was interrupted.
     Interrupted,
     /// It was cut off: the machine went down, or the program was killed.
     Killed,
@@ -162,7 +162,7 @@ impl PastRun {
             .ok_or_else(unknown)
     }
 
-    /// What a file tells; none where it is no run's.
+    /// What a file tells; `None` if it is no run's.
     fn read(path: &Path) -> io::Result<Option<Self>> {
         let living = is_locked(path);
         let mut run: Option<Reading> = None;
@@ -212,7 +212,7 @@ struct Reading {
     begun: Vec<(TripFile, Option<String>)>,
     done: Vec<MonthReport>,
     warnings: Vec<String>,
-    /// Whether a task of something else than a month was told to stop.
+    /// Whether a task of something else than a month was interrupted.
     stopped: bool,
     ok: Option<bool>,
 }

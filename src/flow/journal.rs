@@ -1,5 +1,5 @@
-//! The journal: a file of events for each run, written line by line, so that it tells of a run
-//! that was killed how far it came.
+//! The journal: a file of events for each run, written line by line, so that it shows how far a
+//! killed run got.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Write};
@@ -22,7 +22,7 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// A journal in a folder, which is made when needed, of the last `keep` runs.
+    /// A journal in a folder, which is created when needed, of the last `keep` runs.
     pub fn new(folder: impl Into<PathBuf>, keep: usize) -> Self {
         Self { folder: folder.into(), keep, file: Mutex::new(None) }
     }

@@ -1,4 +1,4 @@
-//! Events as JSON, one object a line: what `--progress json` prints and the journal keeps.
+//! Events as JSON, one object per line, for `--progress json` and the journal.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -219,9 +219,9 @@ mod tests {
         {"event":"task_started","item":"green 2020-01","task":"fetch"}
         {"event":"task_progress","item":"green 2020-01","task":"fetch","done":5,"total":10}
         {"event":"task_progress","item":"green 2020-01","task":"fetch","done":5,"total":null}
-        {"event":"task_retrying","item":"green 2020-01","task":"fetch","error":"not done within its time limit of 1m: a longer one is set with --task-timeout","wait_seconds":1.5}
+        {"event":"task_retrying","item":"green 2020-01","task":"fetch","error":"not done within its time limit of 1m: set a longer one with --task-timeout","wait_seconds":1.5}
         {"event":"task_done","item":"green 2020-01","task":"fetch","seconds":1.5}
-        {"event":"task_failed","item":"zones","task":"clean","error":"not done within its time limit of 1m: a longer one is set with --task-timeout"}
+        {"event":"task_failed","item":"zones","task":"clean","error":"not done within its time limit of 1m: set a longer one with --task-timeout"}
         {"event":"task_stopped","item":"green 2020-01","task":"fetch"}
         {"event":"task_given_up","item":"zones","task":"clean"}
         {"event":"warning","item":"green 2020-01","text":"the month has no trips"}

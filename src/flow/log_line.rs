@@ -3,13 +3,13 @@ use tracing::Level;
 use super::{Event, MonthReport, State, thousands};
 
 impl Event<'_> {
-    /// The line of a log about it; none where that is not worth one.
+    /// The line of a log about it; `None` if that is not worth one.
     pub fn line(&self) -> Option<(Level, String)> {
         match self {
             Event::TaskStarted(task) => Some((Level::INFO, format!("{task}: started"))),
             Event::TaskRetrying { task, error, wait } => {
                 let seconds = wait.as_secs_f64();
-                Some((Level::WARN, format!("{task}: {error}; retrying in {seconds:.1} s")))
+                Some((Level::WARN, format!("{task}: {error}; trying again in {seconds:.1} s")))
             }
             Event::TaskDone { task, took } => {
                 Some((Level::INFO, format!("{task}: done in {:.2} s", took.as_secs_f64())))

@@ -1,7 +1,7 @@
-//! What a run is: tasks with retries, cancellation, and events for whoever listens.
+//! A run: tasks with retries, cancellation, and events for listeners.
 //!
-//! Knows nothing of what the tasks do. A task fails with an error that is a [`Failure`]: it
-//! says by its type whether trying again can help.
+//! Knows nothing of what the tasks do. A task fails with an error that is a [`Failure`], whose type
+//! decides whether a retry can help.
 
 mod event;
 mod history;
@@ -57,7 +57,7 @@ pub trait Failure: std::error::Error {
     /// Whether trying again can help.
     fn retry(&self) -> Retry;
 
-    /// Whether nothing is wrong but that the run was told to stop.
+    /// Whether nothing is wrong but that the run was interrupted.
     fn is_interruption(&self) -> bool;
 }
 

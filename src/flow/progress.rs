@@ -59,7 +59,7 @@ impl Progress {
         Self::new(None, Arc::new([]), self.0.cancelled.clone())
     }
 
-    /// Begins anew, with so many bytes to do; 0 where unknown.
+    /// Starts again, with so many bytes to do; 0 where unknown.
     pub fn begin(&self, total: u64) {
         self.0.done.store(0, Relaxed);
         self.0.total.store(total, Relaxed);
@@ -83,12 +83,12 @@ impl Progress {
         }
     }
 
-    /// Whether the run was told to stop.
+    /// Whether the run was interrupted.
     pub fn is_cancelled(&self) -> bool {
         self.0.cancelled.is_cancelled()
     }
 
-    /// Ends when the run is told to stop.
+    /// Ends when the run is interrupted.
     pub async fn cancelled(&self) {
         self.0.cancelled.cancelled().await;
     }

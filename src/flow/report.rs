@@ -21,9 +21,9 @@ pub enum State {
     NotPublished,
     /// It could not be done; what was there before is still there.
     Failed,
-    /// The run was told to stop while it was under way.
+    /// The run was interrupted while it was under way.
     Interrupted,
-    /// The run was told to stop before it was its turn.
+    /// The run was interrupted before it was its turn.
     NotBegun,
 }
 
@@ -139,7 +139,7 @@ impl MonthReport {
         }
     }
 
-    /// A report of a month that ended so: it failed, unless it was told to stop.
+    /// A report of a month that ended so: it failed, unless it was interrupted.
     pub fn ended(file: TripFile, error: &impl Failure) -> Self {
         let (state, error) = State::ended(error);
         Self { error, ..Self::new(file, state) }
@@ -192,7 +192,7 @@ impl MonthReport {
         self.reasons.clone().into_iter().chain(columns).collect()
     }
 
-    /// Why it failed: itself, or on its way on to the warehouses. `None` if it did not.
+    /// Why it failed: itself, or while it was loaded into the warehouses. `None` if it did not.
     pub fn reason(&self) -> Option<String> {
         let loads = self.loads.iter();
         let loads = loads.filter_map(|load| Some(format!("{}: {}", load.to, load.error.as_ref()?)));

@@ -20,11 +20,11 @@ use super::{
 /// The longest wait another side may ask for: who asks for more is told that the task failed.
 const LONGEST_ASKED: Duration = Duration::from_secs(900);
 
-/// How long a task that is told to stop is waited for. Ten seconds is what supervisors give a
+/// How long a task that is interrupted is waited for. Ten seconds is what supervisors give a
 /// program before they kill it.
 const SAFE_POINT: Duration = Duration::from_secs(8);
 
-/// How often and after how long a task is tried again.
+/// How often and after how long a task is retried.
 #[derive(Debug, Clone, Copy)]
 pub struct Policy {
     /// How many times after the first.
@@ -196,12 +196,12 @@ impl Run {
         }
     }
 
-    /// Whether the run was told to stop.
+    /// Whether the run was interrupted.
     pub fn is_cancelled(&self) -> bool {
         self.cancelled.is_cancelled()
     }
 
-    /// A progress of no task: to learn that the run was told to stop.
+    /// A progress of no task: to learn that the run was interrupted.
     pub fn progress(&self) -> Progress {
         Progress::new(None, Arc::clone(&self.listeners), self.cancelled.clone())
     }
@@ -235,7 +235,7 @@ impl Run {
     }
 
     /// Runs months, several at once, and reports them in their order. A month that fails stops
-    /// no other; a run that was told to stop begins none.
+    /// no other; a run that was interrupted begins none.
     pub async fn months<E: Failure>(
         &self,
         files: &[TripFile],
@@ -284,7 +284,7 @@ impl Run {
         }
     }
 
-    /// Does its work, and something beside it that is told to stop once the work is done.
+    /// Does its work, and something beside it that is interrupted once the work is done.
     pub async fn beside<T>(
         &self,
         work: impl Future<Output = T>,
@@ -585,7 +585,7 @@ mod tests {
         assert_eq!(stopped.load(Relaxed), 3);
         assert_eq!(
             done.unwrap_err().to_string(),
-            "not done within its time limit of 30ms: a longer one is set with --task-timeout"
+            "not done within its time limit of 30ms: set a longer one with --task-timeout"
         );
     }
 

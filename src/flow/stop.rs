@@ -5,7 +5,7 @@ use super::{Failure, Retry};
 /// Why the engine stopped a task, or did not begin it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Stop {
-    /// The run was told to stop.
+    /// The run was interrupted.
     #[error("interrupted")]
     Interrupted,
     /// It took too long.

@@ -139,7 +139,7 @@ fn warehouses(months: &[MonthReport]) -> Vec<&str> {
     warehouses
 }
 
-/// The rules of each month, one a line: for a narrow terminal.
+/// The rules of each month, one per line: for a narrow terminal.
 fn rules_table(months: &[MonthReport], width: Option<u16>) -> Option<String> {
     let mut table =
         plain_table(["month", "rows", "are", "by the rule"].map(str::to_owned).into(), width);

@@ -196,7 +196,7 @@ impl Listener for Terminal {
                 self.change(|shown| shown.progress(*task, *done, *total));
             }
             Event::TaskRetrying { task, error, wait } => {
-                self.say(&format!("{task}: {error}; retrying in {:.1} s", wait.as_secs_f64()));
+                self.say(&format!("{task}: {error}; trying again in {:.1} s", wait.as_secs_f64()));
             }
             Event::TaskDone { task, .. } | Event::TaskStopped(task) | Event::TaskGivenUp(task) => {
                 self.change(|shown| shown.end_task(bars, *task));

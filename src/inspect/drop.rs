@@ -13,7 +13,7 @@ use super::{Store, Stores};
 pub struct Dropped {
     /// The store.
     pub store: Store,
-    /// Where it is, for people; none where it cannot even be named.
+    /// Where it is, for people; `None` if it cannot even be named.
     pub place: Option<String>,
     /// What was there and is no more; empty where nothing was.
     pub removed: Vec<String>,

@@ -1,4 +1,4 @@
-//! What a month's facts come to: pure functions, a table of cases each.
+//! The state of a month, from the facts about it: pure functions, each with a table of cases.
 
 use serde::Serialize;
 
@@ -6,7 +6,7 @@ use crate::lake::Fault;
 use crate::trip::Provenance;
 use crate::warehouse::Holding;
 
-/// What is to be said of a month in a store.
+/// The state of a month in a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CellState {
@@ -77,7 +77,7 @@ impl Cell {
     }
 }
 
-/// The lake's side of a month, as a warehouse is held against it.
+/// The lake's side of a month, as a warehouse is compared with it.
 #[derive(Debug, Clone, Copy)]
 pub enum LakeSide<'a> {
     /// The lake could not be asked.
@@ -286,10 +286,10 @@ mod tests {
         foreign, beyond it => disagreeing: the object has no provenance: another program wrote it
         misplaced, in its range => disagreeing: the object says that it is yellow 2020-02, by force
         misplaced, beyond it => disagreeing: the object says that it is yellow 2020-02, by force
-        rows, in its range => disagreeing: the object has 8 rows and promises 9, by force
-        rows, beyond it => disagreeing: the object has 8 rows and promises 9, by force
-        quarantine, in its range => disagreeing: the rows set aside are gone: q is not there, by force
-        quarantine, beyond it => disagreeing: the rows set aside are gone: q is not there, by force
+        rows, in its range => disagreeing: the object has 8 rows, but its footer says 9, by force
+        rows, beyond it => disagreeing: the object has 8 rows, but its footer says 9, by force
+        quarantine, in its range => disagreeing: the rows set aside are missing: q was not found, by force
+        quarantine, beyond it => disagreeing: the rows set aside are missing: q was not found, by force
         ");
     }
 

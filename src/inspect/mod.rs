@@ -1,9 +1,9 @@
-//! What is there: every store asked, its months judged, counted afresh, or taken out.
+//! The contents of all stores: queried, judged, counted again, or removed.
 //!
 //! A store is the lake or a warehouse. Facts are gathered from all stores at once
-//! ([`Survey`]), judged month by month by one pure function each ([`judge`]), and what is not
-//! right names the command that mends it ([`Repairs`]). A store that cannot be asked says why
-//! and spoils no other.
+//! ([`Survey`]), judged month by month by one pure function each ([`judge`]), and for every problem
+//! there is a command that repairs it ([`Repairs`]). If a store cannot be reached, the reason is
+//! shown, and the other stores are not affected.
 
 mod drop;
 pub mod judge;

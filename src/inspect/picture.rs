@@ -1,4 +1,4 @@
-//! The picture of a survey for people: a matrix of years by months for each store.
+//! The output of a survey: a table of years by months for each store.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -304,7 +304,7 @@ mod tests {
         let survey = survey();
         let picture = survey.picture(&survey.repairs(&[]), style);
         assert!(picture.is_ascii());
-        insta::assert_snapshot!(picture, @r"
+        insta::assert_snapshot!(picture, @"
         green trips, lake somewhere
                 Jan  Feb  Mar  Apr  May  Jun  Jul  Aug  Sep  Oct  Nov  Dec
           2019                                                     o    o
@@ -319,8 +319,8 @@ mod tests {
           2021   -    -
           16 months: 9 loaded, 1 in the lake, 1 stale, 3 disagreeing, 2 beyond the
           source
-          2020-02 to 2020-03, 2020-05 disagreeing: the partition is there, the ledger
-            does not know it, and this is long
+          2020-02 to 2020-03, 2020-05 disagreeing: the partition exists, but is not in
+            the ledger, and this is long
           2020-04 stale: it was cleaned by other rules
 
         green trips, bigquery somewhere
@@ -338,7 +338,7 @@ mod tests {
         let survey = survey();
         let repairs = Repairs::default();
         let plain = survey.picture(&repairs, Style { colours: false, rich: true, width: 40 });
-        insta::assert_snapshot!(plain, @r"
+        insta::assert_snapshot!(plain, @"
         green trips, lake somewhere
                 J  F  M  A  M  J  J  A  S  O  N  D
           2019                                ○  ○
@@ -355,9 +355,9 @@ mod tests {
           stale, 3 disagreeing, 2 beyond the
           source
           2020-02 to 2020-03, 2020-05
-            disagreeing: the partition is there,
-            the ledger does not know it, and
-            this is long
+            disagreeing: the partition exists,
+            but is not in the ledger, and this
+            is long
           2020-04 stale: it was cleaned by other
             rules
 

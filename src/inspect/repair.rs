@@ -76,7 +76,7 @@ impl Repairs {
         Self(commands.collect())
     }
 
-    /// The commands; none where all is right.
+    /// The commands; empty if all is right.
     pub fn commands(&self) -> &[String] {
         &self.0
     }

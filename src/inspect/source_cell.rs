@@ -10,7 +10,7 @@ pub struct SourceCell {
     pub colour: Colour,
     /// The month.
     pub month: Month,
-    /// What it says; none where it could not be asked.
+    /// What it says; `None` if it could not be asked.
     pub answer: Option<Availability>,
     /// Why it could not be asked.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -23,7 +23,7 @@ impl SourceCell {
         TripFile::new(self.colour, self.month)
     }
 
-    /// Whether the source has it; none where it could not be asked.
+    /// Whether the source has it; `None` if it could not be asked.
     pub fn is_there(&self) -> Option<bool> {
         self.answer.map(|answer| answer != Availability::NotPublished)
     }

@@ -72,7 +72,7 @@ pub struct Stores<'a> {
 }
 
 impl<'a> Stores<'a> {
-    /// The lake and these warehouses; asks nobody yet.
+    /// The lake and these warehouses; does not connect yet.
     pub fn open(pipeline: &'a Pipeline, kinds: &[WarehouseKind]) -> Self {
         let mut kinds = kinds.to_vec();
         kinds.sort_unstable();

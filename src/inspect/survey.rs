@@ -114,7 +114,7 @@ pub(super) fn ledger_of(said: &StoreAnswers<Holding>, file: TripFile) -> Option<
 pub struct StoreSurvey {
     /// The store.
     pub store: Store,
-    /// Where it is, for people; none where it cannot even be named.
+    /// Where it is, for people; `None` if it cannot even be named.
     pub place: Option<String>,
     /// Its months.
     #[serde(serialize_with = "as_list")]

@@ -1,4 +1,4 @@
-//! What was counted afresh, for people.
+//! The output of `taxi verify`.
 
 use std::fmt::Write;
 

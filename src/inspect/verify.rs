@@ -11,12 +11,12 @@ use super::judge::{Cell, CellState, alike};
 use super::survey::{Facts, Survey, ledger_of};
 use super::{Repairs, Store, Stores};
 
-/// A month counted afresh in a store.
+/// A month counted again in a store.
 #[derive(Debug, Clone, Serialize)]
 pub struct Count {
     /// The store.
     pub store: Store,
-    /// What its rows come to; none where it does not have the month, or could not count it.
+    /// What its rows come to; `None` if it does not have the month, or could not count it.
     pub sums: Option<Sums>,
 }
 
@@ -31,7 +31,7 @@ pub struct Finding {
     repair: Option<Cell>,
 }
 
-/// A month counted afresh everywhere.
+/// A month counted again everywhere.
 #[derive(Debug, Clone, Serialize)]
 pub struct Verified {
     /// The colour.
@@ -40,7 +40,7 @@ pub struct Verified {
     pub month: Month,
     /// What each store comes to, the lake first.
     pub counts: Vec<Count>,
-    /// What disagrees; none where all is right.
+    /// What disagrees; `None` if all is right.
     pub findings: Vec<Finding>,
 }
 
@@ -51,7 +51,7 @@ impl Verified {
     }
 }
 
-/// Counts months afresh in all stores, some at once, and holds the counts against what the
+/// Counts months again in all stores, some at once, and holds the counts against what the
 /// stores say and against one another. `facts` are what the survey was judged by.
 pub async fn verify(
     run: &Run,
@@ -158,7 +158,7 @@ const fn count_task(store: Store) -> TaskName {
     }
 }
 
-/// A month of the lake, read to its end and held against its footer.
+/// A month of the lake, read to its end and compared with its footer.
 async fn lake(
     run: &Run,
     stores: &Stores<'_>,
@@ -201,7 +201,7 @@ async fn lake(
     }
 }
 
-/// A month of a warehouse, held against its ledger and against the first store that has the
+/// A month of a warehouse, compared with its ledger and against the first store that has the
 /// same version.
 fn compare(
     findings: &mut Findings,

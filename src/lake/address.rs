@@ -292,11 +292,11 @@ mod tests {
         'gs:bkt' is not the address of a lake: did you mean gs://bkt?
         'gcs://bkt' is not the address of a lake: did you mean gs://bkt?
         'gs:\\bkt' is not the address of a lake: did you mean gs://bkt?
-        'S3:bkt' is not the address of a lake: name a folder, or a bucket of Google Cloud Storage as gs://bucket/prefix. A folder of such a name is given as ./NAME
-        's3://bkt/p' is not the address of a lake: name a folder, or a bucket of Google Cloud Storage as gs://bucket/prefix. A folder of such a name is given as ./NAME
-        'az:x' is not the address of a lake: name a folder, or a bucket of Google Cloud Storage as gs://bucket/prefix. A folder of such a name is given as ./NAME
-        'http:/h/x' is not the address of a lake: name a folder, or a bucket of Google Cloud Storage as gs://bucket/prefix. A folder of such a name is given as ./NAME
-        'https://h/x' is not the address of a lake: name a folder, or a bucket of Google Cloud Storage as gs://bucket/prefix. A folder of such a name is given as ./NAME
+        'S3:bkt' is not the address of a lake; expected a folder, or a bucket of Google Cloud Storage as gs://bucket/prefix. Write a folder with such a name as ./NAME
+        's3://bkt/p' is not the address of a lake; expected a folder, or a bucket of Google Cloud Storage as gs://bucket/prefix. Write a folder with such a name as ./NAME
+        'az:x' is not the address of a lake; expected a folder, or a bucket of Google Cloud Storage as gs://bucket/prefix. Write a folder with such a name as ./NAME
+        'http:/h/x' is not the address of a lake; expected a folder, or a bucket of Google Cloud Storage as gs://bucket/prefix. Write a folder with such a name as ./NAME
+        'https://h/x' is not the address of a lake; expected a folder, or a bucket of Google Cloud Storage as gs://bucket/prefix. Write a folder with such a name as ./NAME
         'file:/x' is not the address of a lake: did you mean file:///x?
         'gs://bkt' is not the address of a lake: a bucket's name has letters, digits, dashes, dots and underscores, and a prefix follows a slash: gs://bucket/prefix
         'gs://bkt' is not the address of a lake: a bucket's name has letters, digits, dashes, dots and underscores, and a prefix follows a slash: gs://bucket/prefix

@@ -5,7 +5,7 @@ use super::{Lake, LakeError};
 impl Lake {
     /// Takes a month out of the lake: its trips first, so that nobody finds trips whose rows set
     /// aside are gone, then every version of those, then the bytes as fetched, what was noted, and
-    /// what stays of an edition that was refused. Says what was there, as keys; none where nothing
+    /// what stays of an edition that was refused. Says what was there, as keys; `None` if nothing
     /// was.
     pub async fn drop(&self, file: TripFile) -> Result<Vec<String>, LakeError> {
         let prefix = format!("quarantine/{}/{}.", file.colour, file.stem());

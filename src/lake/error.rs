@@ -133,7 +133,7 @@ pub enum LakeError {
     /// An edition that must not take the place of the month that is there.
     #[error(transparent)]
     EditionRefused(#[from] Box<Refusal>),
-    /// The run was told to stop.
+    /// The run was interrupted.
     #[error("interrupted")]
     Interrupted,
 }

@@ -1,5 +1,5 @@
-//! Google credentials, in whatever form they are given: found out, checked by their type, used
-//! where object_store can.
+//! Google credentials in any form: recognized, checked by their type, and used if object_store
+//! supports them.
 
 use std::fmt;
 use std::fs::File;

@@ -24,7 +24,7 @@ pub struct Listed {
 /// What is wrong with a month in the lake.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    /// It is no whole Parquet file.
+    /// It is not a complete Parquet file.
     #[error("the object cannot be read: it is truncated, or not a Parquet file")]
     Unreadable,
     /// It does not say where it comes from.
@@ -47,7 +47,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// Whether a run takes the month for whole, so that it takes `--force` to bring it anew.
+    /// Whether a run takes the month for whole, so that it takes `--force` to publish it again.
     pub const fn is_hidden(&self) -> bool {
         !matches!(self, Self::Unreadable | Self::Foreign)
     }

@@ -1,9 +1,9 @@
 //! The data lake: publishing a month to object storage, whole, and reading it back.
 //!
-//! A month is two objects: its trips, and where there are any, the rows set aside, whose key
+//! A month is two objects: its trips and, if there are any, the rows set aside, whose key
 //! carries the digest of their content. The rows set aside go first, the trips name them, and
-//! what they replace goes last: whoever reads a month at any moment finds both parts of one
-//! version. Dropping a month takes its trips first, for the same reason.
+//! superseded objects are removed last: readers find both objects of one version at any moment.
+//! Dropping a month takes its trips first, for the same reason.
 
 mod address;
 mod drop;

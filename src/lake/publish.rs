@@ -18,11 +18,11 @@ pub struct Publication<'a> {
     pub provenance: &'a Provenance,
     /// The file of its trips.
     pub trips: &'a Path,
-    /// The file of the rows set aside; none where there are none.
+    /// The file of the rows set aside; `None` if there are none.
     pub quarantine: Option<&'a Path>,
     /// The bytes as fetched and what they are, where they are to be kept.
     pub raw: Option<(&'a Path, Format)>,
-    /// The limits it is held against.
+    /// The limits it is compared with.
     pub guard: Guard,
 }
 

@@ -28,7 +28,7 @@ impl std::fmt::Debug for Quarantine {
 }
 
 impl Lake {
-    /// The rows of a month that were set aside; none where the lake does not have the month.
+    /// The rows of a month that were set aside; `None` if the lake does not have the month.
     /// From a bucket they come by way of the file `local`, which does not stay.
     pub async fn quarantine(
         &self,

@@ -64,13 +64,14 @@ impl Lake {
         Ok(said.map(|(provenance, bytes)| Published { provenance, bytes }))
     }
 
-    /// Where the taxi zones in the lake came from; none where it has none.
+    /// Where the taxi zones in the lake came from; `None` if it has none.
     pub async fn zones(&self) -> Result<Option<SourceFacts>, LakeError> {
         let said = self.footer_entry(Self::ZONES, SourceFacts::KEY).await?;
         Ok(said.map(|(facts, _)| facts))
     }
 
-    /// A month and the object of its trips, for who reads the object by itself; none where the
+    /// A month and the object of its trips, for callers that read the object by itself; `None` if
+    /// the
     /// lake does not have the month.
     pub async fn stored(&self, file: TripFile) -> Result<Option<(Published, Object)>, LakeError> {
         let key = file.lake_key();
@@ -91,7 +92,7 @@ impl Lake {
         Ok(Some((Published { provenance, bytes: meta.size }, object)))
     }
 
-    /// The object of the taxi zones, and where they came from; none where the lake has none.
+    /// The object of the taxi zones, and where they came from; `None` if the lake has none.
     pub async fn stored_zones(&self) -> Result<Option<(SourceFacts, Object)>, LakeError> {
         let Some((metadata, meta)) = self.footer(Self::ZONES).await? else {
             return Ok(None);
@@ -140,7 +141,7 @@ impl Lake {
         Ok(said.map(|said| (said, meta.size)))
     }
 
-    /// The footer of an object, where it has a readable one; none where there is no object.
+    /// The footer of an object, where it has a readable one; `None` if there is no object.
     pub(super) async fn footer(
         &self,
         key: &str,
@@ -157,7 +158,7 @@ impl Lake {
         }
     }
 
-    /// The last bytes of an object and what it is; none where there is none.
+    /// The last bytes of an object and what it is; `None` if there is none.
     async fn tail(&self, key: &str, length: u64) -> Result<Option<(Bytes, ObjectMeta)>, LakeError> {
         let options = GetOptions { range: Some(GetRange::Suffix(length)), ..GetOptions::default() };
         let failed = |source| self.failed(key, source);
@@ -177,7 +178,7 @@ impl Lake {
         }
     }
 
-    /// The trips of a month as the lake has them, read in batches; none where it does not have
+    /// The trips of a month as the lake has them, read in batches; `None` if it does not have
     /// the month. From a bucket they come by way of the file `local`, which does not stay.
     pub async fn trips(&self, file: TripFile, local: &Path) -> Result<Option<Trips>, LakeError> {
         let key = file.lake_key();
@@ -198,7 +199,7 @@ impl Lake {
         Ok(Some(Trips { month, address: self.url(&key), batches }))
     }
 
-    /// The taxi zones as the lake has them, and where they came from; none where it has none.
+    /// The taxi zones as the lake has them, and where they came from; `None` if it has none.
     pub async fn zone_rows(
         &self,
         local: &Path,
@@ -225,7 +226,7 @@ impl Lake {
         }
     }
 
-    /// Opens a Parquet object, and says its size; none where there is none. One of a bucket is
+    /// Opens a Parquet object, and says its size; `None` if there is none. One of a bucket is
     /// brought to a file like `local` first, which has no name any more when the first byte
     /// comes: that it is open is enough, and nothing of it stays, whatever happens.
     pub(super) async fn open(
@@ -301,7 +302,7 @@ type Footer = Result<ParquetMetaData, ParquetError>;
 
 /// A new file without a name, in the folder of `like`.
 fn nameless(like: &Path) -> Result<File, LakeError> {
-    // Who only looks does not make the spool: the folder above it will do.
+    // Read-only commands do not create the spool: the folder above it will do.
     let above = like.ancestors().skip(1).find(|folder| folder.is_dir());
     let folder = above.unwrap_or(Path::new("."));
     // Where the system can, it never has a name that a killed run could leave.

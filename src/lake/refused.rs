@@ -1,6 +1,6 @@
-//! What stays of an edition of a month that was refused: why, its counts, and the rows set aside, so
-//! that people can look at them. One a month: the next refusal takes its place, and an edition that
-//! is published clears it.
+//! What is kept of a refused edition of a month: the reason, its counts, and the rows set aside, so
+//! that people can inspect them. One edition per month: the next refusal replaces it, and
+//! publishing an edition removes it.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -29,7 +29,8 @@ pub struct RefusedEdition {
 }
 
 impl Lake {
-    /// Keeps what people need to look at an edition that was refused: `rows` is the file of its rows
+    /// Keeps what people need to look at an edition that was refused: `rows` is the file of its
+    /// rows
     /// set aside. Says where those are; `None` if there are none. `folder` is the month's place in
     /// the spool.
     pub async fn keep_refused(
@@ -69,7 +70,8 @@ impl Lake {
         Ok(key.map(|key| self.url(&key)))
     }
 
-    /// The edition of a month that was refused last, and its rows set aside; `None` if none was since
+    /// The edition of a month that was refused last, and its rows set aside; `None` if none was
+    /// since
     /// the month was published. From a bucket they come by way of the file `local`, which does not
     /// stay.
     pub async fn refused(
@@ -122,7 +124,8 @@ impl Lake {
     }
 }
 
-/// Copies a file so that its new name holds all of it. What a killed run leaves has the month's name
+/// Copies a file so that its new name holds all of it. What a killed run leaves has the month's
+/// name
 /// too, and is cleared with the rest.
 async fn copy(path: &Path, target: PathBuf) -> Result<(), LakeError> {
     let path = path.to_owned();

@@ -1,5 +1,5 @@
-//! What is remembered of a month beside its trips, which are not written again for it: what its
-//! source said last of the same bytes, and the digests of the bytes that are kept as fetched.
+//! What is stored about a month besides its trips, so that the trips need not be rewritten: the
+//! latest facts from its source about the same bytes, and the digests of the raw bytes.
 
 use bytes::Bytes;
 use object_store::{ObjectStoreExt, PutPayload};

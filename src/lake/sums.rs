@@ -21,7 +21,7 @@ pub struct Counted {
 }
 
 impl Lake {
-    /// Reads all trips of a month and sums them up; none where the lake does not have it. From
+    /// Reads all trips of a month and sums them up; `None` if the lake does not have it. From
     /// a bucket they come by way of the file `local`, which does not stay.
     pub async fn sums(
         &self,

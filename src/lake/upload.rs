@@ -1,4 +1,5 @@
-//! Puts one local file into the lake, so that its key holds all of it or what was there before.
+//! Uploads one local file to the lake, so that its key contains either the complete file or the
+//! previous object.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -31,7 +31,7 @@ const BATCHES_AHEAD: usize = 1;
 impl Pipeline {
     /// Cleans a month straight into a warehouse while its file comes: while one part is copied,
     /// the next is cleaned, and the one after that fetched. What the server has of the month
-    /// before stays until all is proven. `None` where the file turns out not to come.
+    /// before stays until all is proven. `None` if the file turns out not to come.
     pub async fn ingest(
         &self,
         file: TripFile,

@@ -1,6 +1,5 @@
-//! The steps that recipes are made of: fetch, clean, publish, load, ingest. Each does one thing to
-//! one month and returns what it did; the recipes in `flows/` say in which order, as which tasks
-//! and how it is reported.
+//! The steps of the recipes: fetch, clean, publish, load, ingest. Each does one thing to one month
+//! and returns what it did; the recipes in `flows/` decide the order, the tasks and the reports.
 //!
 //! The rooms of the work (source, clean, lake, warehouse) do not know one another. They meet here.
 
@@ -39,7 +38,7 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// Makes what the steps need; asks nobody yet.
+    /// Makes what the steps need; does not connect yet.
     pub fn new(settings: Settings) -> Result<Self, TaskError> {
         let lake = settings.lake.open.open()?;
         Self::with(settings, lake)

@@ -1,5 +1,4 @@
-//! Editions of a month that were refused: their rows set aside are kept, so that people can look
-//! at them.
+//! Refused editions of a month: their rows set aside are kept, so that people can inspect them.
 
 use crate::clean::{CleanError, Streamed};
 use crate::lake::{Lake, LakeAddress, LakeError, Quarantine, RefusedEdition, StoreOptions};

@@ -209,7 +209,7 @@ mod tests {
                   "type": "string"
                 },
                 "lag_months": {
-                  "description": "The month so many before today's, instead of all these: 2 is the newest the TLC has",
+                  "description": "The month N months before the current one, instead of the options above: 2 is the newest that the TLC has",
                   "maximum": 240,
                   "minimum": 0,
                   "position": 5,
@@ -217,7 +217,7 @@ mod tests {
                   "type": "integer"
                 },
                 "months": {
-                  "description": "Months of the year: 6, 7 [default: all; 1 and 2 when there is no year either]",
+                  "description": "Months of the year: 6, 7 [default: all, or 1 and 2 without a year]",
                   "items": {
                     "maximum": 12,
                     "minimum": 1,
@@ -229,14 +229,14 @@ mod tests {
                   "type": "array"
                 },
                 "to": {
-                  "description": "The last month, where from names the first: 2021-07",
+                  "description": "The last month, together with from: 2021-07",
                   "pattern": "^\\d{4}-\\d{2}$",
                   "position": 4,
                   "title": "to",
                   "type": "string"
                 },
                 "to_warehouse": {
-                  "description": "The warehouses to load into after the lake: postgres, bigquery; none for the lake alone",
+                  "description": "The warehouses to load into after the lake: postgres, bigquery; none for the lake only",
                   "items": {
                     "enum": [
                       "postgres",

@@ -28,7 +28,7 @@ impl Column {
     }
 }
 
-/// Whether two names are the same but for case, blanks and punctuation, and not empty.
+/// Whether two names are the same except for case, blanks and punctuation, and not empty.
 pub(super) fn same_name(one: &str, other: &str) -> bool {
     letters(one).eq(letters(other)) && letters(one).next().is_some()
 }
@@ -216,7 +216,7 @@ pub static COLUMNS: &[Column] = &[
     column("improvement_surcharge", Kind::Number, TAXIS, &["imp_surcharge"],
         "The improvement surcharge, in dollars, levied since 2015"),
     column("total_amount", Kind::Number, TAXIS, &["total_amt"],
-        "All that the passenger was charged but cash tips, in dollars"),
+        "The total amount charged to the passenger, without cash tips, in dollars"),
     column("trip_type", Kind::Code(&[]), &[Green], &[],
         "1 street hail, 2 dispatch"),
     column("sr_flag", Kind::Code(YES_NO), HIRES, &[],
@@ -230,7 +230,7 @@ pub static COLUMNS: &[Column] = &[
     column("tolls", Kind::Number, &[Fhvhv], &[],
         "All tolls of the trip, in dollars"),
     column("bcf", Kind::Number, &[Fhvhv], &[],
-        "What was collected for the Black Car Fund, in dollars"),
+        "The amount collected for the Black Car Fund, in dollars"),
     column("sales_tax", Kind::Number, &[Fhvhv], &[],
         "The New York State sales tax, in dollars"),
     column("congestion_surcharge", Kind::Number, &[Yellow, Green, Fhvhv], &[],

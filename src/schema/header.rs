@@ -459,10 +459,10 @@ mod tests {
             .join("\n"),
             @r"
         the header of green 2020-01 names the column 'extra' twice, so it is not clear which to read
-        green 2020-01 has the columns of yellow trips (tpep_pickup_datetime): is the address that of green?
+        green 2020-01 has the columns of yellow trips (tpep_pickup_datetime): is this the address of green?
         yellow 2020-01 has no pickup time among its columns (<!DOCTYPE html>): is this a file of yellow trips?
-        fhv 2020-01 has the columns of fhvhv trips (hvfhs_license_num): is the address that of fhv?
-        fhv 2020-01 has the columns of green trips (fare_amount, mta_tax, trip_type): is the address that of fhv?
+        fhv 2020-01 has the columns of fhvhv trips (hvfhs_license_num): is this the address of fhv?
+        fhv 2020-01 has the columns of green trips (fare_amount, mta_tax, trip_type): is this the address of fhv?
         "
         );
     }

@@ -1,5 +1,5 @@
-//! Columns beside the canonical ones: those of a month's file that the schema does not know
-//! and that are kept all the same.
+//! Columns in addition to the canonical ones: those of a month's file that the schema does not know
+//! and that are kept.
 
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex, PoisonError};

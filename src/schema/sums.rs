@@ -19,10 +19,10 @@ pub const SUMMED: [&str; 6] = [
 /// A larger value, or none at all, is left out of a sum: it stays exact so.
 const LARGEST: f64 = 1e9;
 
-/// A month counted afresh, for comparing stores.
+/// A month counted again, for comparing stores.
 ///
 /// A column's sum is that of its values in hundredths, each rounded down, over the values of
-/// at most 1e9 in size: a sum of whole numbers, the same in whatever order they are added.
+/// at most 1e9 in size: a sum of whole numbers, the same in any order they are added.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Sums {
     /// Rows.

@@ -41,7 +41,7 @@ const PROJECT: &str = "GOOGLE_CLOUD_PROJECT";
 
 const EMULATOR: &str = "BIGQUERY_EMULATOR_HOST";
 
-/// What is said of BigQuery.
+/// The options for BigQuery.
 #[derive(Debug, Clone, Default, Args, Deserialize)]
 #[serde(default)]
 #[command(next_help_heading = HEADING)]
@@ -119,7 +119,7 @@ pub struct BigQuerySettings {
     pub dataset: String,
     /// Where the dataset is made if it is missing; `None` for Google's default.
     pub location: Option<String>,
-    /// The table in it; `None` for one each colour.
+    /// The table in it; `None` for one per colour.
     pub table: Option<String>,
     /// Whose credentials it is asked with.
     pub google: GcsOptions,
@@ -140,7 +140,7 @@ impl TokenSource for OfLake {
 }
 
 impl BigQuerySettings {
-    /// The dataset as a warehouse; asks nobody yet.
+    /// The dataset as a warehouse; does not connect yet.
     pub fn open(&self) -> Result<BigQuery, WarehouseError> {
         let target = match &self.emulator {
             Some(host) => Target::Emulator(host.clone()),
@@ -243,7 +243,7 @@ impl SettingsGroup for BigQuerySettings {
     }
 }
 
-/// If a connection is named, what it says goes before the rest of the file.
+/// If a connection is named, what it says has precedence over the rest of the file.
 fn connect(from: &mut Picker<'_>) -> Result<(), SettingsError> {
     let named = from.find("bigquery", |o: &BigQueryOptions| &o.connection);
     let default = || (ConnectionReference::Name(DEFAULT.to_owned()), Origin::Default);

@@ -15,7 +15,7 @@ use super::values::{at_least_one, count, from_text};
 /// The heading of its flags.
 pub(super) const HEADING: &str = "Cleaning settings";
 
-/// What is said of cleaning.
+/// The options for cleaning.
 #[derive(Debug, Clone, Default, Args, Deserialize)]
 #[serde(default)]
 #[command(next_help_heading = HEADING)]
@@ -88,7 +88,7 @@ pub struct CleaningSettings {
     pub max_set_aside: Share,
     /// By what share an edition may have fewer trips than the one it replaces.
     pub max_shrink: Share,
-    /// How many threads clean a month; `None` for one each core.
+    /// How many threads clean a month; `None` for the number of cores.
     pub threads: Option<usize>,
 }
 

@@ -19,7 +19,7 @@ pub struct Connection {
     pub kind: ConnectionKind,
     /// Where it leads, secrets masked.
     pub address: String,
-    /// Whether a run uses it that is told nothing else.
+    /// Whether a run uses it by default.
     pub in_force: bool,
     /// Where it comes from.
     pub from: Origin,
@@ -64,7 +64,7 @@ impl Connection {
         Ok(all)
     }
 
-    /// The settings in force where this connection is named, for who only looks.
+    /// The settings in force where this connection is named, for commands that only look.
     pub async fn settings(
         &self,
         options: &Options,

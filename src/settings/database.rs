@@ -29,7 +29,7 @@ impl Database {
         Self { url, parts, trouble: None }
     }
 
-    /// The database, its secrets looked up; asks nobody yet.
+    /// The database, its secrets looked up; does not connect yet.
     pub fn target(&self) -> Result<Target, ConnectError> {
         let secret = |error: SecretError| ConnectError::Secret(error.to_string());
         if let Some(why) = &self.trouble {

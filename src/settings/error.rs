@@ -113,7 +113,7 @@ pub enum SettingsError {
         /// Why.
         source: BlockError,
     },
-    /// The same, for who asks the other stores all the same.
+    /// The same, for callers that ask the other stores all the same.
     #[error("{block} cannot be read: {why}")]
     UnreadBlock {
         /// The block.

@@ -30,7 +30,7 @@ pub(super) struct Shape {
     pub(super) keys: fn() -> Vec<&'static str>,
     /// Takes the settings of all groups out of a table.
     pub(super) options: fn(&mut SpannedTable<'_>) -> Result<ByType, toml::de::Error>,
-    /// The tables that are no settings.
+    /// The tables that are not settings.
     pub(super) sections: &'static [Section],
 }
 

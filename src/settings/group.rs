@@ -1,4 +1,4 @@
-//! The groups of settings that commands show, and where all of them have secrets.
+//! The groups of settings that commands show, and where their secrets are given.
 
 use clap::Arg;
 
@@ -18,7 +18,7 @@ pub enum Group {
     Cleaning,
     /// How runs go, and where they leave what they make.
     Run,
-    /// The folder for what is on its way, of the same group as runs.
+    /// The folder for temporary files, of the same group as runs.
     Spool,
     /// All warehouses.
     Warehouses,

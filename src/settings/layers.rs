@@ -1,5 +1,5 @@
-//! Flags before the environment, before a connection, before a profile, before the rest of
-//! `taxi.toml`, before the defaults: said here once, for every setting.
+//! The order of precedence of every setting: flags, the environment, a connection, a profile, the
+//! rest of `taxi.toml`, the defaults.
 
 use std::any::Any;
 use std::collections::BTreeMap;

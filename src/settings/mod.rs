@@ -1,8 +1,9 @@
-//! What the user asks for: the parameters of a flow, and the settings of the program.
+//! User input: the parameters of a flow, and the settings of the program.
 //!
-//! Settings come in groups, a file each: its flags and variables, its keys in `taxi.toml`, its
-//! connections, its defaults, its secrets, and the values in force, which it picks from the
-//! layers. `layers` says which layer goes first, `file` reads `taxi.toml`.
+//! Settings come in groups, one file per group: its flags and variables, its keys in `taxi.toml`,
+//! its
+//! connections, its defaults, its secrets, and the values in effect, which it picks from the
+//! layers. `layers` defines their precedence, `file` reads `taxi.toml`.
 
 mod bigquery;
 mod block_name;
@@ -107,7 +108,7 @@ pub struct Settings {
     pub postgres: PostgresSettings,
     /// The BigQuery that is loaded into.
     pub bigquery: BigQuerySettings,
-    /// Who is told how a run ended.
+    /// Notifications about the end of a run.
     pub notify: NotifySettings,
     effective: Vec<Effective>,
 }
@@ -208,7 +209,7 @@ impl Settings {
         groups.concat()
     }
 
-    /// The limits that an edition of a month from the source is held against.
+    /// The limits that an edition of a month from the source is compared with.
     pub fn guard(&self, file: TripFile) -> Guard {
         Guard {
             max_set_aside: Some(self.cleaning.max_set_aside),
@@ -223,7 +224,7 @@ impl Settings {
         if named.is_empty() { &self.warehouse.to_warehouse } else { named }
     }
 
-    /// Tells who is to be told how a run ended.
+    /// Sends the notification about the end of a run.
     pub async fn tell(&self, report: &RunReport, took: Duration) -> Result<(), NotifyError> {
         self.notify.tell(report, took, &self.secrets()).await
     }
@@ -240,7 +241,7 @@ impl Settings {
         }
     }
 
-    /// The warehouse of a kind that is loaded into; asks nobody yet.
+    /// The warehouse of a kind that is loaded into; does not connect yet.
     pub fn warehouse(&self, kind: WarehouseKind) -> Result<Arc<dyn Warehouse>, WarehouseError> {
         self.in_force(kind).warehouse()
     }

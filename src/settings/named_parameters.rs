@@ -1,5 +1,5 @@
-//! Parameters that come by name, from a deployment or a flow run: what is wrong with them is told
-//! in the words of who wrote them.
+//! Parameters given by name, in a deployment or a flow run. Errors use the names and values as they
+//! were written.
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};

@@ -1,4 +1,4 @@
-//! Who is told how a run ended.
+//! Notifications about the end of a run.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ pub enum NotifyOn {
 }
 
 impl NotifySettings {
-    /// Tells who is to be told how a run ended; `secrets` are left out of what is told.
+    /// Sends the notification about the end of a run; `secrets` are left out of what is told.
     pub(super) async fn tell(
         &self,
         report: &RunReport,

@@ -1,5 +1,5 @@
-//! What is said of the settings, group by group: by the command line and the environment, or by a
-//! part of `taxi.toml`.
+//! The options of all groups of settings: from the command line and the environment, or from a part
+//! of `taxi.toml`.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -126,7 +126,7 @@ impl Options {
         self.flagged.0.insert(kind.key().to_owned());
     }
 
-    /// What is said of each group.
+    /// The options for each group.
     fn groups(&self) -> ByType {
         let Self { source, lake, cleaning, run, warehouse, postgres, bigquery, .. } = self.clone();
         let groups = lake.stores.groups(ByType::default()).with(source).with(lake);

@@ -46,7 +46,7 @@ pub enum Origin {
         #[serde(flatten)]
         place: FileLine,
     },
-    /// Nobody says anything.
+    /// The default.
     Default,
 }
 

@@ -148,7 +148,7 @@ pub enum ParameterError {
 
 impl Parameters {
     /// Forgets what the environment says of the months where a flag names them another way: a
-    /// flag goes before the environment.
+    /// flag has precedence over the environment.
     pub fn prefer_flags(&mut self, matches: &clap::ArgMatches) {
         use clap::parser::ValueSource::{CommandLine, EnvVariable};
         let from = |name: &str, source| matches.value_source(name) == Some(source);
@@ -170,7 +170,7 @@ impl Parameters {
         }
     }
 
-    /// The colours named; none where none is.
+    /// The colours named; `None` if none is.
     pub fn colours(&self) -> Option<&[Colour]> {
         self.colour.as_ref().map(|list| list.0.as_slice())
     }

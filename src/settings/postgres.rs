@@ -30,7 +30,7 @@ const KIND: ConnectionKind = ConnectionKind::Warehouse(WarehouseKind::Postgres);
 
 const HEADING: &str = "Postgres settings";
 
-/// What is said of Postgres.
+/// The options for Postgres.
 #[derive(Debug, Clone, Default, Args, Deserialize)]
 #[serde(default)]
 #[command(next_help_heading = HEADING)]
@@ -114,12 +114,12 @@ pub struct PostgresSettings {
     pub database: Option<Database>,
     /// The schema in it.
     pub schema: String,
-    /// The table in it; `None` for one each colour.
+    /// The table in it; `None` for one per colour.
     pub table: Option<String>,
 }
 
 impl PostgresSettings {
-    /// The database as a warehouse; asks nobody yet.
+    /// The database as a warehouse; does not connect yet.
     pub fn open(&self) -> Result<Postgres, PostgresError> {
         let target = match &self.database {
             Some(database) => database.target()?,

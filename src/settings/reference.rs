@@ -1,4 +1,4 @@
-//! What a setting that names a store refers to, found out once.
+//! What a setting that names a store refers to.
 
 use std::convert::Infallible;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! What the name of a connection leads to.
+//! The connection that a name refers to.
 
 use crate::redact::is_plain;
 

@@ -1,4 +1,4 @@
-//! How runs go: what is tried again, how much at once, where a run leaves what it makes.
+//! Runs: retries, concurrency, and the folders that a run writes to.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -26,7 +26,7 @@ pub(super) const HEADINGS: &[&str] = &[HEADING, SPOOL];
 /// may have, so one month is cleaned while others are fetched and loaded.
 const AT_ONCE: [(TaskName, usize); 2] = [(TaskName::Clean, 1), (TaskName::Ingest, 1)];
 
-/// What is said of runs.
+/// The options for runs.
 #[derive(Debug, Clone, Default, Args, Deserialize)]
 #[serde(default)]
 #[command(next_help_heading = HEADING)]
@@ -71,7 +71,7 @@ pub struct RunOptions {
 /// How runs go.
 #[derive(Debug, Clone)]
 pub struct RunSettings {
-    /// The folder for what is on its way.
+    /// The folder for temporary files.
     pub spool: PathBuf,
     /// The folder for the journal.
     pub runs: PathBuf,
@@ -81,7 +81,7 @@ pub struct RunSettings {
     pub force: bool,
     /// How many things at once, and for how long.
     pub limits: Limits,
-    /// How tasks are tried again.
+    /// How tasks are retried.
     pub policy: Policy,
 }
 

@@ -1,4 +1,4 @@
-//! Where files come from, and how their hosts are spoken to.
+//! Where files come from, and the HTTP settings for their hosts.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ pub(super) const SECRETS: SecretNames = SecretNames {
     ..SecretNames::NONE
 };
 
-/// What is said of the source.
+/// The options for the source.
 #[derive(Debug, Clone, Default, Args, Deserialize)]
 #[serde(default)]
 #[command(next_help_heading = HEADING)]

@@ -1,4 +1,4 @@
-//! Sources that cannot be what is meant, found before anything is read.
+//! Sources that must be a mistake, found before anything is read.
 
 use std::path::{Component, Path, PathBuf};
 

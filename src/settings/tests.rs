@@ -39,7 +39,7 @@ impl TestSettings {
         Settings::resolve(&self.options).map_err(|error| self.shown(&error.to_string()))
     }
 
-    /// These settings, one a line, and where they come from.
+    /// These settings, one per line, and where they come from.
     fn says(&self, keys: &[&str]) -> String {
         let settings = self.resolve().unwrap();
         let said = settings.effective().iter().filter(|e| keys.contains(&e.key.as_str()));
@@ -162,11 +162,11 @@ fn a_secret_is_looked_up_where_it_is_kept_and_only_when_it_is_needed() {
     );
     let asked = asked.flag("postgres", |o| o.postgres.connection = Some("p".parse().unwrap()));
     let database = asked.resolve().unwrap().postgres.database.unwrap();
-    insta::assert_snapshot!(database.target().unwrap_err(), @"the database cannot be named: the variable TAXI_TEST_UNSET of the environment is not set");
+    insta::assert_snapshot!(database.target().unwrap_err(), @"the database cannot be named: the environment variable TAXI_TEST_UNSET is not set");
     let asked = asked.flag("lake", |o| o.lake.address = Some("l".parse().unwrap()));
     let settings = asked.resolve().unwrap();
     let error = settings.lake.open.open().unwrap_err().to_string();
-    insta::assert_snapshot!(asked.shown(&error), @"the credentials of the settings cannot be used: the variable TAXI_TEST_UNSET of the environment is not set (taxi.toml, line 3 (lakes.l, named by --lake)). Name the JSON key of a service account with --credentials or GOOGLE_APPLICATION_CREDENTIALS");
+    insta::assert_snapshot!(asked.shown(&error), @"the credentials of the settings cannot be used: the environment variable TAXI_TEST_UNSET is not set (taxi.toml, line 3 (lakes.l, named by --lake)). Name the JSON key of a service account with --credentials or GOOGLE_APPLICATION_CREDENTIALS");
 
     let asked = TestSettings::of("[postgres.p]\nhost = 'h'\npassword = { file = 'PATH' }");
     let secret = asked.folder.path().join("secret");
@@ -253,21 +253,21 @@ fn what_the_file_should_not_say_is_named_with_its_line_and_what_was_meant() {
         taxi.toml, line 2, is not understood: there is no setting 'addres' here: did you mean 'address'?
         taxi.toml, line 1, is not understood: 'address' is missing
         taxi.toml, line 2, is not understood: 'a' must be a table: [lakes.a]
-        taxi.toml, line 2, is not understood: 's3://b' is not the address of a lake: name a folder, or a bucket of Google Cloud Storage as gs://bucket/prefix. A folder of such a name is given as ./NAME
+        taxi.toml, line 2, is not understood: 's3://b' is not the address of a lake; expected a folder, or a bucket of Google Cloud Storage as gs://bucket/prefix. Write a folder with such a name as ./NAME
         taxi.toml, line 3, is not understood: there is no setting 'pasword' here: did you mean 'password'?
         taxi.toml, line 2, is not understood: write a text in quotes, { env = "NAME" } or { file = "PATH" }
         taxi.toml, line 2, is not understood: write a text in quotes, { env = "NAME" } or { file = "PATH" }
         taxi.toml, line 2, is not understood: there is no setting 'lakes' here: did you mean 'lake'?
         taxi.toml, line 2, is not understood: there is no rule 'negative_fares': did you mean 'negative_fare'?
-        taxi.toml, line 3, is not understood: the rule 'no_pickup' always rejects: such a record is no trip of its file. What can be changed is dropoff_before_pickup, distance_impossible, negative_fare, duration_over_24h, unknown_code, unknown_location, passenger_count_over_9, zero_passengers, zero_distance, total_not_positive
+        taxi.toml, line 3, is not understood: the rule 'no_pickup' always rejects, because such a record is not a trip of its file; these rules can be changed: dropoff_before_pickup, distance_impossible, negative_fare, duration_over_24h, unknown_code, unknown_location, passenger_count_over_9, zero_passengers, zero_distance, total_not_positive
         taxi.toml, line 2, is not understood: the level of a rule must be reject, flag or off
         taxi.toml, line 2, is not understood: there is no setting 'web_hook' here: did you mean 'webhook'?
         taxi.toml, line 2, is not understood: 'on' cannot be 'sometimes': choose from 'failure', 'always'
-        taxi.toml, line 1, is not understood: 'jobs' is to be a whole number, 0 or more
+        taxi.toml, line 1, is not understood: 'jobs' must be a whole number, 0 or more
         taxi.toml, line 1, is not understood: 'rules' must be a table
-        taxi.toml, line 2, is not understood: 'port' is to be a whole number from 0 to 65535
+        taxi.toml, line 2, is not understood: 'port' must be a whole number from 0 to 65535
         taxi.toml, line 1, is not understood: write a text in quotes, { env = "NAME" } or { file = "PATH" }
-        taxi.toml, line 1, is not understood: 'to_warehouse' is to be a list in brackets
+        taxi.toml, line 1, is not understood: 'to_warehouse' must be a list in brackets
         taxi.toml, line 1, is not understood: string values must be quoted, expected literal string
         taxi.toml, line 1, is not understood: write it as 500ms, 30s or 2m
         taxi.toml, line 1, is not understood: 'to_warehouse' cannot be 'postgress': choose from 'postgres', 'bigquery'

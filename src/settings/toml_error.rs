@@ -1,4 +1,4 @@
-//! What is wrong with a value of `taxi.toml`, in words for people: the parser's are its types.
+//! Errors about values in `taxi.toml` in plain words; the parser's own name its types.
 
 use crate::redact::name_or_mask;
 
@@ -64,12 +64,12 @@ mod tests {
         ];
         let said = said.map(|said| sentence(Some("key"), said));
         insta::assert_snapshot!(said.join("\n"), @"
-            'key' is to be a whole number, 0 or more
-            'key' is to be a whole number from 0 to 65535
-            'key' is to be a text in quotes
+            'key' must be a whole number, 0 or more
+            'key' must be a whole number from 0 to 65535
+            'key' must be a text in quotes
             'key' cannot be 'x': choose from 'a', 'b', 'c'
             'key' cannot be '********': choose from 'a', 'b'
-            'key' is to be a text in quotes
+            'key' must be a text in quotes
             'address' is missing
             write it as 500ms, 30s or 2m
             ");

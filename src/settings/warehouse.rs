@@ -13,7 +13,7 @@ use super::settings_group::SettingsGroup;
 /// The heading of its flags.
 pub(super) const HEADING: &str = "Warehouse settings";
 
-/// What is said of any warehouse.
+/// The options for any warehouse.
 #[derive(Debug, Clone, Default, Args, Deserialize)]
 #[serde(default)]
 #[command(next_help_heading = HEADING)]

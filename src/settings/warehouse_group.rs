@@ -27,7 +27,7 @@ pub(super) trait WarehouseGroup: Sync {
 
 /// The settings in force of a kind of warehouse.
 pub(super) trait WarehouseInForce {
-    /// The warehouse; asks nobody yet.
+    /// The warehouse; does not connect yet.
     fn warehouse(&self) -> Result<Arc<dyn Warehouse>, WarehouseError>;
 
     /// Whether a run could load into it: the settings, the environment or the credentials name it.

@@ -281,7 +281,7 @@ mod tests {
     #[test]
     fn a_refused_source_is_shown_without_its_secrets() {
         let refused = "ftp://me:pw@h/x?sig=abc".parse::<Source>().unwrap_err().to_string();
-        assert!(refused.starts_with("'ftp://h/x' is no source"), "{refused}");
+        assert!(refused.starts_with("'ftp://h/x' is not a known source"), "{refused}");
     }
 
     #[test]

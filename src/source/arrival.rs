@@ -1,4 +1,4 @@
-//! A file that is read while it comes.
+//! A file that is read while it is downloaded.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -15,7 +15,7 @@ use super::download_state::{DownloadEnded, DownloadStage, DownloadState};
 use super::{FetchError, Outcome, SpoolLease};
 
 impl SpoolLease {
-    /// From now on, what was there is no more: said before it is touched.
+    /// The received bytes are no longer valid. Called before they are changed.
     pub(super) fn restart(&self) {
         self.state.send_modify(|state| {
             state.edition += 1;
@@ -23,7 +23,7 @@ impl SpoolLease {
         });
     }
 
-    /// So many bytes of a file are there, of so many announced; 0 where that is unknown.
+    /// `size` bytes of a file have been received, of `announced`; 0 if that is unknown.
     pub(super) fn grown(&self, path: &Path, format: Format, size: u64, announced: u64) {
         if format != Format::Parquet {
             let path = path.to_owned();
@@ -32,7 +32,7 @@ impl SpoolLease {
         }
     }
 
-    /// Nothing more comes.
+    /// The download has ended.
     pub(super) fn settle(&self, outcome: &Outcome) {
         let state = match outcome {
             Outcome::Fetched(fetched) => DownloadStage::Whole(fetched.clone()),
@@ -42,7 +42,7 @@ impl SpoolLease {
     }
 
     /// Waits until the file can be read: a text once its first bytes are there, another once it
-    /// is whole. `None` where it does not come, or the run is told to stop.
+    /// is whole. `None` if it does not come, or the run is interrupted.
     pub async fn arrival(&self, progress: &Progress) -> Option<Arrival> {
         let mut state = self.state.subscribe();
         tokio::select! {
@@ -69,14 +69,14 @@ impl SpoolLease {
     }
 }
 
-/// A file that comes to the spool or is there: one edition of it.
+/// A file in the spool, complete or still growing: one edition of it.
 #[derive(Debug, Clone)]
 pub struct Arrival {
     /// Where.
     pub path: PathBuf,
     /// What it is.
     pub format: Format,
-    /// How many bytes it will have; 0 where that is unknown.
+    /// How many bytes it will have; 0 if that is unknown.
     pub size: u64,
     edition: u32,
     state: watch::Receiver<DownloadState>,
@@ -115,7 +115,7 @@ impl Arrival {
         if same { Ok(()) } else { Err(FetchError::Restarted) }
     }
 
-    /// Nobody waits for more of it: who reads it is told.
+    /// Readers stop waiting for more of it.
     pub fn leave(&self) {
         self.left.cancel();
     }

@@ -1,4 +1,4 @@
-//! Whether a source has a month, asked without fetching it.
+//! Whether a source has a month, without fetching it.
 
 use reqwest::header::{CONTENT_LENGTH, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
 use reqwest::{Method, Response, StatusCode};
@@ -29,7 +29,7 @@ pub enum Availability {
 }
 
 impl Fetcher {
-    /// Asks for a month without fetching it; none where only the lake itself can tell.
+    /// Asks for a month without fetching it; `None` if only the lake itself can tell.
     pub async fn ask(
         &self,
         wanted: &FetchRequest<'_>,
@@ -106,7 +106,7 @@ impl Fetcher {
     }
 }
 
-/// A file that is there, held against what it was.
+/// A file that is there, compared with what it was.
 fn compared(known: &SourceFacts, response: &Response) -> Availability {
     let headers = response.headers();
     let length = text(headers, &CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());

@@ -1,5 +1,5 @@
-//! One file over HTTP: conditional, resumed where it was cut, asked on where it comes in slices,
-//! proven by what was promised first.
+//! Downloads one file over HTTP: conditional, resumed after an interruption, continued if it is
+//! sent in slices, and verified against the first response.
 
 use std::io::Read;
 use std::path::PathBuf;
@@ -27,10 +27,10 @@ use super::{FetchError, Fetched, Outcome};
 /// How many bytes tell what a body is.
 const FIRST_BYTES: usize = 512;
 
-/// How many bytes are written before who reads along is told.
+/// How many bytes are written before readers of the growing file are notified.
 const STEP: u64 = 1 << 20;
 
-/// What the spool remembers of a download, beside its bytes.
+/// What the spool stores about a download, next to its bytes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct DownloadNote {
     address: String,
@@ -83,12 +83,12 @@ impl<'a> DownloadFiles<'a> {
     }
 }
 
-/// What is there of a file before the host is asked.
+/// What an earlier run left of a file.
 enum Spooled {
     Nothing,
-    /// Some of it, which the host can be asked to go on with.
+    /// A part of it, which can be resumed.
     Part(DownloadNote, u64),
-    /// All of it, proven or not.
+    /// All of it, verified or not.
     Whole(DownloadNote, u64),
 }
 
@@ -140,8 +140,8 @@ impl Condition {
 }
 
 impl Fetcher {
-    /// Downloads a file to the spool, from where an earlier try was cut, and on until all that
-    /// was promised is there.
+    /// Downloads a file to the spool: resumes an earlier attempt, and continues until the file is
+    /// complete.
     pub(super) async fn download(
         &self,
         url: &Url,
@@ -247,8 +247,8 @@ impl Fetcher {
     }
 }
 
-/// An answer that brings something else than was asked for. Where a part was, the whole is asked
-/// for next.
+/// A response with something else than was requested. If a part was requested, the whole file is
+/// requested next.
 fn other_part(
     files: &DownloadFiles<'_>,
     address: String,
@@ -264,7 +264,7 @@ fn other_part(
     }
 }
 
-/// What an answer without a file means: see the table "Is the month published?" in docs/lake.md.
+/// What a response without a file means: see the table "Is the month published?" in docs/lake.md.
 pub(super) fn no_file(
     address: String,
     status: StatusCode,
@@ -300,7 +300,7 @@ struct Body<'a> {
     /// Whether a body has ended and nothing says that the file ends there as well.
     is_unproven: bool,
     got: u64,
-    /// Of the bytes so far; none where an earlier try left them.
+    /// Of the bytes so far; `None` if an earlier try left them.
     hashing: Option<Hashing>,
 }
 
@@ -326,7 +326,7 @@ impl<'a> Body<'a> {
         Self { files, note, ends_clearly: false, is_unproven: false, got, hashing: None }
     }
 
-    /// Takes in the body of an answer, which ends before this byte of the file; none where it
+    /// Takes in the body of an answer, which ends before this byte of the file; `None` if it
     /// ends where the file does.
     async fn receive(
         mut self,

@@ -4,7 +4,7 @@ use crate::trip::Format;
 
 use super::Fetched;
 
-/// How far the file of a held place has come.
+/// The state of the download in a leased folder.
 #[derive(Debug, Default)]
 pub(super) struct DownloadState {
     /// Counts how often it was begun: the host may have another file each time.
@@ -14,15 +14,15 @@ pub(super) struct DownloadState {
 
 #[derive(Debug, Default)]
 pub(super) enum DownloadStage {
-    /// Nothing of it is there that could be read.
+    /// There is nothing to read yet.
     #[default]
     Awaited,
-    /// So many bytes of a text are there. A Parquet file is of no use before its end, where
-    /// its footer is, and what is not downloaded is there at once: neither is ever so.
+    /// `size` bytes of a text have been received. Parquet files never have this state, because
+    /// their footer is at the end, nor do files that are not downloaded.
     Growing { path: PathBuf, format: Format, size: u64, announced: u64 },
-    /// All of it is there and proven.
+    /// The file is complete and verified.
     Whole(Fetched),
-    /// It does not come.
+    /// There will be no file.
     Nothing,
 }
 
@@ -30,7 +30,7 @@ pub(super) enum DownloadStage {
 /// where that shows later.
 pub(super) type BytesAhead = Option<Result<u64, DownloadEnded>>;
 
-/// The rest of an edition does not come.
+/// The download of an edition ended early.
 #[derive(Debug, thiserror::Error)]
 #[error("the rest of it does not come")]
 pub(super) struct DownloadEnded;

@@ -42,7 +42,7 @@ pub enum FetchError {
         /// How long the host asks to wait.
         wait: Option<Duration>,
     },
-    /// The host has a passing trouble.
+    /// The host has a transient error.
     #[error("{address} answers {status}{}{}", passing(*status), after(*wait))]
     Server {
         /// The address asked.
@@ -184,7 +184,7 @@ pub enum FetchError {
     /// The raw file cannot be read from the lake.
     #[error("the raw file cannot be read from the lake: {0}")]
     Raw(Box<dyn Failure + Send + Sync>),
-    /// The run was told to stop.
+    /// The run was interrupted.
     #[error("interrupted")]
     Interrupted,
 }
@@ -238,7 +238,7 @@ impl FetchError {
     }
 }
 
-/// Whether what came is no HTTP, as one with two lengths.
+/// Whether what came is not HTTP, as one with two lengths.
 fn is_garbled(error: &reqwest::Error) -> bool {
     chain(error)
         .filter_map(|cause| cause.downcast_ref::<hyper::Error>())

@@ -37,16 +37,16 @@ impl Default for HttpSettings {
     }
 }
 
-/// What is to be fetched.
+/// A request to fetch a file.
 #[derive(Debug)]
 pub struct FetchRequest<'a> {
     /// What it is.
     pub item: Item,
     /// Where it is.
     pub address: Address,
-    /// Whether the source should have it: then that it has not is a failure.
+    /// Whether the source should have it; if so, its absence is an error.
     pub expected: bool,
-    /// What it was when it was fetched last; none where it is wanted in any case.
+    /// What it was when it was last fetched; `None` to fetch it in any case.
     pub known: Option<&'a SourceFacts>,
     /// What a source said last of the same bytes, where that is something else.
     pub seen: Option<&'a SourceFacts>,
@@ -108,7 +108,7 @@ impl Fetcher {
         Ok(Self { client, connections_per_host, hosts: Mutex::default() })
     }
 
-    /// Brings a file to the place held for it, where a text can be read while it comes.
+    /// Downloads a file into its lease's folder; a text can be read while it is downloaded.
     pub async fn fetch(
         &self,
         wanted: &FetchRequest<'_>,

@@ -1,7 +1,7 @@
-//! Where the files of trips come from, and how one is brought to the local disk.
+//! Where trip files come from, and how they are downloaded to the local disk.
 //!
-//! Owns the known sources and their ranges, the download with its resuming and its proofs,
-//! and the question "is it there?". Does not look inside a file beyond its first bytes.
+//! Owns the known sources and their ranges, the download, how it is resumed and verified, and
+//! whether a month is published. Reads only the first bytes of a file's contents.
 
 mod address;
 mod arrival;

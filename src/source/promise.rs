@@ -1,5 +1,5 @@
-//! What a host promises of a file with its answer. It is kept beside the bytes, and every later
-//! answer for the same file is held against it: what does not agree is never joined.
+//! What a host says about a file in its first response. It is stored next to the bytes, and every
+//! later response for the same file is compared with it: parts that do not match are never joined.
 
 use reqwest::Response;
 use reqwest::header::{
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub(super) struct Promise {
     pub(super) etag: Option<String>,
     pub(super) last_modified: Option<String>,
-    /// The content encoding; none where the file comes as it is.
+    /// The content encoding; `None` if the file comes as it is.
     #[serde(default)]
     pub(super) encoding: Option<String>,
     /// The length of the whole file.
@@ -191,7 +191,7 @@ pub(super) fn unread_encoding(headers: &HeaderMap) -> Option<(&'static str, Stri
     content.or_else(|| transfer.map(|named| ("transfer", named)))
 }
 
-/// The codings of a header in their order, but for `identity`; none where there is no other.
+/// The codings of a header in their order, but for `identity`; `None` if there is no other.
 fn encoding(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     let values = headers.get_all(name).iter();
     let values: Vec<_> = values.map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
@@ -221,7 +221,7 @@ pub(super) fn usable(tag: &str) -> bool {
     }
 }
 
-/// Whether two tags are the same but for weakness (RFC 9110, 8.8.3.2).
+/// Whether two tags are the same except for weakness (RFC 9110, 8.8.3.2).
 pub(super) fn alike(one: &str, other: &str) -> bool {
     opaque(one) == opaque(other)
 }
@@ -241,7 +241,7 @@ fn same_time(one: &str, other: &str) -> bool {
     }
 }
 
-/// The text of a header; none where it is empty.
+/// The text of a header; `None` if it is empty.
 pub(super) fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     let text = headers.get(name)?.to_str().ok()?.trim();
     (!text.is_empty()).then(|| text.to_owned())

@@ -14,14 +14,14 @@ use super::download_state::DownloadState;
 /// The file that a run locks while it has a month's place.
 const LOCK: &str = "lock";
 
-/// A local folder for what is on its way: downloads, cleaned files, notes of uploads. What a
+/// A local folder for temporary files: downloads, cleaned files, notes of uploads. What a
 /// killed run leaves there is found by the next.
 #[derive(Debug, Clone)]
 pub struct Spool {
     root: PathBuf,
 }
 
-/// The place of one month in the spool, held by one run at a time.
+/// The lease of a month's folder in the spool: only one run has it at a time.
 #[derive(Debug)]
 pub struct SpoolLease {
     folder: PathBuf,
@@ -32,7 +32,7 @@ pub struct SpoolLease {
 }
 
 impl Spool {
-    /// A spool in a folder, which is made when needed.
+    /// A spool in a folder, which is created when needed.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }
@@ -43,7 +43,7 @@ impl Spool {
     }
 
     /// Takes hold of a month's place for a lake. Where another run has it, waits for it to
-    /// finish; `None` where this run was told to stop meanwhile.
+    /// finish; `None` if this run was interrupted meanwhile.
     pub async fn lease(
         &self,
         item: Item,
@@ -55,7 +55,7 @@ impl Spool {
         let failed = |source| SpoolError { path: folder.clone(), source };
         let mut told = false;
         loop {
-            // Made anew each time: the run that had it removes it.
+            // Made again each time: the run that had it removes it.
             std::fs::create_dir_all(&folder).map_err(failed)?;
             let path = folder.join(LOCK);
             let lock = match File::create(&path) {
@@ -107,7 +107,7 @@ impl SpoolLease {
     }
 
     /// What a task came to; where it failed on damaged bytes, the place is cleared first, so that
-    /// the next run fetches them anew.
+    /// the next run fetches them again.
     pub fn unless_damaged<T, E>(
         self,
         done: Result<T, E>,

@@ -1,4 +1,4 @@
-//! Work that would keep an async thread from everything else, on a thread of its own.
+//! Runs blocking work on a separate thread.
 
 use tokio::task::JoinHandle;
 

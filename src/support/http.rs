@@ -1,4 +1,4 @@
-//! What every service asked over HTTP has in common.
+//! What all HTTP services have in common.
 
 use std::time::{Duration, SystemTime};
 

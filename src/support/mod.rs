@@ -1,8 +1,8 @@
-//! Small things that every room uses and that belong to none.
+//! Small helpers that every room uses.
 //!
 //! - `blocking`: work for a thread of its own, such as hashing a file
 //! - `error_chain`: the causes of an error
-//! - `http`: what every service asked over HTTP has in common
+//! - `http`: what all HTTP services have in common
 //! - `text`: texts made short enough to show
 
 pub(crate) mod blocking;

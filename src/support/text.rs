@@ -1,4 +1,4 @@
-//! Texts made fit to be shown.
+//! Makes texts safe and short enough to show.
 
 use std::borrow::Cow;
 

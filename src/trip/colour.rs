@@ -41,7 +41,7 @@ impl fmt::Display for Colour {
     }
 }
 
-/// A name that is no colour.
+/// A name that is not a colour.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("'{0}' is not a colour of trip records; expected yellow, green, fhv or fhvhv")]
 pub struct UnknownColour(pub String);

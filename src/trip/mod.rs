@@ -1,7 +1,7 @@
-//! What a month of trips is called, everywhere.
+//! The names of a month of trips, everywhere.
 //!
 //! Owns the names: colours, months, the addresses and keys of a month's file, digests, and
-//! what a published month says of itself. Knows nothing of columns, stores or the network.
+//! the provenance of a published month. Knows nothing about columns, stores or the network.
 
 mod colour;
 mod digest;

@@ -18,7 +18,7 @@ pub struct Month {
 /// Why a month is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MonthError {
-    /// Text that is no month.
+    /// Text that is not a month.
     #[error("'{0}' is not a month: write it as 2020-01")]
     NotAMonth(String),
     /// A month's number outside 1 to 12.
@@ -27,7 +27,7 @@ pub enum MonthError {
     /// A year before the records or after any of us.
     #[error("there is no year {0} of trip records: they begin in 2009")]
     NoSuchYear(u32),
-    /// Text that is no list of months.
+    /// Text that is not a list of months.
     #[error("'{0}' is not a list of months: write it as 1-3,7")]
     NotAList(String),
     /// A range that ends before it starts.

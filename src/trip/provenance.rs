@@ -33,7 +33,7 @@ pub struct Provenance {
     /// stand.
     #[serde(default)]
     pub universal_times: Vec<String>,
-    /// The key in the lake of the rows set aside; none where no row was.
+    /// The key in the lake of the rows set aside; `None` if no row was.
     pub quarantine: Option<String>,
     /// The digest of the canonical schema.
     pub schema_digest: Digest,

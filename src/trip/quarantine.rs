@@ -1,4 +1,4 @@
-//! The layout of a file of rows set aside: who writes it and who reads it agree on this.
+//! The layout of a file of rows set aside, shared by its writer and its readers.
 
 /// The line on which the record begins in the decompressed text, or its row in a Parquet
 /// file; counted from 1. A 64-bit integer.

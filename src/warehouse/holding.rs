@@ -6,7 +6,7 @@ use crate::trip::{Provenance, TripFile};
 pub struct Holding {
     /// The month.
     pub file: TripFile,
-    /// What the ledger says was loaded; none where it says nothing.
+    /// What the ledger says was loaded; `None` if it says nothing.
     pub ledger: Option<Provenance>,
     /// Whether its partition is there.
     pub there: bool,

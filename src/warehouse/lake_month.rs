@@ -1,5 +1,5 @@
-//! What a warehouse needs of a lake. The room of the lake is not known here: who loads a month
-//! gives a warehouse these.
+//! What a warehouse needs from a lake. This room does not know the lake: whoever loads a month
+//! passes these in.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! The warehouses: replace one month, count it, and say what was loaded.
+//! The warehouses: replace one month, count it, and record what was loaded.
 //!
 //! Each month of a colour is one partition of the colour's table. It is replaced in one step
 //! together with its row in the ledger, so that readers see the old month or the new one.

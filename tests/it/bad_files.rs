@@ -221,7 +221,7 @@ fn a_file_of_which_no_row_is_a_trip_of_the_month_replaces_nothing() {
     let cleaned = clean(HEADER.to_owned() + &TRIP.replace("2020-01", "2019-12").repeat(50));
     let failure = cleaned.failure();
     let digest = failure.split("2020-01.").nth(1).unwrap().split('.').next().unwrap();
-    insta::assert_snapshot!(failure.replace(digest, "DIGEST"), @"not one of the 50 rows of green 2020-01 is a trip of that month (pickup_outside_month 50): nothing was published. Is this another month's file, or has its format changed? The rows set aside are in data/refused/green/green_tripdata_2020-01.DIGEST.parquet: see them with taxi quarantine --colour green --month 2020-01 --refused");
+    insta::assert_snapshot!(failure.replace(digest, "DIGEST"), @"none of the 50 rows of green 2020-01 is a trip of that month (pickup_outside_month 50): nothing was published. Is this another month's file, or has its format changed? The rows set aside are in data/refused/green/green_tripdata_2020-01.DIGEST.parquet: see them with taxi quarantine --colour green --month 2020-01 --refused");
 }
 
 #[test]

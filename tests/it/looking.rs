@@ -1,4 +1,4 @@
-//! What only looks makes nothing, and one store that cannot be asked spoils no other.
+//! Read-only commands create nothing, and an unreachable store does not affect the others.
 
 use std::fs;
 use std::net::TcpListener;
@@ -46,7 +46,7 @@ fn a_lake_that_is_not_there_is_refused_by_what_only_looks() {
             assert!(ran.stderr.contains("there is no lake connection or folder"), "{}", ran.stderr);
         }
         let tested = taxi.run(["connections", "test", "--lake", lake]).stdout;
-        assert!(tested.contains("not there yet"), "{tested}");
+        assert!(tested.contains("does not exist yet"), "{tested}");
         assert_eq!(fs::read_dir(taxi.folder()).unwrap().count(), 0);
     }
     let taxi = Taxi::bare().set("TAXI_LAKE", "typo");
@@ -119,9 +119,9 @@ credentials = { env = 'NOT_SET' }
     let asked = ["--colour", "green", "--to-warehouse", "bigquery", "--bigquery", "cloud"];
     let ran = near.run([&["status"], &asked[..]].concat()).exits(1);
     assert!(ran.stdout.contains("1 in the lake"), "{}", ran.stdout);
-    assert!(flat(&ran.stdout).contains("the variable NOT_SET"), "{}", ran.stdout);
+    assert!(flat(&ran.stdout).contains("variable NOT_SET"), "{}", ran.stdout);
     let ran = near.run([&["verify"], &asked[..]].concat()).exits(1);
-    assert!(flat(&ran.stdout).contains("the variable NOT_SET"), "{}", ran.stdout);
+    assert!(flat(&ran.stdout).contains("variable NOT_SET"), "{}", ran.stdout);
 
     let ran = near.run(["status", "--lake", "far", "--colour", "green"]).exits(1);
     assert!(
@@ -238,8 +238,8 @@ fn what_makes_no_sense_at_nought_is_refused() {
     let said = Taxi::new().set("TAXI_JOBS", "0").run(run).exits(2).stderr;
     assert!(said.contains("1 or more"), "{said}");
     for (line, said) in [
-        ("jobs = 0", "'jobs' is to be a whole number, 1 or more"),
-        ("threads = 0", "'threads' is to be a whole number, 1 or more"),
+        ("jobs = 0", "'jobs' must be a whole number, 1 or more"),
+        ("threads = 0", "'threads' must be a whole number, 1 or more"),
         ("stall_timeout = '0s'", "write a time longer than 0"),
     ] {
         fs::write(taxi.folder().join("taxi.toml"), line).unwrap();

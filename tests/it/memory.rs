@@ -222,7 +222,10 @@ fn a_page_that_memory_does_not_hold_is_refused_before_it_is_read() {
         error.starts_with("the column 'store_and_fwd_flag' of green 2020-01 takes 4"),
         "{error}"
     );
-    assert!(error.contains("at most 352 MB are read: its pages are too large"), "{error}");
+    assert!(
+        error.contains("more than the limit of 352 MB: its pages or single values are too large"),
+        "{error}"
+    );
     assert_eq!(month["state"], "failed");
 }
 

@@ -1,4 +1,4 @@
-//! What is there: status, verify, drop.
+//! The contents of the stores: status, verify, drop.
 
 mod bigquery;
 mod drop;

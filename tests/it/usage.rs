@@ -1,4 +1,4 @@
-//! What people are told of the command line.
+//! Help and errors of the command line.
 
 use crate::harness::taxi::Taxi;
 

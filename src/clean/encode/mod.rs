@@ -1,10 +1,10 @@
 //! Encodes the columns of a row group as column chunks of a Parquet file.
 //!
-//! The writer of the parquet crate takes values as they come, of any type and nesting. Here a
-//! whole row group of flat columns is at hand, and half the time of a run went into it: a column
-//! is numbered, packed and compressed at once. Page headers, footer and schema are that crate's,
-//! and so is what statistics say; the tests compare both. Encodings are those that every reader
-//! knows: PLAIN, RLE and RLE_DICTIONARY.
+//! The writer of the parquet crate accepts values one by one, of any type and nesting, and took
+//! half the time of a run. Here a whole row group of flat columns is available, so a column is
+//! numbered, packed and compressed at once. Page headers, footer, schema and the meaning of
+//! statistics come from that crate; the tests compare both. The encodings are those that every
+//! reader supports: PLAIN, RLE and RLE_DICTIONARY.
 
 mod chunk_writer;
 mod hybrid;

@@ -1,4 +1,4 @@
-//! Parses what may be hostile, and says that it is damaged if it is.
+//! Parses bytes that may be hostile: errors and panics of the parser mean that the file is damaged.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};

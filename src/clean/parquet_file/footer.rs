@@ -1,5 +1,5 @@
-//! Looks at a Parquet file's footer before it is parsed: is it there, is it encrypted, is it
-//! larger than memory should hold?
+//! Checks a Parquet file's footer before it is parsed: whether it exists, is encrypted, or is too
+//! large for memory.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;

@@ -1,9 +1,9 @@
-//! Opens a Parquet file and reads it in batches, in bounded memory and believing nothing that
-//! can be looked at first.
+//! Opens a Parquet file and reads it in batches, in bounded memory. Everything that can be checked
+//! before it is used is checked.
 //!
 //! The footer and the page headers say what it takes to read a column: batches are sized by
 //! what their rows take once decoded, and columns whose pages are too large to be held side by
-//! side are first written again, one by one, in smaller pages. Columns that the schema does not
+//! side are first rewritten, one by one, in smaller pages. Columns that the schema does not
 //! know are read for the rows set aside alone, which keep all their fields.
 
 mod batches;

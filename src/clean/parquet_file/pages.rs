@@ -1,5 +1,5 @@
-//! What the pages of a column hold, by their headers alone: how much memory it takes to read
-//! them is known before any is read.
+//! What the pages of a column contain, from their headers alone, so that the memory needed to read
+//! them is known before any page is read.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;

@@ -1,5 +1,5 @@
-//! Writes columns again whose pages are too large to be held side by side: pandas with
-//! fastparquet writes one page a column, whatever its length.
+//! Rewrites columns whose pages are too large to be held at the same time: pandas with fastparquet
+//! writes one page per column, whatever its length.
 
 use std::fs::File;
 use std::io::Seek;

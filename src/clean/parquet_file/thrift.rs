@@ -1,8 +1,8 @@
-//! A reader of Thrift's compact protocol that believes no length
+//! A reader of Thrift's compact protocol that trusts no length
 //! (<https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md>).
 //!
-//! The `parquet` crate parses footers and page headers itself, and makes room for as much as
-//! they claim. This one looks at them first, without making room for anything.
+//! The `parquet` crate parses footers and page headers itself, and allocates as much as they claim.
+//! This reader checks them first, without allocating.
 
 /// The types of values, as written in a field's or a list's header.
 /// A flag is told by the type of its field alone.

@@ -1,4 +1,4 @@
-//! What a store is called and how it answers, whichever it is.
+//! The names of a kind of store, and how its responses are interpreted.
 
 use std::fmt;
 use std::sync::Arc;
@@ -71,7 +71,7 @@ pub(super) const fn retries() -> RetryConfig {
             max_backoff: Duration::from_secs(5),
             base: 2.0,
         },
-        // The task that uploads is tried again too, and says so.
+        // The task that uploads is retried too, and says so.
         max_retries: 3,
         retry_timeout: Duration::from_secs(180),
     }

@@ -1,4 +1,4 @@
-//! A store that can be asked nothing, for a reason that every call is given.
+//! A store that cannot be used: every call fails with the reason.
 
 use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream, StreamExt};

@@ -56,7 +56,7 @@ pub(super) fn open(bucket: &str, options: &GcsOptions) -> Result<OpenBucket, Lak
 
 impl GcsOptions {
     /// Who gives the tokens for the calls of Google's other services: the credentials are the
-    /// same. Asks nobody yet.
+    /// same. Does not connect yet.
     pub fn tokens(&self) -> Result<Tokens, LakeError> {
         // A store is of a bucket, and its credentials of none.
         Ok(Tokens::new(self.store("any")?.credentials()))

@@ -2,7 +2,7 @@
 //!
 //! The scheme of a lake's address chooses the row, and nothing else in the program knows which
 //! store it is. A new store is a file here with its options, a row of `BUCKETS` and a field of
-//! [`StoreOptions`]; what people say of it is a group of `settings`.
+//! [`StoreOptions`]; its options for users are a group in `settings`.
 
 mod bucket_kind;
 pub(super) mod closed;
@@ -38,7 +38,7 @@ impl StoreOptions {
 #[derive(Debug)]
 pub(super) struct BucketRow {
     pub(super) kind: &'static BucketKind,
-    /// Opens a bucket; asks nobody yet.
+    /// Opens a bucket; does not connect yet.
     pub(super) open: fn(&str, &StoreOptions) -> Result<OpenBucket, LakeError>,
 }
 

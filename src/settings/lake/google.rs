@@ -23,7 +23,7 @@ pub(in crate::settings) const SECRETS: SecretNames = SecretNames {
 
 const EMULATOR: &str = "STORAGE_EMULATOR_HOST";
 
-/// What is said of Google Cloud.
+/// The options for Google Cloud.
 #[derive(Debug, Clone, Default, Args, Deserialize)]
 #[serde(default)]
 #[command(next_help_heading = HEADING)]

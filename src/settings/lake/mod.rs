@@ -35,7 +35,7 @@ pub(super) const HEADINGS: &[&str] = &[HEADING, google::HEADING];
 /// Where the secrets of its stores are said outside `taxi.toml`.
 pub(super) const SECRETS: [SecretNames; 1] = [google::SECRETS];
 
-/// What is said of the lake.
+/// The options for the lake.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = HEADING)]
 pub struct LakeOptions {
@@ -49,7 +49,7 @@ pub struct LakeOptions {
         hide_env_values = true
     )]
     pub address: Option<LakeReference>,
-    /// What is said of its stores.
+    /// The options for its stores.
     #[command(flatten)]
     pub stores: LakeStores,
 }
@@ -176,7 +176,7 @@ impl SettingsGroup for LakeSettings {
 }
 
 /// Where the lake is, why it cannot be asked, what says so. If it is a connection, what that says
-/// goes before the rest of the file.
+/// has precedence over the rest of the file.
 fn locate(from: &mut Picker<'_>) -> Result<(LakeAddress, Option<String>, Origin), SettingsError> {
     let default = || (LakeReference::Name(DEFAULT.to_owned()), Origin::Default);
     let given = from.find("lake", |o: &LakeOptions| &o.address);
@@ -199,7 +199,7 @@ fn locate(from: &mut Picker<'_>) -> Result<(LakeAddress, Option<String>, Origin)
     }
 }
 
-/// The lake that a setting refers to. A connection goes before a folder of its name.
+/// The lake that a setting refers to. A connection has precedence over a folder of its name.
 fn open(
     from: &Picker<'_>,
     reference: &LakeReference,

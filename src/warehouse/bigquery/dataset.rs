@@ -105,7 +105,7 @@ impl BigQuery {
     }
 }
 
-/// Ends with an interruption when the run is told to stop. A job that runs goes on; the next run
+/// Ends with an interruption when the run is interrupted. A job that runs goes on; the next run
 /// finds it.
 async fn until_cancelled<T>(
     progress: &Progress,

@@ -215,7 +215,7 @@ pub enum BigQueryError {
         /// What the system says.
         source: io::Error,
     },
-    /// The run was told to stop.
+    /// The run was interrupted.
     #[error("interrupted")]
     Interrupted,
 }

@@ -83,7 +83,7 @@ impl Faults {
         self.0.iter().any(|fault| fault.reason == reason)
     }
 
-    /// Whether the first of them, which decides, passes by itself; none where nothing is said.
+    /// Whether the first of them, which decides, passes by itself; `None` if nothing is said.
     pub(super) fn pass(&self) -> Option<bool> {
         let first = self.0.first().filter(|fault| !fault.reason.is_empty())?;
         Some(PASSING.contains(&first.reason.as_str()))

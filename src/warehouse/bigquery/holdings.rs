@@ -1,4 +1,4 @@
-//! What the dataset holds, summed up afresh, and dropped: for comparing stores.
+//! What the dataset holds, summed up again, and dropped: for comparing stores.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;

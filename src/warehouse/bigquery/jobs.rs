@@ -159,7 +159,7 @@ impl Jobs {
         self.begun.lock().unwrap_or_else(PoisonError::into_inner).contains(id)
     }
 
-    /// A job by its id; none where there is none
+    /// A job by its id; `None` if there is none
     /// (<https://cloud.google.com/bigquery/docs/reference/rest/v2/jobs/get>).
     async fn job(&self, id: &str) -> Result<Option<Box<Job>>, BigQueryError> {
         let path = format!(

@@ -72,9 +72,9 @@ pub(super) struct Entry {
     pub(super) job: String,
     /// When, in milliseconds since 1970.
     pub(super) at: i64,
-    /// What was done; none where a later program did it.
+    /// What was done; `None` if a later program did it.
     pub(super) action: Option<Action>,
-    /// What the month was; none where a later program wrote the row.
+    /// What the month was; `None` if a later program wrote the row.
     pub(super) provenance: Option<Provenance>,
 }
 

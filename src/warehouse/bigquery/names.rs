@@ -92,7 +92,7 @@ pub(super) fn partition_id(month: Month) -> String {
     format!("{:04}{:02}", month.year(), month.number())
 }
 
-/// The month of a partition's id; none where it is no month's.
+/// The month of a partition's id; `None` if it is no month's.
 pub(super) fn month_of(id: &str) -> Option<Month> {
     let (year, month) = id.split_at_checked(4).filter(|_| id.len() == 6)?;
     Month::new(year.parse().ok()?, month.parse().ok()?).ok()

@@ -278,7 +278,7 @@ impl Api {
         }
     }
 
-    /// The location of the dataset; none where there is no such dataset.
+    /// The location of the dataset; `None` if there is no such dataset.
     pub(super) async fn find_dataset(
         &self,
         dataset: &Dataset,
@@ -343,7 +343,7 @@ impl Api {
         }
     }
 
-    /// The table of a colour; none where there is none.
+    /// The table of a colour; `None` if there is none.
     pub(super) async fn found_trips(
         &self,
         dataset: &Dataset,
@@ -354,7 +354,7 @@ impl Api {
         found.map(|table| ours(dataset, table, colour)).transpose()
     }
 
-    /// A table; none where there is none.
+    /// A table; `None` if there is none.
     pub(super) async fn table(
         &self,
         dataset: &Dataset,

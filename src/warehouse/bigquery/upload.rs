@@ -24,7 +24,7 @@ const PART: u64 = 8 << 20;
 /// A part may take this long: 112 kbit/s.
 const PART_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// How often a part is tried before the upload is given up and the whole task tried anew.
+/// How often a part is tried before the upload is given up and the whole task retried.
 const TRIES: u32 = 5;
 
 const STEP: &str = "sending the file";
@@ -134,7 +134,7 @@ impl Api {
     }
 }
 
-/// An upload that the server no longer knows is begun anew with the whole task.
+/// An upload that the server no longer knows is started again with the whole task.
 fn lost(error: BigQueryError) -> BigQueryError {
     match error {
         BigQueryError::Refused { status: status @ (404 | 410), .. } => BigQueryError::Garbled {

@@ -1,4 +1,4 @@
-//! What a run would do, told and not done.
+//! What a run would do, shown without doing it.
 
 use super::*;
 

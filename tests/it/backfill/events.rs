@@ -1,4 +1,4 @@
-//! The events of a run: what runs at one time, and what programs are told.
+//! The events of a run: concurrency, and the output for programs.
 
 use super::*;
 use taxi_test_support::web::Fault;

@@ -1,5 +1,4 @@
-//! A backfill that is told to stop: it ends soon, at a safe point, and the next run does the
-//! rest.
+//! An interrupted backfill: it ends soon, at a safe point, and the next run does the rest.
 
 use std::time::{Duration, Instant};
 

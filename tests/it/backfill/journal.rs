@@ -1,4 +1,4 @@
-//! The journal: what can be told of a run when it is over, however it ended.
+//! The journal: what it shows about past runs, however they ended.
 
 use super::*;
 use crate::harness::running::Running;
@@ -63,7 +63,7 @@ async fn runs_are_listed_and_shown() {
         error: there is no run '1999' in runs: taxi runs lists all runs
         ");
     let ambiguous = backfill.taxi.run(["runs", "show", "20"]).exits(2);
-    assert!(ambiguous.stderr.contains("give more of its name"), "{}", ambiguous.stderr);
+    assert!(ambiguous.stderr.contains("give more of the name"), "{}", ambiguous.stderr);
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! The zones hold nothing up: the months decide how long a run takes.
+//! The zones never delay a run.
 
 use super::*;
 use taxi_test_support::web::Fault;

@@ -1,4 +1,4 @@
-//! Files that are not what their name says: each is named, and what to do.
+//! Files that are not what their name says: the error names the format and says what to do.
 
 use flate2::write::ZlibEncoder;
 

@@ -1,5 +1,5 @@
-//! What BigQuery answers that is no month loaded: tried again where that can help, else said
-//! at once, all of it, with what to do.
+//! Error responses of BigQuery: retried if that can help, otherwise reported at once and
+//! completely, with what to do.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! A good month of a table is not replaced by next to nothing.
+//! A good month of a table is not replaced by an almost empty one.
 
 use taxi_test_support::bigquery::BigQueryFault;
 
@@ -17,7 +17,7 @@ async fn a_month_of_the_lake_with_far_fewer_trips_is_not_loaded_over_the_one_tha
     assert_eq!(warehouse.lines("SELECT rows_loaded FROM {}.loads"), "1000\n");
     assert_eq!(warehouse.jobs("green_trips").len(), jobs);
     let ran = warehouse.load(&["--force"]).exits(0);
-    assert!(ran.stderr.contains("taken because of --force"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("accepted because of --force"), "{}", ran.stderr);
     let replaced = serde_json::json!({"rows_before": 1000, "rows_after": 500});
     assert_eq!(ran.first()["replaced"], replaced);
     assert_eq!(warehouse.partitions("green_trips"), "202001 500\n");

@@ -94,7 +94,7 @@ async fn what_became_of_runs_that_are_there_is_told() {
     green 2020-03  created        Scheduled
     ");
     assert!(ran.stdout.ends_with("1 created, 2 there already (1 Crashed, 1 Scheduled)\n"));
-    assert!(ran.stderr.contains("1 of these runs did not bring their month"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("1 of these runs failed"), "{}", ran.stderr);
 }
 
 #[tokio::test]

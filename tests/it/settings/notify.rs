@@ -1,4 +1,4 @@
-//! Who is told how a run ended.
+//! Notifications about the end of a run.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -101,7 +101,7 @@ async fn a_webhook_that_fails_fails_no_run() {
     let args = month_args("green", "2020-01", "./");
     hook.answers(&[200, 503]);
     let ran = taxi.run(&args).exits(0);
-    assert!(!ran.stderr.contains("nobody was told"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("the notification was not sent"), "{}", ran.stderr);
     assert_eq!(hook.posted().len(), 2, "once more after a passing trouble");
 
     hook.answers(&[200, 404]);

@@ -112,7 +112,7 @@ async fn what_does_not_say_where_it_comes_from_is_replaced() {
     for bytes in [Vec::new(), b"PAR1 and rubbish".to_vec(), foreign] {
         std::fs::write(served.taxi.lake(TRIPS), bytes).unwrap();
         let ran = served.run();
-        assert!(ran.stderr.contains("does not say where it comes from"));
+        assert!(ran.stderr.contains("has no provenance"));
         served.assert_published(ran);
     }
 }

@@ -1,4 +1,4 @@
-//! Bodies that are encoded, answers that are no file, and headers that are no HTTP.
+//! Encoded bodies, responses without a file, and invalid HTTP headers.
 
 use std::io::Write;
 

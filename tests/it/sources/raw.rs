@@ -31,7 +31,7 @@ async fn kept_bytes_that_are_cut_or_changed_are_no_month() {
             std::fs::write(&path, bytes).unwrap();
             let ran = again(&served).exits(1);
             let error = ran.first()["error"].as_str().unwrap().to_owned();
-            let damaged = format!("is damaged: its {} bytes are not those", bytes.len());
+            let damaged = format!("is damaged: its {} bytes differ from those", bytes.len());
             assert!(error.contains(&damaged), "{error}");
             assert!(std::fs::read(served.taxi.lake(TRIPS)).unwrap() == trips);
         }

@@ -97,7 +97,7 @@ async fn two_runs_of_a_month_take_turns() {
     }
     let second = served.run().exits(0);
     assert_eq!(second.state(), "unchanged");
-    assert!(second.stderr.contains("another run is at it"));
+    assert!(second.stderr.contains("another run is processing it"));
     served.assert_published(first.wait_with_output().unwrap().into());
     assert_eq!(served.web.requests().len(), 3);
 }

@@ -1,4 +1,4 @@
-//! A month is taken out everywhere, and only after asking.
+//! A month is removed everywhere, and only after confirmation.
 
 use super::Stores;
 use crate::postgres::until_locked;
@@ -98,7 +98,7 @@ async fn a_month_that_a_warehouse_keeps_stays_in_the_lake() {
     stores.execute("CREATE VIEW public.v AS SELECT extra FROM nyc_taxi.green_trips_2020_01").await;
     let ran = stores.taxi.run(DROP.iter().chain(&["--yes"])).exits(1);
     let said = ran.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(said.contains("lake data: failed: left as it is"), "{said}");
+    assert!(said.contains("lake data: failed: not changed"), "{said}");
     assert!(said.contains("something depends on its partition"), "{said}");
     assert!(stores.taxi.lake("green/green_tripdata_2020-01.parquet").exists());
     assert_eq!(stores.count("green_trips").await, 195);
@@ -117,7 +117,7 @@ async fn a_project_that_only_the_environment_names_is_dropped_from_too() {
     let ran: crate::harness::taxi::Ran = command.output().unwrap().into();
     let ran = ran.exits(1);
     assert!(ran.stdout.contains("bigquery"), "{}", ran.stdout);
-    assert!(ran.stdout.contains("left as it is"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("not changed"), "{}", ran.stdout);
     assert!(stores.taxi.lake("green/green_tripdata_2020-01.parquet").exists());
 }
 
@@ -134,7 +134,7 @@ async fn a_drop_waits_for_a_run_that_brings_the_month() {
     let mut dropping = stores.taxi.command(DROP.iter().chain(&["--yes"])).spawn().unwrap();
     let mut said = String::new();
     let mut stderr = std::io::BufReader::new(dropping.stderr.take().unwrap());
-    while !said.contains("another run is at it") {
+    while !said.contains("another run is processing it") {
         assert_ne!(std::io::BufRead::read_line(&mut stderr, &mut said).unwrap(), 0, "{said}");
     }
     assert_eq!(stores.count("green_trips").await, 195);

@@ -1,4 +1,4 @@
-//! Each state is shown as what it is, and a run mends what is not right.
+//! Each state is shown correctly, and a run repairs problems.
 
 use crate::harness::taxi::Taxi;
 use taxi_test_support::gcs::GcsProxy;
@@ -35,14 +35,16 @@ async fn each_trouble_is_shown_as_what_it_is_and_runs_mend_all() {
 
     let shown = stores.plain(&stores.status(&[], 0).stdout);
     let digest = ninth.split('.').nth(1).unwrap();
-    insta::assert_snapshot!(shown.replace(digest, "DIGEST"), @r"
+    insta::assert_snapshot!(shown.replace(digest, "DIGEST"), @"
     green trips, lake data
             Jan  Feb  Mar  Apr  May  Jun  Jul  Aug  Sep  Oct  Nov  Dec
       2020   o    o    o    !    .    o    o    .    !
       9 months: 5 in the lake, 2 disagreeing, 2 not in the lake
-      2020-04 disagreeing: the object cannot be read: it is cut off, or no Parquet
-        file
-      2020-09 disagreeing: the rows set aside are missing: data/quarantine/green/green_tripdata_2020-09.DIGEST.parquet was not found
+      2020-04 disagreeing: the object cannot be read: it is truncated, or not a
+        Parquet file
+      2020-09 disagreeing: the rows set aside are missing:
+        data/quarantine/green/green_tripdata_2020-09.DIGEST.parquet was
+        not found
 
     green trips, postgres 127.0.0.1:PORT/DATABASE nyc_taxi
             Jan  Feb  Mar  Apr  May  Jun  Jul  Aug  Sep  Oct  Nov  Dec

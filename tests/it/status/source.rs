@@ -1,4 +1,4 @@
-//! What the source has is asked without fetching it.
+//! The source is queried without fetching anything.
 
 use taxi_test_support::web::Fault;
 use taxi_test_support::web::Web;

@@ -1,4 +1,4 @@
-//! What was changed by hand is found by counting afresh.
+//! Counting again finds what was changed by hand.
 
 use super::Stores;
 
@@ -24,7 +24,7 @@ async fn rows_and_values_changed_by_hand_are_found_and_mended() {
         line.split_once("cannot be read (").map_or(line, |(before, _)| before)
     });
     let said: Vec<&str> = said.collect();
-    insta::assert_snapshot!(said.join("\n"), @r"
+    insta::assert_snapshot!(said.join("\n"), @"
     month                   lake      postgres
     green 2020-01            195           195  agrees
     green 2020-02            195           194  disagrees
@@ -35,7 +35,7 @@ async fn rows_and_values_changed_by_hand_are_found_and_mended() {
     green 2020-03, postgres: other sums than in the lake: trip_distance
     green 2020-04, lake: data/green/green_tripdata_2020-04.parquet cannot be read
       (External: Parquet argument error: Parquet error: not enough data to read
-      levels): bring the month anew with --force
+      levels): publish the month again with --force
     4 months counted: 1 agree, 3 disagree
 
     To repair what disagrees:

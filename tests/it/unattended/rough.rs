@@ -1,4 +1,4 @@
-//! A rough line before every server.
+//! An unreliable connection in front of every server.
 
 use super::{Backfill, Months, Undisturbed, states};
 use taxi_test_support::rough::{RoughLine, Speaks};
