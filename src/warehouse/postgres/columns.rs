@@ -86,7 +86,7 @@ impl Columns {
         }
         let obstacle = |why: String, remedy: String| {
             let table = format!("{}.{}", names.schema, names.table);
-            Err(PostgresError::obstacle(&table, &why, &remedy))
+            Err(PostgresError::obstacle(table, why, remedy))
         };
         let (mut held_columns, mut natural) = (Vec::new(), true);
         let mut missing = Vec::new();

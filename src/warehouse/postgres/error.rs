@@ -256,8 +256,12 @@ fn advice(source: &tokio_postgres::Error) -> &'static str {
 
 impl PostgresError {
     /// Something keeps a month from the table. Names that others chose can be in it.
-    pub(super) fn obstacle(table: &str, why: &str, remedy: &str) -> Self {
-        let [table, why, remedy] = [table, why, remedy].map(printable);
+    pub(super) fn obstacle(
+        table: impl AsRef<str>,
+        why: impl AsRef<str>,
+        remedy: impl AsRef<str>,
+    ) -> Self {
+        let [table, why, remedy] = [table.as_ref(), why.as_ref(), remedy.as_ref()].map(printable);
         Self::Obstacle { table, why, remedy }
     }
 

@@ -14,9 +14,13 @@ fn looking() -> impl FnOnce(tokio_postgres::Error) -> PostgresError {
     PostgresError::at("looking at the month's place")
 }
 
-fn obstacle<T>(names: &Names, why: String, remedy: String) -> Result<T, PostgresError> {
+fn obstacle<T>(
+    names: &Names,
+    why: impl AsRef<str>,
+    remedy: impl AsRef<str>,
+) -> Result<T, PostgresError> {
     let table = format!("{}.{}", names.schema, names.table);
-    Err(PostgresError::obstacle(&table, &why, &remedy))
+    Err(PostgresError::obstacle(table, why, remedy))
 }
 
 /// Refuses what has the name that the month's table has while it is filled.
@@ -297,11 +301,11 @@ pub(super) async fn refuse_row_security(
         return Ok(());
     }
     let (shown, role) = (names.shown(table), written(&found.role));
-    Err(PostgresError::Obstacle {
-        table: format!("{}.{table}", names.schema),
-        why: format!("row security hides its rows from {role}"),
-        remedy: format!(
+    Err(PostgresError::obstacle(
+        format!("{}.{table}", names.schema),
+        format!("row security hides its rows from {role}"),
+        format!(
             "ALTER TABLE {shown} NO FORCE ROW LEVEL SECURITY for its owner, or ALTER ROLE {role} BYPASSRLS"
         ),
-    })
+    ))
 }
