@@ -112,7 +112,7 @@ async fn refuse_altered_by(
     match row.map_err(PostgresError::at("looking at what changes rows"))? {
         Some(row) => {
             let table = format!("{}.{}", names.schema, written(table));
-            Err(PostgresError::obstacle(&table, row.get(0), row.get(1)))
+            Err(PostgresError::obstacle(&table, row.get::<_, &str>(0), row.get::<_, &str>(1)))
         }
         None => Ok(()),
     }
