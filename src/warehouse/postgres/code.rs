@@ -147,7 +147,7 @@ impl Relation {
         scope: Scope,
     ) -> Result<(), PostgresError> {
         match self.code_of_others(client, scope).await? {
-            Some(code) => not_ours(schema, name, format!("{code}, which would run as you")),
+            Some(code) => not_ours(schema, name, code),
             None => Ok(()),
         }
     }
@@ -219,7 +219,8 @@ impl Relation {
                   LEFT JOIN pg_catalog.pg_opfamily f ON d.refclassid = 'pg_catalog.pg_opfamily'::regclass AND f.oid = d.refobjid
                   LEFT JOIN pg_catalog.pg_type t ON d.refclassid = 'pg_catalog.pg_type'::regclass AND t.oid = d.refobjid)
              SELECT * FROM (
-                SELECT 'it uses ' || what || ' of the role ' || pg_catalog.pg_get_userbyid(owner)::text AS code
+                SELECT 'it uses ' || what || ' of the role ' || pg_catalog.pg_get_userbyid(owner)::text
+                       || ', which would run as you' AS code
                   FROM used WHERE owner IS NOT NULL AND NOT {}
                 UNION ALL
                 SELECT 'its ' || what || ' calls ' || f.proname || ', which can run any statement'

@@ -258,7 +258,18 @@ async fn agrees(
         return Ok(false);
     };
     let loaded = ledger::known(client, names, load.file.month).await?;
-    Ok(loaded.is_some_and(|loaded| loaded.same_rows(known)))
+    if !loaded.is_some_and(|loaded| loaded.same_rows(known)) {
+        return Ok(false);
+    }
+    // Of a table that belongs to somebody else the ledger alone is no proof.
+    match relation::find(client, &names.schema, &names.partition).await? {
+        Some(there) if !there.is_trusted => {
+            let table = names.qualified(&names.partition);
+            let rows = copied::count(client, &table, PICKUP, |_| true).await?;
+            Ok(rows == known.counts.rows_kept)
+        }
+        _ => Ok(true),
+    }
 }
 
 /// The edition of a month that is there: by the ledger, else counted.
@@ -434,7 +445,7 @@ async fn swap(
     let referenced = month_table::referenced(transaction, Some(&there), None).await?;
     obstacles::refuse_keys_to_others(transaction, names, &referenced).await?;
     // What was set on the old partition meanwhile would be lost.
-    if place.partition.is_some() && table.is_outdated(transaction, names, file).await? {
+    if table.replaces && place.partition.is_some() && table.is_outdated(transaction, names, file).await? {
         return Err(PostgresError::Changed { table: names.shown(&names.partition) });
     }
     columns::add(transaction, names, &table.ours(file.colour), &there).await?;

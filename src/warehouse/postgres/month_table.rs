@@ -31,6 +31,8 @@ pub(super) struct MonthTable {
     owner: Option<String>,
     /// The columns of the month beside those of its colour.
     kept: Vec<KeptColumn>,
+    /// Whether it is made like a partition that it replaces.
+    pub(super) replaces: bool,
 }
 
 /// What is there of a month and its table.
@@ -218,6 +220,7 @@ impl MonthTable {
             keys: foreign_keys(client, names, parent, partition).await?,
             owner: new_owner(parent, partition),
             kept: kept.to_vec(),
+            replaces: partition.is_some(),
         })
     }
 

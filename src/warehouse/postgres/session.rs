@@ -98,7 +98,13 @@ fn settings() -> String {
            JOIN pg_settings s ON lower(s.name) = lower(w.name)
           WHERE s.setting <> w.value AND (s.context = 'user'
                 OR s.context = 'superuser' AND current_setting('is_superuser') = 'on');
-         SELECT set_config('role', 'none', false) FROM pg_settings WHERE name = 'role' AND source = 'database';
+         SELECT set_config('role', 'none', false)
+           FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase
+          WHERE d.datname = current_database() AND s.setrole = 0
+            AND 'role=' || current_setting('role') = ANY (s.setconfig)
+            AND NOT EXISTS (SELECT FROM pg_db_role_setting r JOIN pg_roles u ON u.oid = r.setrole
+                             WHERE u.rolname = session_user
+                               AND 'role=' || current_setting('role') = ANY (r.setconfig));
          SELECT set_config(name, CASE name WHEN 'lock_timeout' THEN '{LOCK_WAIT}' ELSE 'on' END, false)
            FROM pg_settings
           WHERE name = 'lock_timeout' AND NOT (source = 'client' AND setting <> '0')

@@ -128,7 +128,7 @@ async fn a_partition_that_a_user_detached_is_refused_and_left_as_it_is() {
     let detach = "ALTER TABLE nyc_taxi.green_trips DETACH PARTITION nyc_taxi.green_trips_2020_01";
     warehouse.client.batch_execute(detach).await.unwrap();
     let error = warehouse.error(warehouse.load(&[]));
-    assert!(error.contains("green_trips_2020_01 is there already"), "{error}");
+    assert!(error.contains("green_trips_2020_01 already exists"), "{error}");
     assert_eq!(warehouse.rows("green_trips_2020_01").await, 100);
 }
 
