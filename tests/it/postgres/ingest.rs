@@ -227,6 +227,6 @@ async fn the_zones_of_the_lake_come_along_and_a_foreign_table_of_that_name_is_le
     let theirs = "DROP TABLE nyc_taxi.zones; CREATE TABLE nyc_taxi.zones (mine int)";
     warehouse.client.batch_execute(theirs).await.unwrap();
     let ran = warehouse.load(&["--force"]).exits(0);
-    assert!(ran.stderr.contains("a table 'zones' is there already and is not ours"));
+    assert!(ran.stderr.contains("there is a table 'zones' that this program did not create"));
     assert_eq!(warehouse.rows("zones").await, 0);
 }

@@ -431,19 +431,19 @@ async fn somebodys_own_quarantine_ledger_and_names_are_refused_and_left_as_they_
                 .await;
         }
         let error = warehouse.error(warehouse.load(&[]));
-        assert!(error.contains("is there already and is not ours"), "{error}");
+        assert!(error.contains("already exists and was not created by this program"), "{error}");
         assert_eq!(warehouse.error(warehouse.taxi.run(ingest)), error);
         if name != "green_trips_2020_01_new"
             && !made.starts_with("DOMAIN")
             && !made.starts_with("TYPE")
         {
             let ran = warehouse.drop_month(&["--from-stores", "postgres"]).exits(1);
-            assert!(ran.stdout.replace('\n', " ").contains("not ours"), "{}", ran.stdout);
+            assert!(ran.stdout.replace('\n', " ").contains("not created by this program"), "{}", ran.stdout);
         }
         if made.starts_with("TABLE") {
             assert_eq!(warehouse.rows(name).await, 1);
         }
-        errors.push(error.split(": it was left").next().unwrap().to_owned());
+        errors.push(error.split(": it was not changed").next().unwrap().to_owned());
     }
     says(
         &errors,

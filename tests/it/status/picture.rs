@@ -158,7 +158,7 @@ async fn a_table_of_others_is_refused_and_said_to_be_so() {
         )
         .await;
     let error = stores.status(&["--output", "json"], 1).json()["stores"][1]["error"].clone();
-    assert!(error.as_str().unwrap().contains("is not ours"), "{error}");
+    assert!(error.as_str().unwrap().contains("was not created by this program"), "{error}");
 
     // The table of another colour is another table.
     let yellow = Recipe::new(Colour::Yellow, 2020, 1);
