@@ -438,7 +438,11 @@ async fn somebodys_own_quarantine_ledger_and_names_are_refused_and_left_as_they_
             && !made.starts_with("TYPE")
         {
             let ran = warehouse.drop_month(&["--from-stores", "postgres"]).exits(1);
-            assert!(ran.stdout.replace('\n', " ").contains("not created by this program"), "{}", ran.stdout);
+            assert!(
+                ran.stdout.replace('\n', " ").contains("not created by this program"),
+                "{}",
+                ran.stdout
+            );
         }
         if made.starts_with("TABLE") {
             assert_eq!(warehouse.rows(name).await, 1);
