@@ -209,7 +209,7 @@ mod tests {
                   "type": "string"
                 },
                 "lag_months": {
-                  "description": "The month N months before the current one, instead of the options above: 2 is the newest that the TLC has",
+                  "description": "The month N months before the current one: 2 is the newest that the TLC has",
                   "maximum": 240,
                   "minimum": 0,
                   "position": 5,

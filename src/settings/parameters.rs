@@ -61,7 +61,10 @@ pub struct Parameters {
     /// The month N months before the current one, instead of the options above: 2 is the newest
     /// that the TLC has
     #[arg(long, value_name = "N", env = "TAXI_LAG_MONTHS")]
-    #[schemars(range(max = 240))]
+    #[schemars(
+        description = "The month N months before the current one: 2 is the newest that the TLC has",
+        range(max = 240)
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lag_months: Option<u16>,
 }

@@ -71,7 +71,7 @@ fn unfit() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         (
             "nothing of it",
             file(&[(OF_FEBRUARY, 1000)]),
-            "not one of the 1000 rows of green 2020-01 is a trip of that month",
+            "none of the 1000 rows of green 2020-01 is a trip of that month",
         ),
     ]
 }
@@ -166,7 +166,7 @@ fn a_bad_file_is_refused_even_if_nothing_is_there() {
         (file(&[(TRIP, 3), (OF_FEBRUARY, 1000)]), "1,000 of its 1,003 rows (99.7%)"),
         (file(&[(OTHER_FORM, 995), (TRIP, 5)]), "995 of its 1,000 rows (99.5%)"),
         (file(&[(OTHER_FORM, 300), (TRIP, 700)]), "300 of its 1,000 rows (30%)"),
-        (file(&[(OF_FEBRUARY, 50)]), "not one of the 50 rows"),
+        (file(&[(OF_FEBRUARY, 50)]), "none of the 50 rows"),
     ];
     for (bytes, why) in files {
         let month = Month::new();
@@ -274,7 +274,7 @@ fn a_refused_edition_can_be_looked_at_until_the_month_is_right_again() {
     month.bring(file(&[(TRIP, 1100)]), &[]).exits(0);
     assert!(month.refused().is_empty());
     let said = month.quarantine(&["--refused"]).exits(1).stderr;
-    assert!(said.contains("no edition of green 2020-01 was refused"), "{said}");
+    assert!(said.contains("no edition of green 2020-01 has been refused"), "{said}");
 }
 
 #[test]

@@ -445,7 +445,10 @@ async fn swap(
     let referenced = month_table::referenced(transaction, Some(&there), None).await?;
     obstacles::refuse_keys_to_others(transaction, names, &referenced).await?;
     // What was set on the old partition meanwhile would be lost.
-    if table.replaces && place.partition.is_some() && table.is_outdated(transaction, names, file).await? {
+    if table.replaces
+        && place.partition.is_some()
+        && table.is_outdated(transaction, names, file).await?
+    {
         return Err(PostgresError::Changed { table: names.shown(&names.partition) });
     }
     columns::add(transaction, names, &table.ours(file.colour), &there).await?;

@@ -68,7 +68,7 @@ async fn three_stores_are_held_against_one_another_and_mended() {
       taxi run etl-gcs-to-bq --colour green --from 2020-02 --to 2020-05
     ");
     let found = stores.verify(&[], 1);
-    insta::assert_snapshot!(found.stdout, @r"
+    insta::assert_snapshot!(found.stdout, @"
     month                   lake      postgres      bigquery
     green 2020-01            195           195           195  agrees
     green 2020-02            195           195           194  disagrees
@@ -78,7 +78,8 @@ async fn three_stores_are_held_against_one_another_and_mended() {
 
     green 2020-02, bigquery: it has 194 rows, the ledger 195
     green 2020-03, bigquery: other sums than in the lake: total_amount
-    green 2020-04, bigquery: the month is in the ledger, but its partition is missing
+    green 2020-04, bigquery: the month is in the ledger, but its partition is
+      missing
     green 2020-05, postgres: it is not loaded
     green 2020-05, bigquery: it is not loaded
     5 months counted: 1 agree, 4 disagree

@@ -114,7 +114,7 @@ async fn a_file_replaced_while_it_comes_is_loaded_as_it_is_then() {
     let waiting = Waiting::new(SOON).await;
     waiting.ingest.web.put(FILE, bytes);
     let (ingest, _, ran) = waiting.end(0);
-    assert!(ran.stderr.contains("ingest: the download began again"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("ingest: the download started again"), "{}", ran.stderr);
     assert_eq!(ran.first()["rows_loaded"], made.rows_kept);
     assert_holds(&ingest, &made).await;
     let requests = ingest.web.requests();
