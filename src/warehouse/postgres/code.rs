@@ -32,7 +32,9 @@ const PARTS: &str = "
         UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN tree ON i.inhparent = tree.oid WHERE $2),
     expressions (what, expression) AS (
         SELECT 'check ' || conname, conbin::text FROM pg_catalog.pg_constraint JOIN tree ON conrelid = tree.oid
-        UNION ALL SELECT 'default', adbin::text FROM pg_catalog.pg_attrdef JOIN tree ON adrelid = tree.oid
+        UNION ALL SELECT 'default of ' || attname, adbin::text
+                    FROM pg_catalog.pg_attrdef JOIN tree ON adrelid = tree.oid
+                    JOIN pg_catalog.pg_attribute ON attrelid = adrelid AND attnum = adnum
         UNION ALL SELECT 'index ' || relname, pg_catalog.concat(indexprs::text, indpred::text)
                     FROM pg_catalog.pg_index JOIN tree ON indrelid = tree.oid
                     JOIN pg_catalog.pg_class c ON c.oid = indexrelid

@@ -82,7 +82,7 @@ impl Postgres {
         let names = self.names(file);
         let mut session = self.target().connect().await?;
         Box::pin(prepare(&mut session, &names, file)).await?;
-        ledger::known(&session.client, &names, file.month).await
+        proven(&session.client, &names, file).await
     }
 
     /// Loads a month in place of what the table has of it. `batches` are its trips, with the
@@ -257,19 +257,27 @@ async fn agrees(
     let Some(known) = load.known.filter(|_| !load.guard.force) else {
         return Ok(false);
     };
-    let loaded = ledger::known(client, names, load.file.month).await?;
-    if !loaded.is_some_and(|loaded| loaded.same_rows(known)) {
-        return Ok(false);
+    let loaded = proven(client, names, load.file).await?;
+    Ok(loaded.is_some_and(|loaded| loaded.same_rows(known)))
+}
+
+/// What the ledger says of a month, if its table has as many rows. Of a table of ours the ledger's
+/// word is enough, since both change in one transaction.
+async fn proven(
+    client: &impl GenericClient,
+    names: &Names,
+    file: TripFile,
+) -> Result<Option<Provenance>, PostgresError> {
+    let Some(known) = ledger::known(client, names, file.month).await? else {
+        return Ok(None);
+    };
+    let there = relation::find(client, &names.schema, &names.partition).await?;
+    if there.is_none_or(|it| it.is_trusted) {
+        return Ok(Some(known));
     }
-    // Of a table that belongs to somebody else the ledger alone is no proof.
-    match relation::find(client, &names.schema, &names.partition).await? {
-        Some(there) if !there.is_trusted => {
-            let table = names.qualified(&names.partition);
-            let rows = copied::count(client, &table, PICKUP, |_| true).await?;
-            Ok(rows == known.counts.rows_kept)
-        }
-        _ => Ok(true),
-    }
+    let table = names.qualified(&names.partition);
+    let rows = copied::count(client, &table, PICKUP, |_| true).await?;
+    Ok(Some(known).filter(|known| rows == known.counts.rows_kept))
 }
 
 /// The edition of a month that is there: by the ledger, else counted.
