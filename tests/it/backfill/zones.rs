@@ -59,7 +59,7 @@ async fn zones_that_are_refused_are_asked_for_once() {
         (Fault::status(503), "answers 503"),
         (Fault::too_many(600), "answers 429"),
         (Fault::CloseAfter(0), "the connection broke"),
-        (Fault::status(404), "is not there"),
+        (Fault::status(404), "was not found"),
         (Fault::html(), "an HTML page"),
     ] {
         let (backfill, zones) = troubled(1, fault).await;
