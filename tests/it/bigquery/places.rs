@@ -46,7 +46,7 @@ async fn a_bucket_that_may_not_be_looked_at_is_a_warning() {
     warehouse.gcs.always("GET", &look, GcsFault::status(403));
     let ran = warehouse.load(&[]).exits(0);
     assert_eq!(ran.state(), "loaded");
-    let warning = format!("where gs://{} is cannot be learned", warehouse.bucket);
+    let warning = format!("cannot find the location of gs://{}", warehouse.bucket);
     assert!(ran.stderr.contains(&warning), "{}", ran.stderr);
 }
 

@@ -241,10 +241,12 @@ impl Fleet {
             let done = begun.iter().filter(|month| is(month, "Completed")).count();
             let running = begun.iter().filter(|month| is(month, "Running")).count();
             let going_on = json!({ "name": { "any_": ["Running"] } });
+            let ids = begun.iter().filter(|month| is(month, "Running"));
+            let ids: Vec<_> = ids.map(|month| &runs[*month]["id"]).collect();
             let fetches = json!({ "name": { "any_": ["fetch"] }, "state": going_on });
-            let fetches = json!({ "task_runs": fetches });
+            let fetches = json!({ "task_runs": fetches, "flow_runs": { "id": { "any_": ids } } });
             let fetching = self.server.post("task_runs/count", fetches).await;
-            if done > 0 && running == self.limit && fetching.as_u64() >= Some(2 * running as u64) {
+            if done > 0 && running == self.limit && fetching.as_u64() >= Some(running as u64) {
                 break;
             }
             assert!(backfill.began.elapsed() < PATIENCE, "{}", dies.log());

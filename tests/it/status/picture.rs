@@ -184,9 +184,9 @@ async fn a_table_of_others_is_refused_and_said_to_be_so() {
       1 month: 1 in the lake
 
     green trips, postgres 127.0.0.1:PORT/DATABASE nyc_taxi
-      cannot be asked: nyc_taxi.green_trips already exists and was not created by this program (it is
-      a plain table, not partitioned by month): it was not changed. Load into
-      another place with --schema or --table, or rename it
+      cannot be asked: nyc_taxi.green_trips already exists and was not created by
+      this program (it is a plain table, not partitioned by month): it was not
+      changed. Load into another place with --schema or --table, or rename it
 
     # loaded   o in the lake
     ");
