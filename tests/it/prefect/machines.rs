@@ -242,7 +242,7 @@ impl Fleet {
             let running = begun.iter().filter(|month| is(month, "Running")).count();
             let going_on = json!({ "name": { "any_": ["Running"] } });
             let ids = begun.iter().filter(|month| is(month, "Running"));
-            let ids: Vec<_> = ids.map(|month| &runs[*month]["id"]).collect();
+            let ids: Vec<_> = ids.map(|month| &runs[month]["id"]).collect();
             let fetches = json!({ "name": { "any_": ["fetch"] }, "state": going_on });
             let fetches = json!({ "task_runs": fetches, "flow_runs": { "id": { "any_": ids } } });
             let fetching = self.server.post("task_runs/count", fetches).await;
