@@ -157,7 +157,7 @@ print(json.dumps([fine(text) for text in json.load(sys.stdin)]))"
 /// A deployment with these schedules.
 fn scheduled(name: &str, kind: &str, texts: &[&str]) -> String {
     let mut yaml = format!(
-        "  - name: {name}\n    flow: ingest-data\n    work_pool: {{name: whole}}\n    schedules:\n"
+        "  - name: {name}\n    flow: ingest-data\n    work_pool: {{name: whole-{kind}}}\n    schedules:\n"
     );
     for text in texts {
         let _ = writeln!(yaml, "      - {kind}: {}\n        active: false", json!(text));
@@ -210,7 +210,7 @@ async fn rrules_are_read_as_the_servers_read_them() {
 async fn intervals_anchors_and_time_zones_are_taken_by_the_servers_as_they_pass_here() {
     let yaml = "  - name: anchored
     flow: ingest-data
-    work_pool: {name: whole}
+    work_pool: {name: whole-anchored}
     schedules:
       - {interval: 1, slug: a, active: false}
       - {interval: 3600.5, slug: b, anchor_date: 2026-01-31}
