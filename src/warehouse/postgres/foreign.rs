@@ -147,11 +147,10 @@ pub(super) async fn table(
     if access == Access::Read {
         return Ok(Some(found));
     }
-    let in_ledger = is_in_ledger(client, names).await?;
-    refuse_to_write(client, names, &names.table, &found, in_ledger).await?;
+    refuse_to_write(client, names, &names.table, &found).await?;
     let lacks = lacking(&columns, schema::columns(colour));
     let is_marked = found.comment.as_deref() == Some(&*views::about(colour));
-    if !in_ledger && !is_marked && !lacks.is_empty() {
+    if !is_marked && !lacks.is_empty() && !is_in_ledger(client, names).await? {
         let lacks: Vec<&str> = lacks.iter().take(3).map(|column| column.name).collect();
         return refuse(format!(
             "no month was ever loaded into it, and it lacks columns of {colour} trips: {}",
@@ -186,11 +185,10 @@ async fn refuse_to_write(
     names: &Names,
     name: &str,
     found: &Relation,
-    in_ledger: bool,
 ) -> Result<(), PostgresError> {
     let schema = &names.schema;
-    if !in_ledger || !is_handed_over(client, names, name, found).await? {
-        found.refuse_others(schema, name)?;
+    if !found.is_trusted && !is_handed_over(client, names, name, found).await? {
+        return found.refuse_others(schema, name);
     }
     // A month is put into the table without touching its other months.
     let scope = if name == names.table { Scope::Alone } else { Scope::Tree };
@@ -202,14 +200,17 @@ async fn refuse_to_write(
     found.refuse_expressions(client, schema, name, of).await
 }
 
-/// Whether a table of an owner who is not trusted may be changed all the same: it is in a schema
-/// of ours, and this session has its owner's rights.
+/// Whether a table of an owner who is not trusted may be changed all the same: months were loaded
+/// into it, it is in a schema of ours, and this session has its owner's rights.
 async fn is_handed_over(
     client: &impl GenericClient,
     names: &Names,
     name: &str,
     found: &Relation,
 ) -> Result<bool, PostgresError> {
+    if !is_in_ledger(client, names).await? {
+        return Ok(false);
+    }
     let sql = format!(
         "SELECT {}, pg_catalog.pg_has_role(nspowner, 'USAGE')
            FROM pg_catalog.pg_namespace WHERE nspname = $1",
@@ -251,8 +252,7 @@ pub(super) async fn quarantine(
         ));
     }
     if access == Access::Write {
-        let in_ledger = is_in_ledger(client, names).await?;
-        refuse_to_write(client, names, name, &found, in_ledger).await?;
+        refuse_to_write(client, names, name, &found).await?;
     }
     Ok(Some(found))
 }
@@ -319,8 +319,7 @@ pub(super) async fn partition(
         'p' => return refuse("it is divided into further partitions".to_owned()),
         _ => return refuse(format!("it is {}", found.what())),
     }
-    let in_ledger = is_in_ledger(client, names).await?;
-    refuse_to_write(client, names, &names.partition, &found, in_ledger).await?;
+    refuse_to_write(client, names, &names.partition, &found).await?;
     Ok(Some(found))
 }
 
@@ -353,7 +352,7 @@ pub(super) async fn refuse_rows_of_others(
     // One that has lost its check has the rows that the ledger says.
     if is_in_ledger(client, names).await?
         && let Some(known) = ledger::known(client, names, month).await?
-        && copied::count(client, &table, PICKUP, |_| true).await? == known.counts.rows_kept
+        && copied::count(client, &table, PICKUP).await? == known.counts.rows_kept
     {
         return Ok(());
     }

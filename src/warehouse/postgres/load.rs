@@ -276,7 +276,7 @@ async fn proven(
         return Ok(Some(known));
     }
     let table = names.qualified(&names.partition);
-    let rows = copied::count(client, &table, PICKUP, |_| true).await?;
+    let rows = copied::count(client, &table, PICKUP).await?;
     Ok(Some(known).filter(|known| rows == known.counts.rows_kept))
 }
 
@@ -302,7 +302,7 @@ async fn before(
             let counted = transaction.query_one(&sql, &[]).await;
             counted.map_err(step())?.get::<_, i64>(0).unsigned_abs()
         }
-        _ => copied::count(transaction, &partition, PICKUP, |_| true).await?,
+        _ => copied::count(transaction, &partition, PICKUP).await?,
     };
     Ok(Some(Before::of_rows(rows)))
 }
@@ -431,6 +431,13 @@ async fn swap(
     lock_table(transaction, names).await?;
     lock_parent(transaction, names).await?;
     let place = Place::of(transaction, names, file, Access::Write).await?;
+    // What was set on the old partition meanwhile would be lost.
+    if table.replaces
+        && place.partition.is_some()
+        && table.differs(transaction, names, file, &place).await?
+    {
+        return Err(PostgresError::Changed { table: names.shown(&names.partition) });
+    }
 
     let there = match place.parent {
         Some(there) => there,
@@ -452,13 +459,6 @@ async fn swap(
     obstacles::default_partition(transaction, names, &there).await?;
     let referenced = month_table::referenced(transaction, Some(&there), None).await?;
     obstacles::refuse_keys_to_others(transaction, names, &referenced).await?;
-    // What was set on the old partition meanwhile would be lost.
-    if table.replaces
-        && place.partition.is_some()
-        && table.is_outdated(transaction, names, file).await?
-    {
-        return Err(PostgresError::Changed { table: names.shown(&names.partition) });
-    }
     columns::add(transaction, names, &table.ours(file.colour), &there).await?;
     let kept = match &place.partition {
         Some(partition) => {

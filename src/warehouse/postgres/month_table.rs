@@ -232,8 +232,19 @@ impl MonthTable {
         file: TripFile,
     ) -> Result<bool, PostgresError> {
         let place = Place::of(client, names, file, Access::Write).await?;
+        self.differs(client, names, file, &place).await
+    }
+
+    /// Whether it is not what would be made for the month's place as that is.
+    pub(super) async fn differs(
+        &self,
+        client: &impl GenericClient,
+        names: &Names,
+        file: TripFile,
+        place: &Place,
+    ) -> Result<bool, PostgresError> {
         let storage = storage(client, place.parent.as_ref(), place.partition.as_ref()).await?;
-        Ok(Self::of(client, names, file, &self.kept, &place, &storage).await? != *self)
+        Ok(Self::of(client, names, file, &self.kept, place, &storage).await? != *self)
     }
 
     /// Its columns that hold the values of the month, in the order of its rows.

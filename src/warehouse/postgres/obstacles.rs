@@ -91,13 +91,13 @@ pub(super) async fn refuse_overlaps(
     Ok(())
 }
 
-/// The default partition of a table; refuses one that runs code of others when a month is
+/// The default partition of a table, by its schema and its name; refuses one that runs code of others when a month is
 /// attached: the server computes its checks then.
 pub(super) async fn default_partition(
     client: &impl GenericClient,
     names: &Names,
     parent: &Relation,
-) -> Result<Option<(String, String)>, PostgresError> {
+) -> Result<Option<(String, String, Relation)>, PostgresError> {
     let sql = "SELECT n.nspname, c.relname FROM pg_catalog.pg_partitioned_table p
                  JOIN pg_catalog.pg_class c ON c.oid = p.partdefid
                  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -122,7 +122,7 @@ pub(super) async fn default_partition(
         );
     }
     default.refuse_code_of_others(client, &schema, &name, Scope::Tree).await?;
-    Ok(Some((schema, name)))
+    Ok(Some((schema, name, default)))
 }
 
 /// Refuses a table whose default partition has rows of the month.
@@ -132,13 +132,11 @@ pub(super) async fn refuse_default_rows(
     file: TripFile,
     parent: &Relation,
 ) -> Result<(), PostgresError> {
-    let Some((schema, name)) = default_partition(client, names, parent).await? else {
+    let Some((schema, name, default)) = default_partition(client, names, parent).await? else {
         return Ok(());
     };
     let table = format!("{}.{}", super::names::quoted(&schema), super::names::quoted(&name));
-    let sql = "SELECT pg_catalog.has_table_privilege(pg_catalog.to_regclass($1)::oid, 'SELECT')";
-    let may_read = client.query_one(sql, &[&table]).await.map_err(looking())?;
-    if !may_read.get::<_, Option<bool>>(0).unwrap_or_default() {
+    if !default.may_be_read(client).await? {
         let shown = format!("{}.{}", written(&schema), written(&name));
         let role = written(&parent.role);
         return obstacle(

@@ -198,14 +198,10 @@ pub(super) async fn readable(
     parent: &Relation,
     partition: &Relation,
 ) -> Result<Readable, PostgresError> {
-    let sql = "SELECT pg_catalog.has_table_privilege($1::oid, 'SELECT'),
-                      pg_catalog.has_table_privilege($2::oid, 'SELECT')";
-    let row = client.query_one(sql, &[&partition.oid, &parent.oid]).await;
-    let row = row.map_err(PostgresError::at("asking what may be done"))?;
-    if row.get::<_, bool>(0) {
+    if partition.may_be_read(client).await? {
         return Ok(Readable::Month);
     }
-    if row.get::<_, bool>(1) && parent.may_be_queried(client).await? {
+    if parent.may_be_read(client).await? && parent.may_be_queried(client).await? {
         return Ok(Readable::Table);
     }
     let mut lacking = Lacking::of(partition.role.clone());

@@ -146,6 +146,16 @@ impl Relation {
         }
     }
 
+    /// Whether this session may read its rows.
+    pub(super) async fn may_be_read(
+        &self,
+        client: &impl GenericClient,
+    ) -> Result<bool, PostgresError> {
+        let sql = "SELECT pg_catalog.has_table_privilege($1::oid, 'SELECT')";
+        let row = client.query_one(sql, &[&self.oid]).await;
+        Ok(row.map_err(PostgresError::at("asking what may be done"))?.get(0))
+    }
+
     /// Its columns with their types, as the server writes them.
     pub(super) async fn columns(
         &self,

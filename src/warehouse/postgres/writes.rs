@@ -5,7 +5,7 @@ use tokio_postgres::GenericClient;
 
 use super::PostgresError;
 use super::names::Names;
-use super::relation::{Relation, find, written};
+use super::relation::{find, written};
 use super::trusted_roles::{harmless, trusted};
 
 /// What is done with the rows of a table that exists.
@@ -87,20 +87,9 @@ pub(super) async fn refuse_altered(
     ours: &[&str],
     change: Change,
 ) -> Result<(), PostgresError> {
-    match find(client, &names.schema, table).await? {
-        Some(found) => refuse_altered_by(client, names, table, &found, ours, change).await,
-        None => Ok(()),
-    }
-}
-
-async fn refuse_altered_by(
-    client: &impl GenericClient,
-    names: &Names,
-    table: &str,
-    found: &Relation,
-    ours: &[&str],
-    change: Change,
-) -> Result<(), PostgresError> {
+    let Some(found) = find(client, &names.schema, table).await? else {
+        return Ok(());
+    };
     let key = match change {
         Change::Upsert(key) => Some(key),
         Change::Replace => None,
