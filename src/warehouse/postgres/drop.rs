@@ -22,22 +22,9 @@ impl Postgres {
     ) -> Result<Vec<String>, PostgresError> {
         let mut session = self.target().connect().await?;
         let names = self.names(file);
-        let dropped = {
-            let watcher = locks::Watcher::of(&session);
-            let work = take_out(&mut session, &names, file);
-            tokio::select! {
-                dropped = work => Some(dropped),
-                () = progress.cancelled() => None,
-                stopped = watcher.watch() => Some(Err(stopped)),
-            }
-        };
-        match dropped {
-            Some(dropped) => dropped.map_err(|error| session.explain(error)),
-            None => {
-                session.cancel().await;
-                Err(PostgresError::Interrupted)
-            }
-        }
+        let work = async |session: &mut Session| take_out(session, &names, file).await;
+        let dropped = locks::watched(&mut session, progress, work).await;
+        dropped.map_err(|error| session.explain(error))
     }
 }
 

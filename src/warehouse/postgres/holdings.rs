@@ -65,22 +65,9 @@ impl Postgres {
     ) -> Result<Option<Sums>, PostgresError> {
         let mut session = self.target().connect().await?;
         let names = self.names(file);
-        let counted = {
-            let watcher = locks::Watcher::of(&session);
-            let work = Box::pin(count(&mut session, &names, file));
-            tokio::select! {
-                counted = work => Some(counted),
-                () = progress.cancelled() => None,
-                stopped = watcher.watch() => Some(Err(stopped)),
-            }
-        };
-        match counted {
-            Some(counted) => counted.map_err(|error| session.explain(error)),
-            None => {
-                session.cancel().await;
-                Err(PostgresError::Interrupted)
-            }
-        }
+        let work = async |session: &mut Session| count(session, &names, file).await;
+        let counted = locks::watched(&mut session, progress, work).await;
+        counted.map_err(|error| session.explain(error))
     }
 }
 

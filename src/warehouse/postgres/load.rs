@@ -97,37 +97,18 @@ impl Postgres {
     ) -> Result<Loaded, E> {
         let names = self.names(load.file);
         let mut session = self.target().connect().await.map_err(PostgresError::from)?;
-        let replaced = {
-            let watcher = locks::Watcher::of(&session);
-            let work = Box::pin(replace(&mut session, &names, load, batches, proof, progress));
-            tokio::select! {
-                replaced = work => Some(replaced),
-                () = progress.cancelled() => None,
-                stopped = watcher.watch() => Some(Err(Stopped::ByPostgres(stopped))),
-            }
+        let work = async |session: &mut Session| {
+            replace(session, &names, load, batches, proof, progress).await
         };
-        let Some(replaced) = replaced else {
-            session.cancel().await;
-            return Err(PostgresError::Interrupted.into());
-        };
-        let loaded = match replaced {
-            Ok(loaded) => loaded,
-            Err(Stopped::ByProof(error)) => return Err(error),
-            Err(Stopped::ByPostgres(error)) => {
-                if matches!(error, PostgresError::Unreplicated { .. }) {
-                    session.cancel().await;
-                }
-                return Err(session.explain(error).into());
-            }
-        };
+        let replaced = locks::watched(&mut session, progress, work).await;
+        let loaded = replaced.map_err(|stopped| match stopped {
+            Stopped::ByPostgres(error) => session.explain(error).into(),
+            Stopped::ByProof(error) => error,
+        })?;
         if loaded != Loaded::Unchanged {
             // The month is in: what follows serves those who ask, and may fail without harm.
-            let watcher = locks::Watcher::of(&session);
-            let work = Box::pin(serve(&mut session, &names));
-            let served = tokio::select! {
-                served = work => served,
-                stopped = watcher.watch() => Err(stopped),
-            };
+            let work = async |session: &mut Session| serve(session, &names).await;
+            let served = locks::watched(&mut session, &Progress::unwatched(), work).await;
             if let Err(error) = served {
                 tracing::warn!("{}: {error}", load.file);
             }

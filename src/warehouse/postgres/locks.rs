@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio_postgres::{GenericClient, Row, Transaction};
 
+use crate::flow::Progress;
 use crate::support::text::printable;
 
 use super::PostgresError;
@@ -37,19 +38,19 @@ pub(super) fn advisory(name: &str) -> String {
 }
 
 /// Looks, from a connection of its own, what a session waits for.
-pub(super) struct Watcher {
+struct Watcher {
     target: Target,
     heard: Arc<Heard>,
 }
 
 impl Watcher {
-    pub(super) fn of(session: &Session) -> Self {
+    fn of(session: &Session) -> Self {
         Self { target: session.target.clone(), heard: Arc::clone(&session.heard) }
     }
 
     /// Tells people of waits, for as long as it is polled. Ends if a commit has waited for a
     /// standby for as long as the session waits for a lock: the server itself would for ever.
-    pub(super) async fn watch(&self) -> PostgresError {
+    async fn watch(&self) -> PostgresError {
         let mut told = Told::default();
         let mut committing: Option<Instant> = None;
         let mut second: Option<Session> = None;
@@ -85,6 +86,23 @@ impl Watcher {
             self.heard.is_held(held);
         }
     }
+}
+
+/// Does something in a session while it is watched what the session waits for. If the run is told
+/// to stop, or the watch ends, the server is asked to stop too.
+pub(super) async fn watched<T, E: From<PostgresError>>(
+    session: &mut Session,
+    progress: &Progress,
+    work: impl AsyncFnOnce(&mut Session) -> Result<T, E>,
+) -> Result<T, E> {
+    let watcher = Watcher::of(session);
+    let stopped = tokio::select! {
+        done = Box::pin(work(session)) => return done,
+        () = progress.cancelled() => PostgresError::Interrupted,
+        stopped = watcher.watch() => stopped,
+    };
+    session.cancel().await;
+    Err(stopped.into())
 }
 
 /// What people were told of last.

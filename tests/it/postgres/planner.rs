@@ -91,10 +91,15 @@ async fn scene(server: &PostgresServer) -> (Warehouse, String) {
 }
 
 impl Warehouse {
-    /// Runs every command that looks at the tables or changes them.
-    fn every_command(&self, url: &str) {
+    /// Writes a lookup of the zones that a run can read.
+    fn write_zones(&self) {
         let zones = "LocationID,Borough,Zone,service_zone\n1,EWR,Newark,EWR\n";
         std::fs::write(self.taxi.folder().join("zones.csv"), zones).unwrap();
+    }
+
+    /// Runs every command that looks at the tables or changes them.
+    fn every_command(&self, url: &str) {
+        self.write_zones();
         let month = ["--colour", "green", "--from", "2020-01", "--to", "2020-01"];
         let load = [&["run", "etl-gcs-to-postgres"][..], &month].concat();
         let commands = [
@@ -340,11 +345,7 @@ async fn a_trigger_of_a_role_that_may_only_make_triggers_never_runs_as_the_loade
         let (warehouse, mallory) = scene(server).await;
         warehouse.publish(&january(1000).every_dirt(1));
         warehouse.taxi.run(["run", "ingest-data", "--months", "1", "--source", "./files"]).exits(0);
-        std::fs::write(
-            warehouse.taxi.folder().join("zones.csv"),
-            "LocationID,Borough,Zone,service_zone\n1,EWR,Newark,EWR\n",
-        )
-        .unwrap();
+        warehouse.write_zones();
         warehouse.taxi.run(["run", "etl-zones", "--zones", "zones.csv"]).exits(0);
         warehouse.execute(&format!("GRANT USAGE ON SCHEMA nyc_taxi TO {mallory}")).await;
         let neighbour = warehouse.database.client_as(&mallory).await;
@@ -479,11 +480,7 @@ async fn an_empty_table_of_a_neighbour_is_not_taken_for_the_month_that_the_ledge
         .unwrap();
     assert_eq!(warehouse.load(&[]).exits(0).state(), "loaded");
     assert_eq!(warehouse.rows("green_trips").await, 200);
-    std::fs::write(
-        warehouse.taxi.folder().join("zones.csv"),
-        "LocationID,Borough,Zone,service_zone\n1,EWR,Newark,EWR\n",
-    )
-    .unwrap();
+    warehouse.write_zones();
     warehouse.taxi.run(["run", "etl-zones", "--zones", "zones.csv"]).exits(0);
     let said = warehouse.plain(&warehouse.load(&[]).stderr);
     assert!(said.contains("nyc_taxi.zones belongs to the role mallory_DATABASE"), "{said}");
